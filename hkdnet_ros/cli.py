@@ -1,0 +1,61 @@
+"""The ``hkdnet`` command: a thin front; each verb lives with the layer that does its work.
+
+A verb's module offers ``add_arguments(parser)`` and ``run(arguments) -> int`` (the exit status). It is imported only
+when its verb is called, so that ``hkdnet fuse`` needs no ROS and ``hkdnet replay`` no training code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .errors import HkdnetError
+
+VERBS = {
+    "demo": ("hkdnet_ros.node.demo", "run the node on a recording or the simulator and write pictures and figures"),
+    "replay": ("hkdnet_ros.node.replay", "publish a recording or the simulator as camera topics"),
+    "fuse": ("hkdnet_ros.recording.fuse", "fuse two images, or two folders of images"),
+    "evaluate": ("hkdnet_ros.recording.evaluate", "measure fusion quality on pairs, baselines beside it"),
+    "train": ("hkdnet_ros.training.train", "train the high-resolution fusion teacher"),
+    "distill": ("hkdnet_ros.training.distill", "distil a teacher into a fusion and super-resolution student"),
+    "benchmark": ("hkdnet_ros.inference.benchmark", "time the engine on this machine"),
+    "export": ("hkdnet_ros.inference.export", "export a student as ONNX or torch.export program"),
+}
+
+
+def _parser(verb: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hkdnet", description="Thermal-visible image fusion and super-resolution, offline and on ROS 2 topics."
+    )
+    parser.add_argument("--version", action="version", version=f"hkdnet_ros {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, (module, summary) in VERBS.items():
+        sub = verbs.add_parser(
+            name, help=summary, description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        if name == verb:
+            importlib.import_module(module).add_arguments(sub)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return its exit status: 0 done, 1 an :class:`HkdnetError`, 2 wrong usage, 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    verb = next((word for word in words if not word.startswith("-")), None)
+    try:
+        arguments = _parser(verb).parse_args(words)
+        status: int = importlib.import_module(VERBS[arguments.verb][0]).run(arguments)
+        return status
+    except HkdnetError as error:
+        print(f"hkdnet: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

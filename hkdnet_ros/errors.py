@@ -1,0 +1,25 @@
+"""The package's errors: one root, a subclass per kind of cause, each message one line with the fact and the remedy."""
+
+
+class HkdnetError(Exception):
+    """Root of every error this package raises on purpose; the command line prints it without a traceback."""
+
+
+class ConfigError(HkdnetError):
+    """A setting has a wrong type, is out of range, or contradicts another."""
+
+
+class CheckpointError(HkdnetError):
+    """A weights file is missing, damaged, or does not fit the network it is loaded into."""
+
+
+class ImageError(HkdnetError):
+    """An image cannot be used: unknown encoding, wrong step or size, truncated data, NaN."""
+
+
+class SourceError(HkdnetError):
+    """A recording or image file cannot be opened, read or written."""
+
+
+class MissingDependencyError(HkdnetError):
+    """A feature needs a package that is not installed here."""

@@ -1,0 +1,1 @@
+"""Image-fusion quality measures: arrays in, numbers out."""

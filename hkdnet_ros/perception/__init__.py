@@ -1,0 +1,1 @@
+"""The stages between camera frames and the fused frame: numpy and OpenCV, no ROS."""

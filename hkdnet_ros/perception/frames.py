@@ -1,0 +1,56 @@
+"""The types that cross a border between layers. Images are numpy arrays, (H, W) or (H, W, 3); time is integer ns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+THERMAL = "thermal"
+VISIBLE = "visible"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One camera image.
+
+    ``image`` is (H, W) or (H, W, 3), native byte order, in the channel order and range that ``encoding`` (a
+    sensor_msgs/image_encodings name: mono8, mono16, 32FC1, rgb8, bgr8, ...) says. ``stamp_ns`` is the time of exposure.
+    """
+
+    image: NDArray[np.generic]
+    stamp_ns: int
+    frame_id: str
+    encoding: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A thermal and a visible frame taken for one moment."""
+
+    thermal: Frame
+    visible: Frame
+
+    @property
+    def skew_ns(self) -> int:
+        """Thermal stamp minus visible stamp, in ns."""
+        return self.thermal.stamp_ns - self.visible.stamp_ns
+
+
+@dataclass(frozen=True, slots=True)
+class FusedFrame:
+    """One fused, super-resolved image.
+
+    ``image`` is uint8, (H, W) gray or (H, W, 3) bgr8. ``stamp_ns`` and ``frame_id`` are the visible frame's. ``mode``
+    says what went into it ("fused"). ``validity`` is a bool (H, W) mask of pixels both cameras saw, None where all
+    are valid. ``timings`` are milliseconds by stage.
+    """
+
+    image: NDArray[np.uint8]
+    stamp_ns: int
+    frame_id: str
+    mode: str = "fused"
+    validity: NDArray[np.bool_] | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)

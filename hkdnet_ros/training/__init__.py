@@ -1,0 +1,1 @@
+"""Data sets, losses, teacher training and distillation."""
