@@ -1,0 +1,105 @@
+"""Folders of registered image pairs: ``thermal/`` and ``visible/`` inside one folder, matched by file name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SourceError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+"""Files with other suffixes are passed over."""
+
+LUMA_BGR = np.array([0.114, 0.587, 0.299], dtype=np.float32)
+"""BT.601 luma weights in OpenCV's channel order."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairPaths:
+    """The two files of one pair; ``name`` is the thermal file's name, with its suffix."""
+
+    name: str
+    thermal: Path
+    visible: Path
+
+
+def list_pairs(folder: str | Path) -> list[PairPaths]:
+    """Return the pairs of ``folder``, sorted by name.
+
+    Files match by name without suffix, so that a 16-bit ``a.tiff`` pairs with ``a.jpg``. Raises :class:`SourceError`
+    for a missing folder, an empty set, a name twice on one side, and names without a partner.
+    """
+    root = Path(folder)
+    thermal = _images_by_stem(root / "thermal")
+    visible = _images_by_stem(root / "visible")
+    for side, alone in (("thermal", thermal.keys() - visible.keys()), ("visible", visible.keys() - thermal.keys())):
+        if alone:
+            raise SourceError(
+                f"{root}: {len(alone)} image(s) only in {side}/: {_some(alone)}; "
+                "each needs a partner of the same name, add or remove them"
+            )
+    if not thermal:
+        raise SourceError(f"{root}: thermal/ and visible/ hold no images; expected files of the same names in both")
+    return [PairPaths(path.name, path, visible[stem]) for stem, path in sorted(thermal.items())]
+
+
+def read_gray(path: str | Path) -> NDArray[np.float32]:
+    """Return an image file as float32 (H, W) in [0, 1].
+
+    8 bits are divided by 255, 16 bits by 65535; colour becomes BT.601 luma, alpha is dropped. Raises
+    :class:`SourceError` for a file that cannot be read, is no image, or has another depth.
+    """
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+    except OSError as err:
+        raise SourceError(f"{path}: cannot be read ({err.strerror})") from err
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    except cv2.error as err:
+        raise SourceError(f"{path}: cannot be decoded ({err.err})") from err
+    if image is None:
+        raise SourceError(f"{path}: not a readable image ({data.size} bytes); replace it or remove its pair")
+    if image.dtype not in (np.uint8, np.uint16):
+        raise SourceError(f"{path}: pixels are {image.dtype}; expected 8 or 16 bit unsigned integers")
+    full_scale = np.float32(255 if image.dtype == np.uint8 else 65535)
+    if image.ndim == 3 and image.shape[2] <= 2:  # gray with or without alpha
+        image = image[:, :, 0]
+    if image.ndim == 3:
+        luma: NDArray[np.float32] = image[:, :, :3].astype(np.float32) @ LUMA_BGR / full_scale
+        return np.clip(luma, 0.0, 1.0)  # the weights' rounding may reach past 1
+    gray: NDArray[np.float32] = image.astype(np.float32) / full_scale
+    return gray
+
+
+def read_pair(paths: PairPaths) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return thermal and visible by :func:`read_gray`; raise :class:`SourceError` where their sizes differ."""
+    thermal, visible = read_gray(paths.thermal), read_gray(paths.visible)
+    if thermal.shape != visible.shape:
+        raise SourceError(
+            f"{paths.name}: thermal is {thermal.shape[1]}x{thermal.shape[0]}, "
+            f"visible {visible.shape[1]}x{visible.shape[0]}; register the pair to one size"
+        )
+    return thermal, visible
+
+
+def _images_by_stem(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise SourceError(f"{folder}: no such folder; pairs are expected as thermal/NAME and visible/NAME")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith(".") or not path.is_file():
+            continue
+        if path.stem in found:
+            raise SourceError(f"{folder}: {found[path.stem].name} and {path.name} bear one name; remove one of them")
+        found[path.stem] = path
+    return found
+
+
+def _some(names: Iterable[str], most: int = 3) -> str:
+    ordered = sorted(names)
+    return ", ".join(ordered[:most]) + (", ..." if len(ordered) > most else "")
