@@ -1,0 +1,71 @@
+"""Blocks that several networks share: residual channel attention (RCAN, Zhang et al., ECCV 2018) and activity fusion."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def conv3x3(inputs: int, outputs: int, *, reflect: bool = False) -> nn.Conv2d:
+    """Return a 3x3 convolution that keeps the size; ``reflect`` pads by mirroring so that borders carry no dark frame."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect" if reflect else "zeros")
+
+
+class ChannelAttention(nn.Module):
+    """Squeeze and excite: scale each map by a weight in (0, 1) computed from all maps' means."""
+
+    def __init__(self, channels: int, *, reduction: int = 16) -> None:
+        super().__init__()
+        hidden = max(channels // reduction, 4)
+        self.squeeze = nn.Conv2d(channels, hidden, 1)
+        self.excite = nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
+        weight = x.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
+        weight = self.excite(torch.relu(self.squeeze(weight)))
+        return x * torch.sigmoid(weight)
+
+
+class ResidualChannelAttentionBlock(nn.Module):
+    """RCAB: conv, ReLU, conv, channel attention, added to the input."""
+
+    def __init__(self, channels: int, *, reduction: int = 16) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(channels, channels)
+        self.conv2 = conv3x3(channels, channels)
+        self.attention = ChannelAttention(channels, reduction=reduction)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
+        residual = self.conv2(torch.relu(self.conv1(x)))
+        return x + self.attention(residual)
+
+
+class ResidualGroup(nn.Module):
+    """A chain of blocks closed by a convolution, with a skip around all of it."""
+
+    def __init__(self, blocks: list[nn.Module], channels: int) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*blocks)
+        self.conv = conv3x3(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
+        return x + self.conv(self.blocks(x))
+
+
+def rcab_group(channels: int, count: int) -> ResidualGroup:
+    """Return a residual group of ``count`` RCABs."""
+    return ResidualGroup([ResidualChannelAttentionBlock(channels) for _ in range(count)], channels)
+
+
+def activity_weight(thermal: Tensor, visible: Tensor) -> Tensor:
+    """Return the thermal features' weight per pixel, (B, 1, H, W) in (0, 1); the visible features get the rest.
+
+    A modality's activity is the mean over its maps; the weights are the softmax of the two activities, which for two
+    terms is the sigmoid of their difference.
+    """
+    return torch.sigmoid(thermal.mean(1, keepdim=True) - visible.mean(1, keepdim=True))
+
+
+def blend(thermal: Tensor, visible: Tensor, weight: Tensor) -> Tensor:
+    """Return ``weight * thermal + (1 - weight) * visible``."""
+    return torch.lerp(visible, thermal, weight)

@@ -1,0 +1,61 @@
+"""Named sizes of the student."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..errors import ConfigError
+
+SCALES = (2, 3, 4)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StudentConfig:
+    """Widths and depths of a student; a checkpoint stores them, so weights and network always agree."""
+
+    scale: int = 2
+    stride: int = 1  # 2: the network works on 2x2 pixel blocks, a quarter of the positions
+    head_channels: int = 16
+    channels: int = 64
+    branch_blocks: int = 9  # RCABs per modality
+    dfa_units: int = 6  # 0 leaves dual-frequency attention out
+    line_keys: int = 640  # keys along one line of dual-frequency attention
+    cea_channels: int = 64  # width inside corner-embedding attention; 0 leaves it out
+    position_keys: int = 4096  # keys of position attention: exact up to 64x64 pixels
+    corner: bool = True
+    decoder_channels: tuple[int, ...] = (64, 64, 32, 16)
+    groups: int = 5
+    group_blocks: int = 20  # RCABs per group
+    upscaled_channels: int = 64
+    tail_channels: int = 16
+
+    def __post_init__(self) -> None:
+        if self.scale not in SCALES:
+            raise ConfigError(f"scale is {self.scale}; choose one of {', '.join(map(str, SCALES))}")
+
+
+PRESETS = {
+    "paper": StudentConfig(),
+    "realtime": StudentConfig(
+        stride=2,
+        channels=48,
+        head_channels=16,
+        branch_blocks=1,
+        dfa_units=1,
+        line_keys=80,
+        cea_channels=8,
+        position_keys=64,
+        decoder_channels=(48, 48, 32, 16),
+        groups=1,
+        group_blocks=2,
+        upscaled_channels=12,
+        tail_channels=8,
+    ),
+}
+
+
+def preset(name: str, *, scale: int) -> StudentConfig:
+    """Return the preset ``name`` at ``scale``; :class:`ConfigError` names the choices otherwise."""
+    if name not in PRESETS:
+        raise ConfigError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
+    return dataclasses.replace(PRESETS[name], scale=scale)

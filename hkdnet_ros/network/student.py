@@ -1,0 +1,107 @@
+"""The student: fuses a low-resolution pair and super-resolves the result, in one network."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .common import activity_weight, blend, conv3x3, rcab_group
+from .corner_embedding import CornerEmbeddingAttention
+from .dual_frequency import dual_frequency_group
+from .presets import StudentConfig
+
+
+class StudentOutput(NamedTuple):
+    """``fused`` (B, 1, sH, sW), near [0, 1] but not clipped, and the features drawn to the teacher's D1 and D2."""
+
+    fused: Tensor
+    u: Tensor  # (B, upscaled_channels, sH, sW)
+    t: Tensor  # (B, tail_channels, sH, sW)
+
+
+class Head(nn.Module):
+    """Shallow features of one luma, by weights that both modalities share, at 1 / ``stride`` of its size."""
+
+    def __init__(self, config: StudentConfig) -> None:
+        super().__init__()
+        self.unshuffle = nn.PixelUnshuffle(config.stride)
+        self.conv1 = conv3x3(config.stride**2, config.head_channels, reflect=True)
+        self.conv2 = conv3x3(config.head_channels, config.channels, reflect=True)
+
+    def forward(self, image: Tensor) -> Tensor:  # (B, 1, H, W) -> (B, C, H / stride, W / stride)
+        return torch.relu(self.conv2(torch.relu(self.conv1(self.unshuffle(image)))))
+
+
+class Branch(nn.Module):
+    """One modality's features: residual group, attention, conv, added to the shallow features."""
+
+    def __init__(self, config: StudentConfig, attention: nn.Module) -> None:
+        super().__init__()
+        self.group = rcab_group(config.channels, config.branch_blocks)
+        self.attention = attention
+        self.conv = conv3x3(config.channels, config.channels)
+
+    def forward(self, shallow: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
+        return shallow + self.conv(self.attention(self.group(shallow)))
+
+
+class SuperResolution(nn.Module):
+    """RCAN-like part: residual groups with a long skip, then pixel shuffle to the high resolution."""
+
+    def __init__(self, config: StudentConfig) -> None:
+        super().__init__()
+        channels = config.channels
+        self.enter = conv3x3(config.decoder_channels[-1], channels)
+        self.groups = nn.Sequential(*(rcab_group(channels, config.group_blocks) for _ in range(config.groups)))
+        self.leave = conv3x3(channels, channels)
+        factor = config.scale * config.stride
+        self.expand = conv3x3(channels, config.upscaled_channels * factor**2)
+        self.shuffle = nn.PixelShuffle(factor)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, D, H / stride, W / stride) -> (B, U, sH, sW)
+        x = self.enter(x)
+        return self.shuffle(self.expand(x + self.leave(self.groups(x))))
+
+
+class Student(nn.Module):
+    """Simultaneous fusion and super-resolution (HKDnet, student network); sizes in ``config``."""
+
+    def __init__(self, config: StudentConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.channels
+        saliency: nn.Module = nn.Identity()
+        if config.dfa_units:
+            saliency = dual_frequency_group(channels, config.dfa_units, keys=config.line_keys)
+        detail: nn.Module = nn.Identity()
+        if config.cea_channels:
+            detail = CornerEmbeddingAttention(
+                channels, branch_channels=config.cea_channels, keys=config.position_keys, corner=config.corner
+            )
+        self.head = Head(config)
+        self.thermal = Branch(config, saliency)
+        self.visible = Branch(config, detail)
+        decoder: list[nn.Module] = []
+        for inputs, outputs in zip((channels, *config.decoder_channels), config.decoder_channels, strict=False):
+            decoder += [conv3x3(inputs, outputs), nn.ReLU()]
+        self.decoder = nn.Sequential(*decoder)
+        self.super_resolution = SuperResolution(config)
+        self.tail = conv3x3(config.upscaled_channels, config.tail_channels)
+        self.output = conv3x3(config.tail_channels, 1)
+
+    def forward(self, thermal: Tensor, visible: Tensor) -> StudentOutput:
+        """Fuse two lumas in [0, 1], each (B, 1, H, W), into one of ``scale`` times the size."""
+        height, width = thermal.shape[2:]
+        missing = (0, -width % self.config.stride, 0, -height % self.config.stride)
+        if any(missing):
+            thermal, visible = F.pad(thermal, missing, "replicate"), F.pad(visible, missing, "replicate")
+        thermal_maps = self.thermal(self.head(thermal))
+        visible_maps = self.visible(self.head(visible))
+        fused_maps = blend(thermal_maps, visible_maps, activity_weight(thermal_maps, visible_maps))
+        u = self.super_resolution(self.decoder(fused_maps))
+        u = u[:, :, : height * self.config.scale, : width * self.config.scale]
+        t = torch.relu(self.tail(u))
+        return StudentOutput(self.output(t), u, t)
