@@ -26,6 +26,8 @@ _BRIDGED = {
     **dict.fromkeys(("rgba16", "bgra16"), 8),
 }
 
+_EXPECTED = f"expected one of {', '.join(ENCODINGS)}"
+
 
 def stamp_to_ns(stamp: Time) -> int:
     """Return a builtin_interfaces/Time as integer nanoseconds."""
@@ -42,10 +44,9 @@ def ns_to_duration(duration_ns: int) -> Duration:
 
     What does not fit its 32-bit seconds, as an age between a zero stamp and today, is held at the limit.
     """
-    seconds, nanoseconds = divmod(duration_ns, NS_PER_S)
-    if seconds > 2**31 - 1:
-        return Duration(sec=2**31 - 1, nanosec=NS_PER_S - 1)
-    return Duration(sec=max(seconds, -(2**31)), nanosec=nanoseconds)
+    limit = 2**31 * NS_PER_S
+    seconds, nanoseconds = divmod(max(-limit, min(duration_ns, limit - 1)), NS_PER_S)
+    return Duration(sec=seconds, nanosec=nanoseconds)
 
 
 def decode(message: Image) -> Frame:
@@ -67,24 +68,39 @@ def decode(message: Image) -> Frame:
     return Frame(image, stamp_to_ns(message.header.stamp), message.header.frame_id, encoding)
 
 
-def _decode_by_cv_bridge(message: Image) -> NDArray[np.generic]:
-    known = f"expected one of {', '.join(ENCODINGS)}"
-    if message.encoding not in _BRIDGED:
-        raise ImageError(f"encoding {message.encoding!r} cannot be fused; {known}, or a colour encoding of cv_bridge")
+def check_image(message: Image) -> None:
+    """Raise what :func:`decode` would raise for the header and the length of the data, without touching a pixel."""
+    encoding = message.encoding
+    if encoding in ENCODINGS:
+        scalar, channels = ENCODINGS[encoding]
+        pixel = np.dtype(scalar).itemsize * channels
+    elif encoding in _BRIDGED:
+        _cv_bridge(encoding)
+        pixel = _BRIDGED[encoding]
+    else:
+        raise ImageError(f"encoding {encoding!r} cannot be fused; {_EXPECTED}, or a colour encoding of cv_bridge")
+    check_layout(message.height, message.width, encoding, message.step, len(message.data), pixel)
+
+
+def _cv_bridge(encoding: str) -> Any:
     try:
-        from cv_bridge import CvBridge
+        import cv_bridge
     except ImportError as error:
         raise MissingDependencyError(
-            f"encoding {message.encoding!r} needs cv_bridge, which is not installed; install it, or have the camera "
-            f"publish another: {known}"
+            f"encoding {encoding!r} needs cv_bridge, which is not installed; install it, or have the camera publish "
+            f"another: {_EXPECTED}"
         ) from error
-    pixel = _BRIDGED[message.encoding]
-    check_layout(message.height, message.width, message.encoding, message.step, len(message.data), pixel)
+    return cv_bridge
+
+
+def _decode_by_cv_bridge(message: Image) -> NDArray[np.generic]:
+    check_image(message)
+    packed, bridge = _packed(message, _BRIDGED[message.encoding]), _cv_bridge(message.encoding).CvBridge()
     try:
-        image: NDArray[np.generic] = CvBridge().imgmsg_to_cv2(_packed(message, pixel), desired_encoding="bgr8")
+        image: NDArray[np.generic] = bridge.imgmsg_to_cv2(packed, desired_encoding="bgr8")
     except Exception as error:  # cv_bridge raises its own error, cv2's, TypeError or AttributeError, by version
         reason = " ".join(str(error).split())
-        raise ImageError(f"cv_bridge cannot convert encoding {message.encoding!r}: {reason}; {known}") from error
+        raise ImageError(f"cv_bridge cannot convert encoding {message.encoding!r}: {reason}; {_EXPECTED}") from error
     return image
 
 
