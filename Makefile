@@ -1,0 +1,130 @@
+# Set-up, demo and tests. Where a ROS 2 environment is sourced, its colcon builds the package into ./install and a small
+# environment (.venv-ros) adds what ROS does not bring; elsewhere ROS 2 itself comes from wheels into .venv.
+
+PYTHON ?= python3
+TORCH ?= auto
+SOURCE ?= simulator
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup demo test lint lock clean unmoved
+
+ROS := $(if $(and $(ROS_DISTRO),$(AMENT_PREFIX_PATH)),$(ROS_DISTRO))
+
+help:
+	@echo 'make setup   prepare everything that the others need (they call it themselves)'
+	@echo 'make demo    run the node on a recording and write pictures and figures to out/demo'
+	@echo '             SOURCE=$(SOURCE): "simulator", a folder of image pairs, two videos, or a rosbag2'
+	@echo 'make test    run the checks and tests'
+	@echo 'make lint    run the checks alone: ruff and mypy'
+	@echo 'make lock    pin the newest versions of requirements/wheels.in in requirements/wheels.txt'
+	@echo 'make clean   remove all that was built, but out/'
+	@echo 'Options: PYTHON=$(PYTHON), any of 3.10 to 3.13'
+	@echo '         TORCH=$(TORCH): PyTorch as "cpu" or "cuda", "auto" by the GPU, "none" to install your own'
+	@echo 'ROS 2:   $(if $(ROS),the sourced $(ROS),from wheels; source a ROS 2 installation to use that)'
+
+# What the package consists of, for the steps that must run again when it changes.
+interface := CMakeLists.txt package.xml resource/entry_point.py.in $(wildcard msg/*.msg)
+ready = $(venv)/.ready
+
+ifeq ($(ROS),)
+
+venv := .venv
+bin := $(venv)/bin
+run :=
+
+setup: $(ready)
+
+# Each step leaves a stamp in the environment, so that only what changed is done again.
+$(venv)/.created: | unmoved
+	@command -v $(PYTHON) >/dev/null || { echo 'setup: no $(PYTHON) found; install Python 3.10 to 3.13' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
+		echo "setup: $$($(PYTHON) -V 2>&1) cannot be used; name a Python from 3.10 to 3.13, as in" \
+		"\`make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12\`" >&2; exit 1; }
+	@$(PYTHON) scripts/setup_venv.py check $(venv)
+	@$(PYTHON) -m venv $(venv)
+	@echo '$(CURDIR)' > $@
+
+$(venv)/.packages: requirements/wheels.txt scripts/setup_venv.py | $(venv)/.created
+	@$(PYTHON) scripts/setup_venv.py packages $(venv)
+	@touch $@
+
+$(venv)/.torch-$(TORCH): | $(venv)/.packages
+	@$(PYTHON) scripts/setup_venv.py torch $(venv) --torch $(TORCH)
+	@touch $@
+
+$(ready): $(venv)/.packages $(interface) setup.py | $(venv)/.torch-$(TORCH)
+	@$(PYTHON) scripts/setup_venv.py messages $(venv)
+	@touch $@
+
+test: lint
+	$(bin)/python -m pytest --durations=10
+
+lint: setup
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+	$(bin)/mypy
+
+lock: setup
+	$(bin)/pip install -q uv
+	UV_CUSTOM_COMPILE_COMMAND='make lock' $(bin)/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
+		--no-annotate requirements/wheels.in --output-file requirements/wheels.txt
+
+else
+
+venv := .venv-ros
+bin := $(venv)/bin
+# ROS's setup files do not survive `set -u` and name variables of their own.
+run := . install/setup.bash && PATH="$(CURDIR)/$(bin):$$PATH"
+
+setup: $(ready)
+
+$(venv)/.created: requirements/robot.txt scripts/setup_venv.py | unmoved
+	@command -v colcon >/dev/null || { echo 'setup: ROS 2 $(ROS) is sourced, but colcon is missing;' \
+		'install it with `sudo apt install python3-colcon-common-extensions`' >&2; exit 1; }
+	@python3 -c 'import ensurepip' 2>/dev/null || { echo 'setup: Python has no venv module;' \
+		'install it with `sudo apt install python3-venv`' >&2; exit 1; }
+	@echo 'Installing what ROS 2 $(ROS) does not bring ...'
+	@python3 -m venv --system-site-packages $(venv)
+	@$(bin)/python -m pip install --disable-pip-version-check -qq -r $<
+	@python3 scripts/setup_venv.py torch $(venv) --torch $(TORCH)
+	@echo '$(CURDIR)' > $@
+
+# Links instead of copies, so that an edit acts without a build; a new file needs one.
+$(ready): $(venv)/.created $(interface) $(shell find hkdnet_ros launch config -type f -not -name '*.pyc')
+	PATH="$(CURDIR)/$(bin):$$PATH" colcon build --symlink-install --packages-select hkdnet_ros \
+		--cmake-args -DBUILD_TESTING=ON
+	@touch $@
+
+test: setup
+	$(run) colcon test --packages-select hkdnet_ros --event-handlers console_direct+
+	colcon test-result --verbose
+
+lint: setup
+	$(bin)/python -m pip install -q ruff mypy
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+
+lock:
+	@echo 'lock: the pinned versions are for machines without ROS; run this in a shell that sources none' >&2; exit 1
+
+endif
+
+# An environment holds absolute paths and one Python.
+unmoved:
+	@test ! -e $(venv)/.created || test "$$(cat $(venv)/.created)" = '$(CURDIR)' || { echo "setup: $(venv) was made in" \
+		"$$(cat $(venv)/.created); run \`make clean\` first" >&2; exit 1; }
+	@$(if $(findstring command,$(origin PYTHON)),test ! -e $(venv)/.created || \
+		test "$$($(PYTHON) -V)" = "$$($(bin)/python -V)" || { echo "setup: $(venv) was made with" \
+		"$$($(bin)/python -V); run \`make clean\` first" >&2; exit 1; })
+
+# On a ROS domain of its own and on this machine only, so as to neither disturb nor hear a robot on the network.
+demo: setup
+	$(run) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(($$$$ % 100 + 1)) \
+		$(if $(ROS),ros2 run hkdnet_ros hkdnet,$(bin)/hkdnet) demo --source '$(SOURCE)' --out out/demo
+
+clean:
+	rm -rf .venv .venv-ros build install log *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .*_cache .hypothesis
