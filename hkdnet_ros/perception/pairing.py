@@ -1,0 +1,303 @@
+"""Nearest-stamp pairing of the two camera streams, online.
+
+Pairs are made closest first: of all messages the two nearest in time are a pair, then what precedes both is paired
+the same way, and what follows both. Pairs are therefore one to one, in order on both streams, and wherever two
+messages are each other's nearest within the slop, they are a pair.
+
+Online, a pair goes out as soon as nothing still to come can be nearer to either message. Stamps rise within a stream,
+so only the successor of the earlier message could be. While that has not arrived, the shortest recent interval of its
+stream says how soon it may come. This estimate only hastens a pair, it never drops a message.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from ..options import check_options, option
+from .frames import THERMAL, VISIBLE
+
+Payload = TypeVar("Payload")
+
+# Why a message was dropped, the keys of the drop counts.
+OVERFLOW = "overflow"  # its queue was full before a partner came
+UNPAIRED = "unpaired"  # no partner within the slop, or every such partner had a nearer one
+DUPLICATE = "duplicate"  # the stamp of the message before it
+LATE = "late"  # out of order within its stream
+ZERO_STAMP = "zero stamp"  # the driver did not set the stamp
+RESET = "reset"  # left from before a backward jump of a clock, or from before reset()
+
+_NEVER = 1 << 64  # after every stamp
+_INTERVALS = 16  # recent intervals, the shortest of which predicts the next message
+_ENOUGH_INTERVALS = 3
+_LATE_REACH = 4  # so many messages back, or in a row, are out of order; beyond that the clock has jumped
+
+
+@dataclass(frozen=True, slots=True)
+class PairingConfig:
+    """Which messages of the two streams may form a pair."""
+
+    slop: float = option(0.05, "largest time between the two images of a pair (inclusive)", unit="s", low=0, high=10)
+    queue_size: int = option(10, "images of each stream that may wait for a partner", low=1, high=1000)
+    thermal_offset: float = option(
+        0.0, "added to thermal stamps before they are compared", unit="s", low=-4e9, high=4e9
+    )
+    visible_offset: float = option(
+        0.0, "added to visible stamps before they are compared", unit="s", low=-4e9, high=4e9
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Generic[Payload]):
+    """Two messages that belong together; ``skew_ns`` is thermal minus visible stamp, offsets applied."""
+
+    thermal: Payload
+    visible: Payload
+    skew_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairingStatistics:
+    """Totals since the pairer was made, by stream where there are two.
+
+    Every message received is part of a pair, among the ``drops`` (by stream, then by reason) or ``waiting``.
+    ``closest_skew_ns`` is the skew of the nearest two messages compared, paired or not: where nothing pairs, it says
+    how far the streams are apart. None before the first comparison.
+    """
+
+    received: Mapping[str, int]
+    waiting: Mapping[str, int]
+    drops: Mapping[str, Counter[str]]
+    pairs: int
+    last_skew_ns: int | None
+    closest_skew_ns: int | None
+
+
+@dataclass(slots=True)
+class _Stream(Generic[Payload]):
+    """One stream's waiting messages and what is known of its clock; stamps have the offset applied."""
+
+    offset_ns: int
+    received: int = 0
+    drops: Counter[str] = field(default_factory=Counter)
+    stamps: list[int] = field(default_factory=list)  # waiting, oldest first
+    payloads: list[Payload] = field(default_factory=list)
+    recent: deque[int] = field(default_factory=lambda: deque(maxlen=_LATE_REACH))
+    intervals: deque[int] = field(default_factory=lambda: deque(maxlen=_INTERVALS))
+    late_run: int = 0
+
+    def push(self, stamp: int, payload: Payload) -> None:
+        self.stamps.append(stamp)
+        self.payloads.append(payload)
+
+    def drop(self, count: int, reason: str) -> None:
+        """Drop the ``count`` oldest waiting messages."""
+        if count:
+            self.drops[reason] += count
+            del self.stamps[:count], self.payloads[:count]
+
+    def pop(self) -> tuple[int, Payload]:
+        return self.stamps.pop(0), self.payloads.pop(0)
+
+    def went_back(self, stamp: int) -> bool:
+        """Whether ``stamp``, older than the last, means a clock that jumped rather than one message out of order."""
+        self.late_run += 1
+        return stamp <= self.recent[0] or self.late_run > _LATE_REACH
+
+    def restart(self) -> None:
+        """Drop everything received so far as belonging to an earlier run of the clock."""
+        self.drop(len(self.stamps), RESET)
+        self.recent.clear()
+
+    def advance(self, stamp: int) -> None:
+        """Take note of a message in order."""
+        if self.recent:
+            self.intervals.append(stamp - self.recent[-1])
+        self.recent.append(stamp)
+        self.late_run = 0
+
+    def earliest_next(self) -> int:
+        """Return a stamp before which the next message is not to be expected."""
+        shortest = min(self.intervals) if len(self.intervals) >= _ENOUGH_INTERVALS else 0
+        return self.recent[-1] + max(1, shortest * 9 // 10)  # a tenth for jitter
+
+
+class StampPairer(Generic[Payload]):
+    """Pairs messages of the streams ``thermal`` and ``visible`` by nearest stamp; any thread may call any method.
+
+    Matches are returned, so that the caller acts on them outside the pairer's lock. At most ``queue_size`` messages
+    of each stream wait; when more come, the oldest is decided with what is there, or dropped. A stream whose clock
+    jumps back (a bag that loops) starts afresh: what waited is paired as it is or dropped, and where the other stream
+    has not jumped yet, its messages are dropped until it does or until the first has filled its queue.
+    """
+
+    def __init__(self, config: PairingConfig | None = None) -> None:
+        config = config or PairingConfig()
+        self._slop_ns = round(config.slop * 1e9)
+        self._queue_size = config.queue_size
+        self._lock = threading.Lock()
+        self._thermal: _Stream[Payload] = _Stream(round(config.thermal_offset * 1e9))
+        self._visible: _Stream[Payload] = _Stream(round(config.visible_offset * 1e9))
+        self._streams = {THERMAL: self._thermal, VISIBLE: self._visible}
+        self._behind: _Stream[Payload] | None = None  # the stream that has yet to follow the other's jump
+        self._pairs = 0
+        self._last_skew_ns: int | None = None
+        self._closest_skew_ns: int | None = None
+
+    def add(self, stream: str, stamp_ns: int, payload: Payload) -> list[Match[Payload]]:
+        """Take one message of ``stream`` ("thermal" or "visible"); return the matches it settles, oldest first."""
+        own = self._streams[stream]
+        other = self._visible if own is self._thermal else self._thermal
+        with self._lock:
+            own.received += 1
+            if stamp_ns <= 0:
+                own.drops[ZERO_STAMP] += 1
+                return []
+            stamp = stamp_ns + own.offset_ns
+            matches: list[Match[Payload]] = []
+            if own.recent and stamp <= own.recent[-1]:
+                if stamp == own.recent[-1]:
+                    own.drops[DUPLICATE] += 1
+                    return []
+                if not own.went_back(stamp):
+                    own.drops[LATE] += 1
+                    return []
+                matches = self._follow_jump(own, other, stamp)
+            own.advance(stamp)
+            if own is self._behind:
+                own.drops[RESET] += 1
+                return matches
+            own.push(stamp, payload)
+            while settled := self._settle():
+                matches += settled
+            while len(own.stamps) > self._queue_size:
+                settled = self._settle(final=True)
+                matches += settled
+                if not settled:
+                    own.drop(1, OVERFLOW)
+                    self._behind = None
+            return matches
+
+    def flush(self) -> list[Match[Payload]]:
+        """Return the matches among the waiting messages, as at the end of both streams; the rest is dropped."""
+        with self._lock:
+            matches = self._settle_all()
+            for stream in self._streams.values():
+                stream.drop(len(stream.stamps), UNPAIRED)
+            return matches
+
+    def reset(self) -> None:
+        """Forget the waiting messages (counted as drops) and both clocks; the totals stay."""
+        with self._lock:
+            self._behind = None
+            for stream in self._streams.values():
+                stream.restart()
+                stream.intervals.clear()
+
+    @property
+    def drops(self) -> Counter[str]:
+        """Dropped messages of both streams by reason."""
+        with self._lock:
+            return self._thermal.drops + self._visible.drops
+
+    def statistics(self) -> PairingStatistics:
+        """Return the totals, as a snapshot."""
+        with self._lock:
+            return PairingStatistics(
+                received={name: stream.received for name, stream in self._streams.items()},
+                waiting={name: len(stream.stamps) for name, stream in self._streams.items()},
+                drops={name: Counter(stream.drops) for name, stream in self._streams.items()},
+                pairs=self._pairs,
+                last_skew_ns=self._last_skew_ns,
+                closest_skew_ns=self._closest_skew_ns,
+            )
+
+    def _follow_jump(self, own: _Stream[Payload], other: _Stream[Payload], stamp: int) -> list[Match[Payload]]:
+        """Begin a new run of ``own``'s clock at ``stamp``; return what could still be paired of the old one."""
+        matches: list[Match[Payload]] = []
+        self._behind = None
+        # The other stream has jumped already if its last stamp is nearer to where this one is than to where it was.
+        if other.recent and other.recent[-1] - stamp > own.recent[-1] - other.recent[-1]:
+            matches = self._settle_all()
+            other.drop(len(other.stamps), RESET)
+            self._behind = other
+        own.restart()
+        return matches
+
+    def _settle_all(self) -> list[Match[Payload]]:
+        matches: list[Match[Payload]] = []
+        while settled := self._settle(final=True):
+            matches += settled
+        return matches
+
+    def _settle(self, *, final: bool = False) -> list[Match[Payload]]:
+        """Take the next group of pairs that nothing still to come can change, or (``final``) that is nearest now."""
+        thermal, visible = self._thermal, self._visible
+        while thermal.stamps and visible.stamps:
+            skew = thermal.stamps[0] - visible.stamps[0]
+            self._compare(skew)
+            if abs(skew) <= self._slop_ns:
+                break
+            (thermal if skew < 0 else visible).drop(1, UNPAIRED)
+        else:
+            return []
+        horizon = (_NEVER, _NEVER) if final else (thermal.earliest_next(), visible.earliest_next())
+        matches = []
+        taken_thermal = taken_visible = 0
+        for i, j in _closest_first(thermal.stamps, visible.stamps, *horizon):
+            thermal.drop(i - taken_thermal, UNPAIRED)
+            visible.drop(j - taken_visible, UNPAIRED)
+            taken_thermal, taken_visible = i + 1, j + 1
+            thermal_stamp, thermal_payload = thermal.pop()
+            visible_stamp, visible_payload = visible.pop()
+            skew = thermal_stamp - visible_stamp
+            self._compare(skew)
+            self._last_skew_ns = skew
+            self._pairs += 1
+            matches.append(Match(thermal_payload, visible_payload, skew))
+        return matches
+
+    def _compare(self, skew_ns: int) -> None:
+        if self._closest_skew_ns is None or abs(skew_ns) < abs(self._closest_skew_ns):
+            self._closest_skew_ns = skew_ns
+
+
+def _closest_first(
+    thermal: Sequence[int], visible: Sequence[int], next_thermal: int, next_visible: int
+) -> list[tuple[int, int]]:
+    """Pair the beginnings of two rising sequences, up to the first two messages that are each other's nearest.
+
+    The first messages must lie within the slop. ``next_*`` is the earliest stamp of a message still to come. Returns
+    index pairs, rising on both sides; none where a message still to come may be nearer. Of equally near partners the
+    earlier one wins.
+    """
+    thermal, visible = [*thermal, next_thermal], [*visible, next_visible]
+    i = j = 0
+    chain = [(0, 0)]  # ever nearer pairs, each sharing one message with the one before
+    while True:
+        gap = abs(thermal[i] - visible[j])
+        # Only the successor of the earlier message can be nearer, if it comes before that one's mirror image.
+        if thermal[i] <= visible[j]:
+            nearer = thermal[i + 1] < visible[j] + gap
+            i += nearer
+        else:
+            nearer = visible[j + 1] < thermal[i] + gap
+            j += nearer
+        if not nearer:
+            break
+        if i == len(thermal) - 1 or j == len(visible) - 1:
+            return []
+        chain.append((i, j))
+    # The last pair is certain. Of what lies before it, the nearest is the last of the chain that shares no message
+    # with it, and so on backwards.
+    pairs = [chain.pop()]
+    for i, j in reversed(chain):
+        if i < pairs[-1][0] and j < pairs[-1][1]:
+            pairs.append((i, j))
+    return pairs[::-1]
