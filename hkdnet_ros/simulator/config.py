@@ -1,0 +1,36 @@
+"""What a simulated scene is made of, and the cameras that look at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import ConfigError
+from ..options import check_options, option
+
+SETTINGS = ("day", "night", "smoke")
+
+
+@dataclass(frozen=True, slots=True)
+class SceneConfig:
+    """Settings of the simulator. Raises :class:`ConfigError` for a value out of range.
+
+    Two scenes with equal settings give equal images for equal frame indices.
+    """
+
+    setting: str = option("day", "light and air of the scene", choices=SETTINGS)
+    seed: int = option(0, "number of the scene: buildings, people, cars, sensor noise", low=0, high=2**31 - 1)
+    size: tuple[int, int] = option((320, 240), "camera image width and height", unit="px", low=32, high=2048)
+    scale: int = option(2, "truth size over camera image size", choices=(1, 2, 3, 4))
+    fps: float = option(30.0, "frame rate of both cameras", unit="Hz", low=0.1, high=1000.0)
+    people: int = option(6, "pedestrians in the scene", low=0, high=12)
+    cars: int = option(2, "moving cars in the scene", low=0, high=4)
+    netd: float = option(0.06, "temporal noise of the thermal sensor (one sigma)", unit="K", low=0.0, high=10.0)
+    fixed_pattern: float = option(
+        0.08, "fixed pattern left over after correction (one sigma)", unit="K", low=0.0, high=10.0
+    )
+    drift: float = option(0.4, "amplitude of the thermal sensor's slow drift", unit="K", low=0.0, high=50.0)
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if len(self.size) != 2:
+            raise ConfigError(f"size is {self.size}; expected (width, height)")
