@@ -92,7 +92,7 @@ $(venv)/.created: requirements/robot.txt scripts/setup_venv.py | unmoved
 	@echo '$(CURDIR)' > $@
 
 # Links instead of copies, so that an edit acts without a build; a new file needs one.
-$(ready): $(venv)/.created $(interface) $(shell find hkdnet_ros launch config -type f -not -name '*.pyc')
+$(ready): $(venv)/.created $(interface) $(shell find hkdnet_ros launch config -type f -not -name "*.pyc" 2>/dev/null)
 	PATH="$(CURDIR)/$(bin):$$PATH" colcon build --symlink-install --packages-select hkdnet_ros \
 		--cmake-args -DBUILD_TESTING=ON
 	@touch $@

@@ -15,6 +15,7 @@ import importlib.util
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -89,7 +90,8 @@ def check(venv: Path) -> None:
             f"Python {platform.python_version()} has no venv module; install it, on Debian and Ubuntu with "
             f"`sudo apt install python3-venv`"
         )
-    for compiler in (os.environ.get("CC", "cc"), os.environ.get("CXX", "c++")):
+    for command in (os.environ.get("CC", "cc"), os.environ.get("CXX", "c++")):
+        compiler = shlex.split(command)[0]
         if shutil.which(compiler) is None:
             raise SetupError(
                 f"no compiler {compiler!r} found, and the message classes are built from C and C++; install one, on "
