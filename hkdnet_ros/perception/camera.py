@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from ..errors import ImageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +12,8 @@ class CameraModel:
     """Calibration of one camera, fields and conventions as in sensor_msgs/CameraInfo.
 
     ``k`` and ``r`` are row-major 3x3, ``p`` row-major 3x4, in pixels with the centre of the first pixel at (0, 0).
+    ``width``, ``height``, ``k``, ``p`` and the region of interest (all zero: the whole image) are those of the full
+    sensor; the image sent is the region of interest, binned (0 and 1: not binned).
     """
 
     width: int
@@ -27,3 +31,48 @@ class CameraModel:
     roi_width: int = 0
     roi_height: int = 0
     roi_do_rectify: bool = False
+
+    def resized(self, width: int, height: int) -> CameraModel:
+        """Return the model of the image this camera sends, resized to ``width`` x ``height`` with its edges kept.
+
+        The region of interest and the binning go into ``k`` and ``p``: the new image is a full one. A pixel's centre
+        is half a pixel from its edge, so that cx' = s cx + (s - 1) / 2. ``d``, ``r`` and the distortion model hold for
+        normalised coordinates and stay; an uncalibrated camera (``k`` all zero) stays one.
+
+        Raises :class:`ImageError` where this model or the new size has no pixels.
+        """
+        covered_width, covered_height = self.roi_width or self.width, self.roi_height or self.height
+        if min(covered_width, covered_height, width, height) < 1:
+            raise ImageError(
+                f"camera model of {covered_width}x{covered_height} cannot be resized to {width}x{height}; "
+                "expected at least 1x1"
+            )
+        # Binning is a resize too, so that one step goes from the sensor's pixels under the image to the new ones.
+        x_scale, y_scale = width / covered_width, height / covered_height
+        x_shift = (x_scale - 1) / 2 - x_scale * self.roi_x_offset
+        y_shift = (y_scale - 1) / 2 - y_scale * self.roi_y_offset
+
+        def to_resized(matrix: tuple[float, ...]) -> tuple[float, ...]:
+            """Map the pixels that a row-major matrix of three rows projects to."""
+            columns = len(matrix) // 3
+            x, y, w = matrix[:columns], matrix[columns : 2 * columns], matrix[2 * columns :]
+            return (
+                *(x_scale * a + x_shift * b for a, b in zip(x, w, strict=True)),
+                *(y_scale * a + y_shift * b for a, b in zip(y, w, strict=True)),
+                *w,
+            )
+
+        return replace(
+            self,
+            width=width,
+            height=height,
+            k=to_resized(self.k),
+            p=to_resized(self.p),
+            binning_x=0,
+            binning_y=0,
+            roi_x_offset=0,
+            roi_y_offset=0,
+            roi_width=0,
+            roi_height=0,
+            roi_do_rectify=False,
+        )
