@@ -1,4 +1,4 @@
-"""The types that cross a border between layers. Images are numpy arrays, (H, W) or (H, W, 3); time is integer ns."""
+"""The types that cross a border between layers. Images are numpy arrays, (H, W) or (H, W, C); time is integer ns."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ImageError
+from .decoding import ENCODINGS
+
 THERMAL = "thermal"
 VISIBLE = "visible"
 
@@ -16,7 +19,7 @@ VISIBLE = "visible"
 class Frame:
     """One camera image.
 
-    ``image`` is (H, W) or (H, W, 3), native byte order, in the channel order and range that ``encoding`` (a
+    ``image`` is (H, W) or (H, W, C), native byte order, in the channel order and range that ``encoding`` (a
     sensor_msgs/image_encodings name: mono8, mono16, 32FC1, rgb8, bgr8, ...) says. ``stamp_ns`` is the time of exposure.
     """
 
@@ -24,6 +27,21 @@ class Frame:
     stamp_ns: int
     frame_id: str
     encoding: str
+
+
+def check_frame(frame: Frame, stream: str) -> None:
+    """Raise :class:`ImageError`, naming ``stream``, unless the image is what its encoding says and has pixels."""
+    image = frame.image
+    if frame.encoding not in ENCODINGS:
+        raise ImageError(f"{stream} image has encoding {frame.encoding!r}; expected one of {', '.join(ENCODINGS)}")
+    scalar, channels = ENCODINGS[frame.encoding]
+    if image.dtype != np.dtype(scalar) or image.shape[2:] != (() if channels == 1 else (channels,)) or image.ndim < 2:
+        raise ImageError(
+            f"{stream} image is {image.dtype} of shape {image.shape}; {frame.encoding} is {np.dtype(scalar)} with "
+            f"{channels} channel{'s' if channels > 1 else ''}"
+        )
+    if 0 in image.shape:
+        raise ImageError(f"{stream} image has {image.shape[1]}x{image.shape[0]} pixels; expected at least 1x1")
 
 
 @dataclass(frozen=True, slots=True)
