@@ -1,0 +1,134 @@
+"""The way of one pair: conditioned, registered, fused in luma at high resolution, coloured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError, ImageError
+from ..options import check_options, option
+from . import color
+from .frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair, check_frame
+from .registration import resample
+from .thermal import ThermalConditioner, ThermalConfig
+
+SMALLEST = 16
+"""The least width and height of an image the network takes."""
+
+
+class Fuser(Protocol):
+    """What the pipeline needs of :class:`hkdnet_ros.inference.engine.FusionEngine`."""
+
+    @property
+    def scale(self) -> int:
+        """Output size over input size."""
+
+    @property
+    def timings(self) -> Mapping[str, float]:
+        """Milliseconds by stage of the last call."""
+
+    def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
+        """Fuse two (H, W) images, float32 in [0, 1] or uint8, to (scale H, scale W) float32 in [0, 1].
+
+        The images may be read-only and strided: views on a message.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineConfig:
+    """What is fused at which size, and what comes out."""
+
+    grid: tuple[int, int] = option(
+        (0, 0), "width and height both images are brought to; [0, 0]: the thermal image's", unit="px", low=0, high=8192
+    )
+    output: str = option(
+        "auto", "auto: bgr8 where visible has colour, else mono8; gray: mono8", choices=("auto", "gray")
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if len(self.grid) != 2 or (self.grid != (0, 0) and min(self.grid) < SMALLEST):
+            raise ConfigError(
+                f"grid is {list(self.grid)}; expected [width, height] of at least {SMALLEST} each, or [0, 0] for the "
+                "thermal image's size"
+            )
+
+
+class FusionPipeline:
+    """Turns pairs into fused frames, one after the other (the thermal range is carried from frame to frame)."""
+
+    def __init__(
+        self, fuser: Fuser, config: PipelineConfig | None = None, thermal_config: ThermalConfig | None = None
+    ) -> None:
+        self._fuser = fuser
+        self._config = config or PipelineConfig()
+        self._conditioner = ThermalConditioner(thermal_config)
+
+    def process(self, pair: Pair) -> FusedFrame:
+        """Fuse one pair: ``scale`` times the grid's size, stamp and frame of the visible image.
+
+        ``timings`` has "thermal", "registration", "color" and the fuser's own stages. Raises :class:`ImageError` for
+        an image that does not fit its encoding, is smaller than 16x16 or has NaN, and for an encoding that cannot be
+        fused.
+        """
+        _check(pair.thermal, THERMAL)
+        _check(pair.visible, VISIBLE)
+        clock = _StageClock()
+        thermal: NDArray[Any] = self._conditioner.condition(pair.thermal)
+        clock.lap("thermal")
+
+        width, height = self._config.grid if any(self._config.grid) else thermal.shape[::-1]
+        thermal = resample(thermal, width, height)
+        # More visible pixels than the output has serve nothing after this. Means of means over whole pixels are
+        # means, so that shrinking twice, to the output and then to the grid, is still correct in area.
+        rows, columns = pair.visible.image.shape[:2]
+        scale = self._fuser.scale
+        visible = resample(pair.visible.image, min(columns, scale * width), min(rows, scale * height))
+        clock.lap("registration")
+
+        luma: NDArray[Any]
+        chroma: color.Chroma | None = None
+        if self._config.output == "auto" and color.is_color(pair.visible.encoding):
+            luma, chroma = color.split(visible, pair.visible.encoding)
+        else:
+            luma = color.luma(visible, pair.visible.encoding)
+        clock.lap("color")
+        luma = resample(luma, width, height)
+        clock.lap("registration")
+
+        fused = self._fuser.fuse(thermal, luma)
+        clock.skip()
+        image = color.to_uint8(fused) if chroma is None else color.recombine(fused, chroma)
+        clock.lap("color")
+        timings = {**clock.timings, **self._fuser.timings}
+        return FusedFrame(image, pair.visible.stamp_ns, pair.visible.frame_id, timings=timings)
+
+
+def _check(frame: Frame, stream: str) -> None:
+    check_frame(frame, stream)
+    height, width = frame.image.shape[:2]
+    if min(width, height) < SMALLEST:
+        raise ImageError(f"{stream} image is {width}x{height}; the network needs at least {SMALLEST}x{SMALLEST}")
+
+
+class _StageClock:
+    """Sums the time between laps by stage, in ms."""
+
+    def __init__(self) -> None:
+        self.timings: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """Count the time since the last lap for ``stage``."""
+        last = self._last
+        self.skip()
+        self.timings[stage] = self.timings.get(stage, 0.0) + (self._last - last) * 1e3
+
+    def skip(self) -> None:
+        """Count the time since the last lap for nothing."""
+        self._last = time.perf_counter()
