@@ -32,6 +32,12 @@ class CameraModel:
     roi_height: int = 0
     roi_do_rectify: bool = False
 
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Width and height of the image sent: the region of interest, binned."""
+        width, height = self.roi_width or self.width, self.roi_height or self.height
+        return width // max(1, self.binning_x), height // max(1, self.binning_y)
+
     def resized(self, width: int, height: int) -> CameraModel:
         """Return the model of the image this camera sends, resized to ``width`` x ``height`` with its edges kept.
 

@@ -60,7 +60,9 @@ def test_points_project_to_the_same_place_of_the_resized_image(project, model, o
 
 
 def test_window_and_binning_go_into_the_matrices() -> None:
-    resized = WINDOW.resized(200, 80)  # as the camera sends it
+    assert FULL.image_size == (640, 480)
+    assert WINDOW.image_size == (200, 80)
+    resized = WINDOW.resized(*WINDOW.image_size)
     assert (resized.binning_x, resized.binning_y, resized.roi_width, resized.roi_height) == (0, 0, 0, 0)
     assert not resized.roi_do_rectify
     # Binned pixel 0 covers sensor pixels 100 and 101: its centre is at 100.5.
