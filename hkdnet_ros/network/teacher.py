@@ -27,11 +27,11 @@ class Teacher(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.shallow = conv3x3(1, 16, reflect=True)
-        self.dense = nn.ModuleList(conv3x3(16 * i, 16, reflect=True) for i in (1, 2, 3))
-        self.decode1 = conv3x3(64, 64, reflect=True)
-        self.decode2 = conv3x3(64, 32, reflect=True)
-        self.decode3 = conv3x3(32, 16, reflect=True)
-        self.output = conv3x3(16, 1, reflect=True)
+        self.dense = nn.ModuleList(conv3x3(16 * i, 16) for i in (1, 2, 3))
+        self.decode1 = conv3x3(64, 64)
+        self.decode2 = conv3x3(64, 32)
+        self.decode3 = conv3x3(32, 16)
+        self.output = conv3x3(16, 1)
 
     def encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return shallow (B, 16, H, W) and dense (B, 64, H, W) features of one modality's luma (B, 1, H, W)."""

@@ -1,0 +1,146 @@
+"""Weights on disk: safetensors whose metadata names network, configuration, data, revision and metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..errors import CheckpointError, ConfigError
+from ..network.presets import PRESETS, StudentConfig
+from ..network.student import Student
+from ..network.teacher import Teacher
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+"""The folder of the weights that come with the package."""
+
+
+def weights_path(model: str, scale: int) -> Path:
+    """Return the file of ``model``: a preset's shipped weights at ``scale``, or the path itself.
+
+    Raises :class:`CheckpointError` for a name that is neither, or a preset that ships no weights at that scale.
+    """
+    if model in PRESETS:
+        path = WEIGHTS / f"{model}_x{scale}.safetensors"
+        if not path.is_file():
+            shipped = ", ".join(sorted(file.stem for file in WEIGHTS.glob("*_x?.safetensors"))) or "none"
+            raise CheckpointError(f"no weights come with the package for {model} at x{scale}; shipped are: {shipped}")
+        return path
+    path = Path(model).expanduser()
+    if not path.is_file():
+        raise CheckpointError(f"{model} is neither a preset ({', '.join(PRESETS)}) nor an existing weights file")
+    return path
+
+
+def source_revision() -> str:
+    """Return the git revision of the running source, with ``+`` where it was changed since, or ``unknown``."""
+    folder = Path(__file__).resolve().parent
+    words = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+    try:
+        result = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return result.stdout.strip()
+
+
+def save_checkpoint(path: str | Path, network: nn.Module, metadata: Mapping[str, Any], *, half: bool = False) -> None:
+    """Write ``network``'s tensors and ``metadata`` (JSON values); ``half`` stores floating tensors as fp16.
+
+    A :class:`Student`'s configuration is added by itself. Raises :class:`CheckpointError` where the file cannot be
+    written.
+    """
+    entries: dict[str, Any] = {"network": type(network).__name__.lower(), "revision": source_revision(), **metadata}
+    if isinstance(network, Student):
+        entries["config"] = dataclasses.asdict(network.config)
+    tensors = {}
+    for name, value in network.state_dict().items():
+        value = value.detach().cpu().contiguous()
+        tensors[name] = value.half() if half and value.is_floating_point() else value
+    try:
+        save_file(tensors, str(path), {key: json.dumps(value) for key, value in entries.items()})
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot write {path}: {error}") from error
+
+
+def _read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            texts = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        return tensors, {key: json.loads(text) for key, text in texts.items()}
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such weights file") from error
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file of this package: {error}") from error
+
+
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """Return a checkpoint's metadata; :class:`CheckpointError` for a missing or damaged file."""
+    return _read(path)[1]
+
+
+def _fill(network: nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:
+    """Copy ``tensors`` into ``network``, float32, or say in one line which do not fit."""
+    own = network.state_dict()
+    missing = [name for name in own if name not in tensors]
+    surplus = [name for name in tensors if name not in own]
+    shapes = [
+        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(own[name].shape)}"
+        for name in own
+        if name in tensors and tensors[name].shape != own[name].shape
+    ]
+    faults = []
+    for label, names in (("missing", missing), ("unknown", surplus), ("of another shape", shapes)):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            faults.append(f"{len(names)} tensors {label} ({names[0]}{more})")
+    if faults:
+        raise CheckpointError(f"{path} does not fit {type(network).__name__}: {'; '.join(faults)}")
+    broken = [name for name, value in tensors.items() if value.is_floating_point() and not bool(value.isfinite().all())]
+    if broken:
+        raise CheckpointError(f"{path} holds values that are not finite, in {broken[0]}")
+    network.load_state_dict({name: value.to(own[name].dtype) for name, value in tensors.items()})
+
+
+def _check_kind(metadata: Mapping[str, Any], kind: str, path: str | Path) -> None:
+    if metadata.get("network") != kind:
+        found = metadata.get("network", "no network of this package")
+        raise CheckpointError(f"{path} holds {found}, expected a {kind}")
+
+
+def load_student(path: str | Path, *, scale: int | None = None) -> tuple[Student, dict[str, Any]]:
+    """Return the student in ``path``, float32 in evaluation mode, and its metadata.
+
+    Raises :class:`CheckpointError` for a missing or damaged file, another network, tensors that do not fit the
+    configuration in the metadata, or a scale other than ``scale``.
+    """
+    tensors, metadata = _read(path)
+    _check_kind(metadata, "student", path)
+    try:
+        fields = {key: tuple(v) if isinstance(v, list) else v for key, v in metadata["config"].items()}
+        config = StudentConfig(**fields)
+    except (KeyError, TypeError, AttributeError, ConfigError) as error:
+        raise CheckpointError(f"{path}: the student's configuration in the metadata is unusable: {error}") from error
+    if scale is not None and config.scale != scale:
+        raise CheckpointError(f"{path} is a student for x{config.scale}, not x{scale}; set scale to {config.scale}")
+    network = Student(config)
+    _fill(network, tensors, path)
+    return network.eval(), metadata
+
+
+def load_teacher(path: str | Path) -> tuple[Teacher, dict[str, Any]]:
+    """Return the teacher in ``path``, float32 in evaluation mode, and its metadata; errors as :func:`load_student`."""
+    tensors, metadata = _read(path)
+    _check_kind(metadata, "teacher", path)
+    network = Teacher()
+    _fill(network, tensors, path)
+    return network.eval(), metadata
+
+

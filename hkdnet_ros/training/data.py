@@ -1,0 +1,68 @@
+"""Registered pairs in memory, and random crops of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..errors import SourceError
+from .pairs import list_pairs, read_pair
+
+
+class Batch(NamedTuple):
+    """Two lumas of one scene, float32 (B, 1, H, W) in [0, 1]."""
+
+    thermal: Tensor
+    visible: Tensor
+
+
+class PairSet:
+    """All pairs of a folder, held as 8 bit on ``device``: a few hundred VGA pairs are well under a gigabyte."""
+
+    def __init__(self, folder: str | Path, device: torch.device) -> None:
+        self.folder = Path(folder)
+        paths = list_pairs(folder)
+        self.names = [pair.name for pair in paths]
+        self.images = [  # (2, H, W) uint8 each, thermal first
+            torch.stack([(255 * torch.from_numpy(image)).round().to(torch.uint8) for image in read_pair(pair)]).to(device)
+            for pair in tqdm(paths, desc=f"reading {self.folder.name}", unit="pair", leave=False)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def pair(self, index: int) -> Batch:
+        """Return one whole pair as a batch of one."""
+        image = self.images[index].float().div(255)[:, None, None]
+        return Batch(image[0], image[1])
+
+    def check_size(self, size: int) -> None:
+        """Raise :class:`SourceError` where a pair is too small for crops of ``size`` pixels."""
+        for name, image in zip(self.names, self.images, strict=True):
+            height, width = image.shape[1:]
+            if min(height, width) < size:
+                raise SourceError(f"{self.folder}/{name} is {width}x{height}; crops of {size} px need a larger image")
+
+    def crops(self, count: int, size: int, generator: torch.Generator) -> Batch:
+        """Return ``count`` crops of ``size`` x ``size``, randomly turned and mirrored; ``generator`` is a CPU one."""
+        crops = []
+        draws = torch.rand(count, 4, generator=generator, dtype=torch.float64).tolist()
+        for pick, row, column, turn in draws:
+            image = self.images[int(pick * len(self.images))]
+            top = int(row * (image.shape[1] - size + 1))
+            left = int(column * (image.shape[2] - size + 1))
+            crop = image[:, top : top + size, left : left + size]
+            variant = int(turn * 8)  # the eight symmetries of the square
+            if variant & 1:
+                crop = crop.flip(2)
+            if variant & 2:
+                crop = crop.flip(1)
+            if variant & 4:
+                crop = crop.transpose(1, 2)
+            crops.append(crop)
+        batch = torch.stack(crops).float().div(255)  # (B, 2, H, W)
+        return Batch(batch[:, :1], batch[:, 1:])

@@ -1,0 +1,167 @@
+"""``hkdnet distill``: a student, drawn to what a teacher makes of the high-resolution pair."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..inference.checkpoint import load_teacher, save_checkpoint
+from ..network.presets import PRESETS, SCALES, StudentConfig, preset
+from ..network.student import Student, StudentOutput
+from ..network.teacher import TeacherOutput
+from ..options import check_options, option
+from .augment import downscale, observe, vary_intensity
+from .data import Batch, PairSet
+from .loop import LoopConfig, fit, prepare_folder
+from .setup import add_options, choose_device, read_options, use_bf16
+from .train import FusionWeights, add_common_arguments, fusion_losses
+from .validation import measure, write_pictures
+
+
+@dataclass(frozen=True, slots=True)
+class DistillationWeights:
+    """Weights of what is learnt from the teacher; all 0 is training without one."""
+
+    distill_u: float = option(0.1, "weight of student U towards teacher D1", low=0.0)
+    distill_t: float = option(0.1, "weight of student T towards teacher D2", low=0.0)
+    distill_output: float = option(2.0, "weight of the output towards the teacher's fused image", low=0.0)
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+class Apprentice(nn.Module):
+    """A student with 1x1 adapters from its U and T to the teacher's 64 and 16 maps; only training needs them."""
+
+    def __init__(self, student: Student) -> None:
+        super().__init__()
+        self.student = student
+        self.adapt_u = nn.Conv2d(student.config.upscaled_channels, 64, 1)
+        self.adapt_t = nn.Conv2d(student.config.tail_channels, 16, 1)
+
+    def losses(self, mine: StudentOutput, teacher: TeacherOutput, weights: DistillationWeights) -> dict[str, Tensor]:
+        """Return the weighted mean absolute differences from the teacher; feature losses in units of its deviation."""
+
+        def feature_loss(maps: Tensor, target: Tensor) -> Tensor:
+            target = target.float()
+            return (maps.float() - target).abs().mean() / target.std().clamp_min(1e-3)
+
+        found: dict[str, Tensor] = {}
+        if weights.distill_u:
+            found["distill_u"] = weights.distill_u * feature_loss(self.adapt_u(mine.u), teacher.d1)
+        if weights.distill_t:
+            found["distill_t"] = weights.distill_t * feature_loss(self.adapt_t(mine.t), teacher.d2)
+        if weights.distill_output:
+            difference = mine.fused.float() - teacher.fused.float().clamp(0, 1)
+            found["distill_output"] = weights.distill_output * difference.abs().mean()
+        return found
+
+
+def distill_student(
+    data: Path,
+    validation: Path,
+    teacher_path: Path,
+    out: Path,
+    student_config: StudentConfig,
+    config: LoopConfig,
+    weights: FusionWeights,
+    distillation: DistillationWeights,
+    *,
+    name: str = "custom",
+    half: bool = False,
+    progress: bool = True,
+) -> None:
+    """Distil the teacher of ``teacher_path`` into a student and write ``out/student.safetensors``, log and pictures."""
+    folder = prepare_folder(out)
+    device = choose_device(config.device)
+    teacher = load_teacher(teacher_path)[0].to(device, memory_format=torch.channels_last).requires_grad_(False)
+    scale = student_config.scale
+    pairs, held_out = PairSet(data, device), PairSet(validation, device)
+    pairs.check_size(config.crop * scale)
+    torch.manual_seed(config.seed)
+    apprentice = Apprentice(Student(student_config)).to(device, memory_format=torch.channels_last)
+    student = apprentice.student
+
+    def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
+        truth = vary_intensity(pairs.crops(config.batch, config.crop * scale, generator), generator)
+        low = observe(truth, scale, generator)
+        with torch.no_grad():
+            taught = teacher(*truth)
+        mine = student(*low)
+        losses = fusion_losses(mine.fused, *truth, weights)
+        return losses | apprentice.losses(mine, taught, distillation)
+
+    def validate(model: nn.Module, step: int) -> dict[str, float]:
+        def fuse(batch: Batch) -> Tensor:
+            # The published inputs: antialiased bilinear reduction, rounded to 8 bits.
+            low = [downscale(image, scale).mul(255).round().div(255) for image in batch]
+            fused: Tensor = model(*low).fused
+            return fused
+
+        write_pictures(fuse, held_out, folder / "pictures", scale=scale)
+        return measure(fuse, held_out, scale=scale)
+
+    def save(model: nn.Module, step: int, measured: dict[str, float]) -> None:
+        metadata = {
+            "preset": name, "scale": scale, "data": str(data.name), "pairs": len(pairs), "seed": config.seed,
+            "steps": step, "metrics": measured,
+        }  # fmt: skip
+        save_checkpoint(folder / "student.safetensors", model, metadata, half=half)
+
+    fit(
+        network=student, trained=apprentice, step_loss=step_loss, validate=validate, config=config, out=folder,
+        device=device, autocast=use_bf16(config.precision, device), save=save, progress=progress,
+    )  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``hkdnet distill``."""
+    add_common_arguments(parser)
+    parser.set_defaults(crop=48)
+    parser.add_argument("--teacher", type=Path, required=True, help="weights of the teacher, from hkdnet train")
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="realtime", help="size of the student")
+    parser.add_argument("--scale", type=int, choices=SCALES, default=2, help="super-resolution factor")
+    parser.add_argument("--half", action="store_true", help="store the weights as fp16")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides",
+        help="change a field of the preset, for ablations: dfa_units=0, cea_channels=0, corner=0",
+    )  # fmt: skip
+    add_options(parser, DistillationWeights)
+
+
+def override(config: StudentConfig, settings: list[str]) -> StudentConfig:
+    """Return ``config`` with ``FIELD=INTEGER`` settings applied; :class:`ConfigError` for an unknown or wrong one."""
+    from ..errors import ConfigError
+
+    known = {field.name for field in dataclasses.fields(config)} - {"decoder_channels", "scale"}
+    changes: dict[str, int] = {}
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        if name not in known or not value.isdigit():
+            raise ConfigError(f"--set {setting}: expected FIELD=INTEGER with a field among {', '.join(sorted(known))}")
+        changes[name] = int(value)
+    return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Distil a student as the command line says."""
+    config = override(preset(arguments.preset, scale=arguments.scale), arguments.overrides)
+    distill_student(
+        arguments.data,
+        arguments.val,
+        arguments.teacher,
+        arguments.out,
+        config,
+        read_options(arguments, LoopConfig),
+        read_options(arguments, FusionWeights),
+        read_options(arguments, DistillationWeights),
+        name=arguments.preset if not arguments.overrides else "custom",
+        half=arguments.half,
+    )
+    print(f"wrote {arguments.out / 'student.safetensors'}")
+    return 0

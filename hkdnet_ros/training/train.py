@@ -1,0 +1,103 @@
+"""``hkdnet train``: the teacher, which fuses at high resolution."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..inference.checkpoint import save_checkpoint
+from ..network.teacher import Teacher
+from ..options import check_options, option
+from .augment import vary_intensity
+from .data import PairSet
+from .loop import LoopConfig, fit, prepare_folder
+from .losses import gradient_loss, intensity_loss, ssim_loss, vif_loss
+from .setup import add_options, choose_device, read_options, use_bf16
+from .validation import measure, write_pictures
+
+
+@dataclass(frozen=True, slots=True)
+class FusionWeights:
+    """Weights of the fusion losses against the high-resolution sources."""
+
+    intensity: float = option(1.0, "weight of the intensity loss", low=0.0)
+    gradient: float = option(5.0, "weight of the gradient loss", low=0.0)
+    ssim: float = option(1.0, "weight of the SSIM loss", low=0.0)
+    vif: float = option(0.3, "weight of the visual information fidelity loss", low=0.0)
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+def fusion_losses(fused: Tensor, thermal: Tensor, visible: Tensor, weights: FusionWeights) -> dict[str, Tensor]:
+    """Return the weighted fusion losses of ``fused``, computed in float32."""
+    with torch.autocast(fused.device.type, enabled=False):
+        images = (fused.float(), thermal, visible)
+        named = (
+            ("intensity", weights.intensity, intensity_loss),
+            ("gradient", weights.gradient, gradient_loss),
+            ("ssim", weights.ssim, ssim_loss),
+            ("vif", weights.vif, vif_loss),
+        )
+        return {name: weight * loss(*images) for name, weight, loss in named if weight}
+
+
+def train_teacher(
+    data: Path, validation: Path, out: Path, config: LoopConfig, weights: FusionWeights, *, progress: bool = True
+) -> None:
+    """Train a teacher on the pairs of ``data`` and write ``out/teacher.safetensors``, a log and pictures."""
+    folder = prepare_folder(out)
+    device = choose_device(config.device)
+    pairs, held_out = PairSet(data, device), PairSet(validation, device)
+    pairs.check_size(config.crop)
+    torch.manual_seed(config.seed)
+    network = Teacher().to(device, memory_format=torch.channels_last)
+
+    def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
+        batch = vary_intensity(pairs.crops(config.batch, config.crop, generator), generator)
+        return fusion_losses(network(*batch).fused, *batch, weights)
+
+    def validate(model: nn.Module, step: int) -> dict[str, float]:
+        write_pictures(lambda batch: model(*batch).fused, held_out, folder / "pictures")
+        return measure(lambda batch: model(*batch).fused, held_out)
+
+    def save(model: nn.Module, step: int, measured: dict[str, float]) -> None:
+        metadata = {"data": str(data.name), "pairs": len(pairs), "seed": config.seed, "steps": step, "metrics": measured}
+        save_checkpoint(folder / "teacher.safetensors", model, metadata)
+
+    fit(
+        network=network, trained=network, step_loss=step_loss, validate=validate, config=config, out=folder,
+        device=device, autocast=use_bf16(config.precision, device), save=save, progress=progress,
+    )  # fmt: skip
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the folders and the options that both trainings take."""
+    parser.add_argument("--data", type=Path, required=True, help="folder with thermal/ and visible/ to train on")
+    parser.add_argument("--val", type=Path, required=True, help="folder with thermal/ and visible/ to validate on")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; a run found there is resumed")
+    add_options(parser, LoopConfig)
+    add_options(parser, FusionWeights)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``hkdnet train``."""
+    add_common_arguments(parser)
+    parser.set_defaults(crop=128)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train a teacher as the command line says."""
+    train_teacher(
+        arguments.data,
+        arguments.val,
+        arguments.out,
+        read_options(arguments, LoopConfig),
+        read_options(arguments, FusionWeights),
+    )
+    print(f"wrote {arguments.out / 'teacher.safetensors'}")
+    return 0
