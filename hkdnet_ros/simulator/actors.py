@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from .arrays import Array, f32
-from .cars import Car, CarHeat, axes, draw_car, side_outlines
+from .cars import Car, CarHeat, draw_car, side_outlines
+from .geometry import axes
 from .lighting import Colour, Lighting
-from .people import Part, draw_person, make_person, pose
+from .people import Body, draw_person, make_person, pose
 from .sprites import OVERSAMPLING, Canvas, limbs
 from .stage import Actor, Stage
 from .street import CROSSING
@@ -55,48 +57,43 @@ class Walker:
         self._walk = walk
         self._person = make_person(rng)
         self._stride = float(rng.uniform(1.3, 1.5)) * self._person.height / 1.75
-        self._parts: list[Part] = []
-        self._position = np.zeros(3, np.float32)
+        self._position: Array = np.zeros(3, np.float32)
+        self._body: Body | None = None
         self._depth = 0.0
 
     def arrange(self, time: float, stage: Stage) -> float:
         """See :class:`Actor`."""
         self._position, heading, gone, vigour = self._walk.at(time)
         phase = 2 * np.pi * gone / self._stride
-        self._parts = pose(self._person, self._position, heading, phase, vigour, stage.light.air)
+        self._body = pose(self._person, self._position, heading, phase, vigour, stage.light.air)
         self._depth = float(stage.view.camera_points(self._position)[2])
         return self._depth
 
-    @property
-    def _hidden(self) -> bool:
-        return self._depth < 1.5
-
     def shade_ground(self, stage: Stage) -> None:
         """See :class:`Actor`."""
-        if self._hidden:
+        body = self._body
+        if body is None or self._depth < 1.5:
             return
         angles = np.linspace(0, 2 * np.pi, 13)[:-1]
         ring = np.stack([0.30 * np.cos(angles), 0 * angles, 0.30 * np.sin(angles)], axis=1).astype(np.float32)
-        contact = stage.ground_mask([self._position + ring], 0.07 * stage.view.focal / self._depth)
+        contact = stage.ground_mask(self._position + ring[None], 0.07 * stage.view.focal / self._depth)
         if contact is not None:
             window, mask = contact
             stage.colour[window] = stage.colour[window] * (1.0 - 0.4 * mask)[..., None]
         if max(stage.light.sun) == 0.0:
             return
         sun = f32(stage.light.sun_direction)
-        starts, ends = (np.stack(side) for side in ([p.start for p in self._parts], [p.end for p in self._parts]))
-        radii = f32([part.radii for part in self._parts])
-        flat_starts, flat_ends = (points - sun * (points[:, 1:2] / sun[1]) for points in (starts, ends))
-        outlines = limbs(flat_starts[:, [0, 2]], flat_ends[:, [0, 2]], radii[:, 0], radii[:, 1])
-        polygons = [np.insert(outline, 1, 0.0, axis=1) for outline in outlines]
-        _cast_shadow(stage, polygons, 0.04 * stage.view.focal / self._depth)
+        starts, ends = (points - sun * (points[:, 1:2] / sun[1]) for points in (body.starts, body.ends))
+        outlines = limbs(starts[:, [0, 2]], ends[:, [0, 2]], body.radii[:, 0], body.radii[:, 1])
+        _cast_shadow(stage, np.insert(outlines, 1, 0.0, axis=2), 0.04 * stage.view.focal / self._depth)
 
     def draw(self, stage: Stage) -> None:
         """See :class:`Actor`."""
         view = stage.view.scaled(OVERSAMPLING)
-        points = view.camera_points(np.stack([p for part in self._parts for p in (part.start, part.end)]))
-        if self._hidden or float(points[:, 2].min()) < 0.5:
+        body = self._body
+        if body is None or self._depth < 1.5:
             return
+        points = view.camera_points(np.concatenate([body.starts, body.ends]))
         pixels = view.image_points(points)
         margin = 0.2 * view.focal / self._depth
         low, high = pixels.min(axis=0) - margin, pixels.max(axis=0) + margin
@@ -105,7 +102,7 @@ class Walker:
             return
         chest = self._position + f32([0.0, 1.1, 0.0])
         shade = stage.shade_at(chest, stage.sun_at(self._position))
-        draw_person(canvas, self._parts, view, shade, float(np.clip(stage.light.sun_direction[0] + 0.2, -1.0, 1.0)))
+        draw_person(canvas, body, view, shade, float(np.clip(stage.light.sun_direction[0] + 0.2, -1.0, 1.0)))
         canvas.hide_behind(stage.fine_depth, self._depth - 0.3)
         canvas.lay_over(stage.colour, stage.temperature)
 
@@ -208,7 +205,7 @@ class Driver:
                 stage.glow(lamp, radius, (colour[0] * strength, colour[1] * strength, colour[2] * strength))
 
 
-def _cast_shadow(stage: Stage, polygons: list[Array], blur: float) -> None:
+def _cast_shadow(stage: Stage, polygons: Sequence[Array] | Array, blur: float) -> None:
     cast = stage.ground_mask(polygons, blur)
     if cast is not None:
         window, mask = cast

@@ -177,11 +177,6 @@ class Car:
         return self._meshes[int(travelled / self._step) % len(self._meshes)]
 
 
-def axes(heading: float) -> Array:
-    """Return the rotation (3, 3) whose rows are right, up and ahead for a heading in radians from z towards x."""
-    return f32([(np.cos(heading), 0, -np.sin(heading)), (0, 1, 0), (np.sin(heading), 0, np.cos(heading))])
-
-
 def side_outlines() -> list[Array]:
     """Return body and cabin outlines (N, 3) of both sides in the car's axes, for its shadow."""
     return [

@@ -6,6 +6,7 @@ one at (0, 0), as in sensor_msgs/CameraInfo.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,14 @@ class View:
             points = _cut_near(points)
         return self.image_points(points)
 
+    def polygons(self, polygons: Sequence[Array] | Array) -> list[Array]:
+        """Project world polygons, N of (M, 3) or one array (N, M, 3); leaves out those that do not show."""
+        if isinstance(polygons, np.ndarray):
+            points = self.camera_points(polygons)
+            if float(points[..., 2].min()) >= NEAR:
+                return list(self.image_points(points))
+        return [polygon for polygon in map(self.polygon, polygons) if len(polygon) >= 3]
+
 
 def _cut_near(points: Array) -> Array:
     """Sutherland and Hodgman's clip of one polygon (N, 3) in camera coordinates at z = NEAR."""
@@ -81,6 +90,11 @@ def _cut_near(points: Array) -> Array:
         if (start[2] >= NEAR) != (end[2] >= NEAR):
             kept.append(start + (end - start) * ((NEAR - start[2]) / (end[2] - start[2])))
     return np.asarray(kept, dtype=np.float32).reshape(-1, 3)
+
+
+def axes(heading: float) -> Array:
+    """Return the rotation (3, 3) whose rows are right, up and ahead for a heading in radians from z towards x."""
+    return f32([(np.cos(heading), 0, -np.sin(heading)), (0, 1, 0), (np.sin(heading), 0, np.cos(heading))])
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from .arrays import Array, f32
-from .cars import Car, CarHeat, axes, draw_car
-from .geometry import View
+from .cars import Car, CarHeat, draw_car
+from .geometry import View, axes
 from .lighting import LAMP_SPOTS, Colour, Lighting
 from .sprites import Canvas, limbs
 from .stage import shade_at

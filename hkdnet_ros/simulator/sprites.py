@@ -55,28 +55,37 @@ class Canvas:
         f = self.factor
         return slice(self.top * f, self.bottom * f), slice(self.left * f, self.right * f)
 
-    def polygon(self, points: Array, colour: Array, temperature: float, *, convex: bool = True) -> None:
-        """Fill a polygon (N, 2) in oversampled pixels with a displayed colour (3,) in [0, 255] and a temperature."""
+    def polygon(
+        self, points: Array, colour: Array, temperature: float, *, convex: bool = True, inner: bool = False
+    ) -> None:
+        """Fill a polygon (N, 2) in oversampled pixels with a displayed colour (3,) in [0, 255] and a temperature.
+
+        ``inner`` says that it lies within what is drawn already.
+        """
         if len(points) < 3:
             return
-        fixed = np.round((points - self._corner) * (1 << _SHIFT)).astype(np.int32)
+        fixed = ((points - self._corner) * (1 << _SHIFT)).astype(np.int32)
         code = min(max((temperature - COLDEST) / (HOTTEST - COLDEST) * 255.0, 0.0), 255.0)
         value = (float(colour[0]), float(colour[1]), float(colour[2]), code)
         if convex:
             cv2.fillConvexPoly(self.paint, fixed, value, cv2.LINE_AA, _SHIFT)
-            cv2.fillConvexPoly(self.coverage, fixed, 255.0, cv2.LINE_AA, _SHIFT)
+            if not inner:
+                cv2.fillConvexPoly(self.coverage, fixed, 255.0, cv2.LINE_AA, _SHIFT)
         else:
             cv2.fillPoly(self.paint, [fixed], value, cv2.LINE_AA, _SHIFT)
             cv2.fillPoly(self.coverage, [fixed], 255.0, cv2.LINE_AA, _SHIFT)
 
     def soften(self, sigma: float) -> None:
         """Blur the paint inside the silhouette, which turns flat facets into round ones."""
-        if sigma < 0.3 or self.empty:
+        side = 2 * round(1.6 * sigma) + 1  # a box of the same variance
+        if side < 3 or self.empty:
             return
-        blurred = cv2.GaussianBlur(self.paint, (0, 0), sigma)
-        weight = np.maximum(cv2.GaussianBlur(self.coverage, (0, 0), sigma), 1).astype(np.float32)
-        restored = blurred * (self.coverage / weight)[..., None]
-        self.paint = np.minimum(restored, self.coverage[..., None]).astype(np.uint8)
+        blurred = cv2.blur(self.paint, (side, side), borderType=cv2.BORDER_CONSTANT)
+        weight = np.maximum(cv2.blur(self.coverage, (side, side), borderType=cv2.BORDER_CONSTANT), 1)
+        restored = cv2.multiply(
+            blurred, cv2.merge([cv2.divide(self.coverage, weight, dtype=cv2.CV_32F)] * 4), dtype=cv2.CV_8U
+        )
+        self.paint = np.minimum(restored, self.coverage[..., None])
 
     def texture(self, gain: Array) -> None:
         """Multiply the colour by ``gain`` (same size as the canvas, around 1)."""

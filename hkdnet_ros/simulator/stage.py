@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,12 +52,12 @@ class Stage:
         """Return the shade function of surfaces around ``point``."""
         return shade_at(self.light, self.view, point, sunlit)
 
-    def ground_mask(self, polygons: list[Array], blur: float) -> tuple[tuple[slice, slice], Array] | None:
+    def ground_mask(self, polygons: Sequence[Array] | Array, blur: float) -> tuple[tuple[slice, slice], Array] | None:
         """Rasterise world polygons (N, 3) on the ground, blurred by ``blur`` pixels.
 
         Returns the window and the mask in [0, 1] inside it; None where nothing shows.
         """
-        drawn = [polygon for polygon in map(self.view.polygon, polygons) if len(polygon) >= 3]
+        drawn = self.view.polygons(polygons)
         if not drawn:
             return None
         margin = int(3 * blur) + 2
