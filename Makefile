@@ -32,7 +32,7 @@ ifeq ($(ROS),)
 
 venv := .venv
 bin := $(venv)/bin
-run :=
+hkdnet := $(bin)/hkdnet
 
 setup: $(ready)
 
@@ -77,6 +77,7 @@ venv := .venv-ros
 bin := $(venv)/bin
 # ROS's setup files do not survive `set -u` and name variables of their own.
 run := . install/setup.bash && PATH="$(CURDIR)/$(bin):$$PATH"
+hkdnet := install/hkdnet_ros/lib/hkdnet_ros/hkdnet
 
 setup: $(ready)
 
@@ -93,8 +94,7 @@ $(venv)/.created: requirements/robot.txt scripts/setup_venv.py | unmoved
 
 # Links instead of copies, so that an edit acts without a build; a new file needs one.
 $(ready): $(venv)/.created $(interface) $(shell find hkdnet_ros launch config -type f -not -name "*.pyc" 2>/dev/null)
-	PATH="$(CURDIR)/$(bin):$$PATH" colcon build --symlink-install --packages-select hkdnet_ros \
-		--cmake-args -DBUILD_TESTING=ON
+	PATH="$(CURDIR)/$(bin):$$PATH" colcon build --symlink-install --packages-select hkdnet_ros
 	@touch $@
 
 test: setup
@@ -122,7 +122,7 @@ unmoved:
 # On a ROS domain of its own and on this machine only, so as to neither disturb nor hear a robot on the network.
 demo: setup
 	$(run) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(($$$$ % 100 + 1)) \
-		$(if $(ROS),ros2 run hkdnet_ros hkdnet,$(bin)/hkdnet) demo --source '$(SOURCE)' --out out/demo
+		$(hkdnet) demo --source '$(SOURCE)' --out out/demo
 
 clean:
 	rm -rf .venv .venv-ros build install log *.egg-info

@@ -1,0 +1,167 @@
+"""The package as a whole: the layers of its code, and the facts that several of its files must agree on."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import hkdnet_ros
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PACKAGE = CHECKOUT / "hkdnet_ros"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# From the top down; a module imports its own layer and those below. What is in no layer is below all of them.
+LAYERS = ["node", "recording", "simulator", "training", "perception", "inference", "metrics", "network"]
+
+# ROS packages are recognised by these and by the `_msgs` or `_interfaces` of their names; rosbags is not one of them.
+ROS_PACKAGES = {
+    "ament_index_python", "cv_bridge", "image_transport_py", "launch", "launch_ros", "launch_testing",
+    "launch_testing_ros", "message_filters", "rclpy", "ros2bag", "ros2cli", "rosbag2_py", "rosidl_runtime_py",
+    "rpyutils", "tf2_ros",
+}  # fmt: skip
+
+# Imported only by the verbs that need them, which say so where they are missing.
+OPTIONAL_PACKAGES = {"onnx", "onnxruntime"}
+
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "PyYAML"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the absolute name of all that the file at ``path`` imports anywhere, submodules imported by name too."""
+    inside = path.relative_to(CHECKOUT).with_suffix("").parts
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(inside[: -node.level]) if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def layer_of(module: str) -> str | None:
+    """Return the layer that an absolute module name lies in, None for one in no layer."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[0] == "hkdnet_ros" and parts[1] in LAYERS else None
+
+
+def is_ros(module: str) -> bool:
+    """Tell whether a module comes with ROS, this package's own messages included."""
+    root = module.split(".")[0]
+    return root in ROS_PACKAGES or root.endswith(("_msgs", "_interfaces")) or f"{module}.".startswith("hkdnet_ros.msg.")
+
+
+def call_of_setup() -> dict[str, ast.expr]:
+    """Return the keyword arguments of setup.py's call."""
+    for node in ast.walk(ast.parse((CHECKOUT / "setup.py").read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setup":
+            return {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
+    raise AssertionError("setup.py calls no setup()")
+
+
+def manifest() -> ElementTree.Element:
+    """Return the root of package.xml."""
+    return ElementTree.parse(CHECKOUT / "package.xml").getroot()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_to_the_same_layer_or_below(path: Path) -> None:
+    own = layer_of(".".join(path.relative_to(CHECKOUT).with_suffix("").parts))
+    rank = LAYERS.index(own) if own else len(LAYERS)
+    upward = [name for name in imports(path) if (layer := layer_of(name)) and LAYERS.index(layer) < rank]
+    assert not upward, f"{path.relative_to(CHECKOUT)} is below {', '.join(upward)}"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if "node" not in path.parts], ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_only_the_node_layer_imports_ros(path: Path) -> None:
+    assert not [name for name in imports(path) if is_ros(name)]
+
+
+def test_every_folder_of_code_is_a_layer() -> None:
+    assert sorted({path.parent.name for path in MODULES if path.parent != PACKAGE}) == sorted(LAYERS)
+
+
+def test_the_import_rule_sees_relative_imports_and_nested_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "CHECKOUT", tmp_path)
+    path = tmp_path / "hkdnet_ros" / "network" / "example.py"
+    path.parent.mkdir(parents=True)
+    path.write_text("def f():\n    from ..node import fusion_node\n    from .. import msg\n    import rclpy.node\n")
+    found = set(imports(path))
+    assert {"hkdnet_ros.node.fusion_node", "hkdnet_ros.msg", "rclpy.node"} <= found
+    assert {layer_of(name) for name in found} == {"node", None}
+    assert {name for name in found if is_ros(name)} == {"hkdnet_ros.msg", "rclpy.node"}
+
+
+def test_setup_py_and_cmake_install_the_same_entry_points() -> None:
+    points = ast.literal_eval(call_of_setup()["entry_points"])["console_scripts"]
+    block = re.search(r"set\(entry_points\n(.*?)\n\)", (CHECKOUT / "CMakeLists.txt").read_text(), re.DOTALL)
+    assert block is not None
+    assert re.findall(r'"(.+)"', block[1]) == points
+
+
+def test_every_entry_point_names_a_function() -> None:
+    for point in ast.literal_eval(call_of_setup()["entry_points"])["console_scripts"]:
+        module, function = point.split(" = ")[1].split(":")
+        path = CHECKOUT.joinpath(*module.split(".")).with_suffix(".py")
+        assert path.is_file(), f"{point}: no {path.relative_to(CHECKOUT)}"
+        names = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+        assert function in names, f"{point}: no function {function}"
+
+
+def test_all_files_name_the_same_version() -> None:
+    version = manifest().findtext("version")
+    assert ast.literal_eval(call_of_setup()["version"]) == version
+    assert hkdnet_ros.__version__ == version
+
+
+def test_all_files_name_the_same_licence() -> None:
+    assert manifest().findtext("license") == ast.literal_eval(call_of_setup()["license"]) == "Apache-2.0"
+    assert "Apache License" in (CHECKOUT / "LICENSE").read_text()
+
+
+def test_the_source_holds_no_folder_of_messages() -> None:
+    # It would hide the generated one.
+    assert not (PACKAGE / "msg").exists()
+
+
+def test_the_built_message_has_the_fields_of_its_file() -> None:
+    messages = pytest.importorskip("hkdnet_ros.msg", reason="the messages are not built; run `make setup`")
+    lines = [line.split("#")[0].split() for line in (CHECKOUT / "msg" / "FusionStatus.msg").read_text().splitlines()]
+    assert list(messages.FusionStatus.get_fields_and_field_types()) == [line[1] for line in lines if line]
+
+
+def test_package_xml_declares_every_ros_package_that_is_imported() -> None:
+    files = [*(PACKAGE / "node").rglob("*.py"), *(CHECKOUT / "launch").glob("*.py")]
+    imported = {name.split(".")[0] for path in files for name in imports(path) if is_ros(name)} - {"hkdnet_ros"}
+    declared = {element.text for element in manifest() if element.tag in ("depend", "exec_depend")}
+    assert imported <= declared
+
+
+def test_setup_py_declares_every_other_package_that_is_imported() -> None:
+    roots = {name.split(".")[0] for path in MODULES for name in imports(path) if not is_ros(name)}
+    imported = {
+        DISTRIBUTIONS.get(root, root) for root in roots - sys.stdlib_module_names - {"__future__", "hkdnet_ros"}
+    }
+    required = {re.split(r"[<>=]", text)[0] for text in ast.literal_eval(call_of_setup()["install_requires"])}
+    assert imported - OPTIONAL_PACKAGES <= required
+
+
+def test_every_declared_package_is_pinned_and_at_hand() -> None:
+    pinned = {
+        line.split("==")[0].lower() for line in (CHECKOUT / "requirements" / "wheels.txt").read_text().splitlines()
+    }
+    for text in ast.literal_eval(call_of_setup()["install_requires"]):
+        name = re.split(r"[<>=]", text)[0]
+        assert name.lower() in pinned | {"torch"}  # its build depends on the machine
+        module = {distribution: root for root, distribution in DISTRIBUTIONS.items()}.get(name, name)
+        assert importlib.util.find_spec(module) is not None
