@@ -39,22 +39,26 @@ def option_info(field: dataclasses.Field[Any]) -> OptionInfo:
     return info
 
 
+def check_option(name: str, value: Any, info: OptionInfo) -> None:
+    """Raise :class:`ConfigError` where ``value``, called ``name``, is outside the choices or limits of ``info``.
+
+    Limits hold for each element of a tuple.
+    """
+    if info.choices and value not in info.choices:
+        raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(map(str, info.choices))}")
+    for element in value if isinstance(value, tuple) else (value,):
+        too_low = info.low is not None and not element >= info.low
+        too_high = info.high is not None and not element <= info.high
+        if too_low or too_high:
+            limits = f"[{'' if info.low is None else info.low}, {'' if info.high is None else info.high}]"
+            raise ConfigError(f"{name} is {element}; it must lie in {limits} {info.unit}".rstrip())
+
+
 def check_options(config: Any) -> None:
     """Raise :class:`ConfigError` for the first field of ``config`` outside its choices or limits.
 
-    Meant for ``__post_init__``; fields not declared with :func:`option` are passed over. Limits hold for each element
-    of a tuple.
+    Meant for ``__post_init__``; fields not declared with :func:`option` are passed over.
     """
     for field in dataclasses.fields(config):
-        if "option" not in field.metadata:
-            continue
-        info = option_info(field)
-        value = getattr(config, field.name)
-        if info.choices and value not in info.choices:
-            raise ConfigError(f"{field.name} is {value!r}; choose one of {', '.join(map(str, info.choices))}")
-        for element in value if isinstance(value, tuple) else (value,):
-            too_low = info.low is not None and not element >= info.low
-            too_high = info.high is not None and not element <= info.high
-            if too_low or too_high:
-                limits = f"[{'' if info.low is None else info.low}, {'' if info.high is None else info.high}]"
-                raise ConfigError(f"{field.name} is {element}; it must lie in {limits} {info.unit}".rstrip())
+        if "option" in field.metadata:
+            check_option(field.name, getattr(config, field.name), option_info(field))
