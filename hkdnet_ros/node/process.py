@@ -1,0 +1,106 @@
+"""Runs a node as a process: spins it on several threads until Ctrl-C or SIGTERM, then ends it in order, status 0.
+
+The signals are handled here and not by rclpy, whose handler raises KeyboardInterrupt wherever the main thread happens
+to be, in the middle of ending after the first Ctrl-C for one. Here a signal only writes to a pipe that the main thread
+waits on; a second one finds the node ending already. `ros2 launch` sends two as a matter of course.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+GRACE_S = 10.0  # ros2 launch sends SIGTERM 5 s after SIGINT and SIGKILL 5 s after that
+_THREADS = 4  # images, parameter services, and two for lifecycle services and autostart
+
+
+def run_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) -> int:
+    """Spin the node that ``make_node`` returns and return the exit status.
+
+    0 after a signal, 1 where the node failed by a defect (its traceback is printed), 2 where ROS refused the
+    arguments. ``make_node`` should import what it needs itself: signals are under control from here on.
+    Call it from the main thread.
+    """
+    stop_read, stop_write = os.pipe()
+    os.set_blocking(stop_write, False)
+
+    def request_stop(*_: object) -> None:
+        with contextlib.suppress(BlockingIOError):  # full: asked for often enough
+            os.write(stop_write, b".")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, request_stop)
+
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    arguments = sys.argv if argv is None else list(argv)
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # rcl's errors: unknown or malformed --ros-args, an unreadable parameter file
+        print(f"{os.path.basename(arguments[0])}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    runner = _Runner(make_node(), on_failure=request_stop)
+    os.read(stop_read, 1)
+    return runner.end()
+
+
+class _Runner:
+    """A node, its executor and the thread that spins them."""
+
+    def __init__(self, node: Node, on_failure: Callable[[], Any]) -> None:
+        from rclpy.executors import MultiThreadedExecutor
+
+        self._node = node
+        self._on_failure = on_failure
+        self._failed = False
+        self._ending = threading.Event()
+        self._executor = MultiThreadedExecutor(num_threads=_THREADS)
+        self._executor.add_node(node)
+        self._spinner = threading.Thread(target=self._guarded(self._spin), name="spin", daemon=True)
+        self._spinner.start()
+
+    def end(self) -> int:
+        """End everything in order and return the exit status; do not wait for ever where something is stuck."""
+        ender = threading.Thread(target=self._guarded(self._end), name="end", daemon=True)
+        ender.start()
+        ender.join(GRACE_S)
+        status = int(self._failed)
+        if ender.is_alive():
+            print(f"not ended within {GRACE_S:.0f} s, leaving anyhow", file=sys.stderr, flush=True)
+            os._exit(status)  # the interpreter's own exit would wait for the threads that are stuck
+        return status
+
+    def _spin(self) -> None:
+        while not self._ending.is_set():
+            self._executor.spin_once(timeout_sec=1.0)
+
+    def _end(self) -> None:
+        import rclpy
+
+        self._ending.set()
+        self._executor.wake()
+        self._spinner.join()
+        self._executor.shutdown()  # waits for callbacks, a model that is loading for one
+        self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def _guarded(self, action: Callable[[], None]) -> Callable[[], None]:
+        def run() -> None:
+            try:
+                action()
+            except Exception:
+                self._failed = True
+                traceback.print_exc()
+                self._on_failure()
+
+        return run
