@@ -106,7 +106,7 @@ def check(venv: Path) -> None:
 
 def install_packages(venv: Path) -> None:
     """Install the pinned packages, and CMake where the machine has none that is new enough."""
-    print("Installing ROS 2 and the other pinned packages (about a minute) ...", flush=True)
+    print("Installing ROS 2 and the other pinned packages (one to two minutes) ...", flush=True)
     pip(venv, "-r", PINNED, failure=f"the packages of {PINNED.relative_to(CHECKOUT)} could not be installed")
     if find_cmake(venv) is None:
         oldest = ".".join(map(str, CMAKE_OLDEST))

@@ -14,6 +14,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SCRIPT = CHECKOUT / "scripts" / "setup_venv.py"
+SEARCH_PATH = os.pathsep.join([f"{sys.prefix}/bin", os.environ["PATH"]])
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def files_in(folder: Path) -> set[Path]:
 
 
 @pytest.mark.skipif("ROS_DISTRO" in os.environ, reason="colcon built and runs these tests itself")
-@pytest.mark.skipif(shutil.which("cmake") is None, reason="no cmake on the path")
+@pytest.mark.skipif(shutil.which("cmake", path=SEARCH_PATH) is None, reason="no cmake on the path")
 def test_colcon_builds_a_package_that_stands_alone(tmp_path: Path) -> None:
     """As on a robot: build and source, then import and run without the checkout."""
     pytest.importorskip("colcon_core", reason="colcon is not installed")
@@ -99,7 +100,7 @@ def test_colcon_builds_a_package_that_stands_alone(tmp_path: Path) -> None:
         shutil.copy2(CHECKOUT / name, source / name)
 
     environment = {**os.environ, "AMENT_PREFIX_PATH": sys.prefix, "CMAKE_PREFIX_PATH": sys.prefix}
-    environment["PATH"] = os.pathsep.join([f"{sys.prefix}/bin", environment["PATH"]])
+    environment["PATH"] = SEARCH_PATH
     arguments = ["build", "--cmake-args", "-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={sys.executable}"]
     command = [sys.executable, "-m", "colcon", *arguments]
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
