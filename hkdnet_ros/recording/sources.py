@@ -1,0 +1,193 @@
+"""Recordings and the simulator behind one interface: two camera streams as stamped frames."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from ..errors import SourceError
+from ..perception.camera import CameraModel
+from ..perception.frames import THERMAL, VISIBLE, Frame
+from ..perception.registration import resample
+
+THERMAL_TOPIC, VISIBLE_TOPIC = "thermal/image_raw", "rgb/image_raw"
+FRAME_IDS = {THERMAL: "thermal_camera", VISIBLE: "rgb_camera"}  # where a recording has none of its own
+NOMINAL_FPS = 30.0  # of a folder of images, which knows no time
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".m4v", ".webm")
+BAG_SUFFIXES = (".mcap", ".db3")
+FORMS = (
+    "simulator[:day|night|smoke[:SEED]], a folder with thermal/ and visible/ images, a folder with thermal.mp4 and "
+    "visible.mp4, THERMAL.mp4,VISIBLE.mp4, or a rosbag2 (folder, .mcap or .db3)"
+)
+
+
+class CameraSource(Protocol):
+    """Two camera streams that can be read from their start any number of times, one reader at a time."""
+
+    name: str
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """Frames of the last reading that could not be used, by reason."""
+        ...
+
+    def events(self) -> Iterator[tuple[str, Frame]]:
+        """Yield (``"thermal"`` or ``"visible"``, frame) in stamp order; stamps count from 0, the first frame's.
+
+        Raises :class:`SourceError` where the recording cannot be read on.
+        """
+        ...
+
+    def __len__(self) -> int:
+        """Frame pairs; raises :class:`SourceError` where the source has no end."""
+        ...
+
+    def camera_model(self, stream: str) -> CameraModel | None:
+        """Return the intrinsics of a stream's images, None where they are not known."""
+        ...
+
+    def close(self) -> None:
+        """Close files; the source cannot be read after that."""
+        ...
+
+
+class Resized:
+    """Another source with both images brought to ``size`` (width, height), and its camera models with them."""
+
+    def __init__(self, source: CameraSource, size: tuple[int, int]) -> None:
+        self._source, self._size = source, size
+        self.name = source.name
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """See :class:`CameraSource`."""
+        return self._source.skipped
+
+    def events(self) -> Iterator[tuple[str, Frame]]:
+        """See :class:`CameraSource`."""
+        for stream, frame in self._source.events():
+            yield stream, Frame(resample(frame.image, *self._size), frame.stamp_ns, frame.frame_id, frame.encoding)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def camera_model(self, stream: str) -> CameraModel | None:
+        """See :class:`CameraSource`."""
+        model = self._source.camera_model(stream)
+        return model and model.resized(*self._size)
+
+    def close(self) -> None:
+        """See :class:`CameraSource`."""
+        self._source.close()
+
+
+def open_source(
+    spec: str,
+    *,
+    size: tuple[int, int] | None = None,
+    fps: float = NOMINAL_FPS,
+    thermal_topic: str = THERMAL_TOPIC,
+    visible_topic: str = VISIBLE_TOPIC,
+) -> CameraSource:
+    """Open what ``spec`` names: see :data:`FORMS`.
+
+    ``size`` is the (width, height) that both images are brought to, None for their own; the simulator renders at it.
+    ``fps`` is the frame rate of the simulator and of a folder of images. The topics are those of images in a bag.
+    Raises :class:`SourceError` where there is nothing of these forms, or it cannot be opened.
+    """
+    if size is not None and min(size) < 1:
+        raise SourceError(f"size {size[0]}x{size[1]} has no pixels; expected at least 1x1")
+    word, _, rest = spec.partition(":")
+    if word == "simulator":
+        from .synthetic import SimulatedSource, scene_of
+
+        return SimulatedSource(scene_of(rest, size, fps))
+    source = _open_files(spec, fps, thermal_topic, visible_topic)
+    return source if size is None else Resized(source, size)
+
+
+def _open_files(spec: str, fps: float, thermal_topic: str, visible_topic: str) -> CameraSource:
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        if (path / "metadata.yaml").is_file():
+            return _open_bag(path, thermal_topic, visible_topic)
+        if (path / "thermal").is_dir() and (path / "visible").is_dir():
+            from .folders import FolderSource
+
+            return FolderSource(path, fps)
+        videos = [_video_named(path, stream) for stream in (THERMAL, VISIBLE)]
+        if all(videos):
+            return _open_videos(*(video for video in videos if video))
+        bags = sorted(file for file in path.iterdir() if file.suffix in BAG_SUFFIXES)
+        if len(bags) == 1:
+            return _open_bag(bags[0], thermal_topic, visible_topic)
+        raise SourceError(f"{path}: a folder without a recording in it; expected {FORMS}")
+    if path.is_file():
+        if path.suffix in BAG_SUFFIXES:
+            return _open_bag(path, thermal_topic, visible_topic)
+        raise SourceError(f"{path}: a file of no known recording; expected {FORMS}")
+    files = spec.split(",")
+    if len(files) == 2 and all(files):
+        return _open_videos(*(Path(file).expanduser() for file in files))
+    raise SourceError(f"{spec}: no such file or folder; expected {FORMS}")
+
+
+def _video_named(folder: Path, stem: str) -> Path | None:
+    return next((file for suffix in VIDEO_SUFFIXES if (file := folder / (stem + suffix)).is_file()), None)
+
+
+def _open_videos(thermal: Path, visible: Path) -> CameraSource:
+    from .videos import VideoSource
+
+    return VideoSource(thermal, visible)
+
+
+def _open_bag(path: Path, thermal_topic: str, visible_topic: str) -> CameraSource:
+    from .bags import BagSource
+
+    return BagSource(path, thermal_topic, visible_topic)
+
+
+def repeated(source: CameraSource, loop: bool) -> Iterator[tuple[str, Frame]]:
+    """Yield the events of ``source`` once, or for ever where ``loop`` says so, the stamps running on.
+
+    The gap between the passes is the last frame interval of the stream that ends last. Raises :class:`SourceError`
+    where a pass yields nothing.
+    """
+    start_ns = 0
+    while True:
+        last: dict[str, tuple[int, int]] = {}  # stream -> its last stamp and the interval before it
+        for stream, frame in source.events():
+            before, interval = last.get(stream, (frame.stamp_ns, 0))
+            last[stream] = frame.stamp_ns, max(frame.stamp_ns - before, 0) or interval
+            yield stream, shifted(frame, start_ns)
+        if not last:
+            raise SourceError(f"{source.name}: holds no frames that can be used{_reasons(source.skipped)}")
+        if not loop:
+            return
+        end, interval = max(last.values())
+        start_ns += end + (interval or round(1e9 / NOMINAL_FPS))
+
+
+def shifted(frame: Frame, by_ns: int) -> Frame:
+    """Return ``frame`` stamped ``by_ns`` later."""
+    return frame if by_ns == 0 else Frame(frame.image, frame.stamp_ns + by_ns, frame.frame_id, frame.encoding)
+
+
+def _reasons(skipped: Mapping[str, int]) -> str:
+    return "".join(f"; {count} {reason}" for reason, count in skipped.items())
+
+
+def in_stamp_order(frames: Iterable[tuple[str, Frame]], window: int) -> Iterator[tuple[str, Frame]]:
+    """Yield frames by stamp, looking ``window`` frames ahead; what is later than that comes out of order."""
+    waiting: list[tuple[int, int, str, Frame]] = []
+    for number, (stream, frame) in enumerate(frames):
+        heapq.heappush(waiting, (frame.stamp_ns, number, stream, frame))
+        if len(waiting) > window:
+            _, _, stream, frame = heapq.heappop(waiting)
+            yield stream, frame
+    while waiting:
+        _, _, stream, frame = heapq.heappop(waiting)
+        yield stream, frame
