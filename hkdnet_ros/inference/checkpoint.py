@@ -124,7 +124,9 @@ def load_student(path: str | Path, *, scale: int | None = None) -> tuple[Student
     tensors, metadata = _read(path)
     _check_kind(metadata, "student", path)
     try:
-        fields = {key: tuple(v) if isinstance(v, list) else v for key, v in metadata["config"].items()}
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in metadata["config"].items()
+        }
         config = StudentConfig(**fields)
     except (KeyError, TypeError, AttributeError, ConfigError) as error:
         raise CheckpointError(f"{path}: the student's configuration in the metadata is unusable: {error}") from error
@@ -142,5 +144,3 @@ def load_teacher(path: str | Path) -> tuple[Teacher, dict[str, Any]]:
     network = Teacher()
     _fill(network, tensors, path)
     return network.eval(), metadata
-
-

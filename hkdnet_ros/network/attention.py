@@ -23,7 +23,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float | None = N
 
 
 def pooling_stride(height: int, width: int, limit: int) -> int:
-    """Return the smallest stride whose pooled grid, ceil(H / stride) x ceil(W / stride), has at most ``limit`` cells."""
+    """Return the smallest stride with at most ``limit`` cells in the grid of ceil(H / stride) x ceil(W / stride)."""
     stride = max(1, math.isqrt(max(height * width // limit, 1)))
     while math.ceil(height / stride) * math.ceil(width / stride) > limit:
         stride += 1

@@ -1,4 +1,4 @@
-"""Blocks that several networks share: residual channel attention (RCAN, Zhang et al., ECCV 2018) and activity fusion."""
+"""Blocks that several networks share: residual channel attention (RCAN, Zhang et al. 2018) and activity fusion."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def conv3x3(inputs: int, outputs: int, *, reflect: bool = False) -> nn.Conv2d:
-    """Return a 3x3 convolution that keeps the size; ``reflect`` pads by mirroring so that borders carry no dark frame."""
+    """Return a 3x3 convolution that keeps the size; ``reflect`` mirrors the borders, else they are padded with 0."""
     return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect" if reflect else "zeros")
 
 

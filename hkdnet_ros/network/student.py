@@ -32,7 +32,8 @@ class Head(nn.Module):
         self.conv2 = conv3x3(config.head_channels, config.channels, reflect=True)
 
     def forward(self, image: Tensor) -> Tensor:  # (B, 1, H, W) -> (B, C, H / stride, W / stride)
-        return torch.relu(self.conv2(torch.relu(self.conv1(self.unshuffle(image)))))
+        first = torch.relu(self.conv1(self.unshuffle(image)))
+        return torch.relu(self.conv2(first.to(self.conv2.weight.dtype)))
 
 
 class Branch(nn.Module):
@@ -93,7 +94,10 @@ class Student(nn.Module):
         self.output = conv3x3(config.tail_channels, 1)
 
     def forward(self, thermal: Tensor, visible: Tensor) -> StudentOutput:
-        """Fuse two lumas in [0, 1], each (B, 1, H, W), into one of ``scale`` times the size."""
+        """Fuse two lumas in [0, 1], each (B, 1, H, W), into one of ``scale`` times the size.
+
+        The first and the last convolution may be kept in float32 while the rest computes in a shorter format.
+        """
         height, width = thermal.shape[2:]
         missing = (0, -width % self.config.stride, 0, -height % self.config.stride)
         if any(missing):
@@ -104,4 +108,4 @@ class Student(nn.Module):
         u = self.super_resolution(self.decoder(fused_maps))
         u = u[:, :, : height * self.config.scale, : width * self.config.scale]
         t = torch.relu(self.tail(u))
-        return StudentOutput(self.output(t), u, t)
+        return StudentOutput(self.output(t.to(self.output.weight.dtype)), u, t)

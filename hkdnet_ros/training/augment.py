@@ -52,8 +52,8 @@ def _shift(image: Tensor, offset: Tensor) -> Tensor:
 def observe(batch: Batch, scale: int, generator: torch.Generator) -> Batch:
     """Return the low-resolution 8-bit pair that two cameras would give.
 
-    Three downscaling kernels; a third of the pairs get noise (sigma to 2.5 of 255); a fifth a thermal image out of place by up to half a
-    low-resolution pixel.
+    One of three downscaling kernels; noise of sigma up to 2.5 of 255 in a third of the images; in a fifth of the pairs
+    a thermal image out of place by up to half a low-resolution pixel.
     """
     draw = float(torch.rand(1, generator=generator))
     kernel = "bilinear" if draw < 0.6 else "area" if draw < 0.8 else "bicubic"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -28,8 +29,8 @@ class PairSet:
         paths = list_pairs(folder)
         self.names = [pair.name for pair in paths]
         self.images = [  # (2, H, W) uint8 each, thermal first
-            torch.stack([(255 * torch.from_numpy(image)).round().to(torch.uint8) for image in read_pair(pair)]).to(device)
-            for pair in tqdm(paths, desc=f"reading {self.folder.name}", unit="pair", leave=False)
+            torch.from_numpy(np.stack([np.rint(255 * image).astype(np.uint8) for image in read_pair(pair)])).to(device)
+            for pair in tqdm(paths, desc=f"read {self.folder.name}", unit="pair", leave=False)
         ]
 
     def __len__(self) -> int:

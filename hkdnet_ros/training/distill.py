@@ -10,7 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..errors import ConfigError
 from ..inference.checkpoint import load_teacher, save_checkpoint
+from ..inference.device import choose_device
 from ..network.presets import PRESETS, SCALES, StudentConfig, preset
 from ..network.student import Student, StudentOutput
 from ..network.teacher import TeacherOutput
@@ -18,7 +20,7 @@ from ..options import check_options, option
 from .augment import downscale, observe, vary_intensity
 from .data import Batch, PairSet
 from .loop import LoopConfig, fit, prepare_folder
-from .setup import add_options, choose_device, read_options, use_bf16
+from .setup import add_options, channels_last, read_options, use_bf16
 from .train import FusionWeights, add_common_arguments, fusion_losses
 from .validation import measure, write_pictures
 
@@ -79,28 +81,27 @@ def distill_student(
     """Distil the teacher of ``teacher_path`` into a student and write ``out/student.safetensors``, log and pictures."""
     folder = prepare_folder(out)
     device = choose_device(config.device)
-    teacher = load_teacher(teacher_path)[0].to(device, memory_format=torch.channels_last).requires_grad_(False)
+    teacher = channels_last(load_teacher(teacher_path)[0].to(device)).requires_grad_(False)
     scale = student_config.scale
     pairs, held_out = PairSet(data, device), PairSet(validation, device)
     pairs.check_size(config.crop * scale)
     torch.manual_seed(config.seed)
-    apprentice = Apprentice(Student(student_config)).to(device, memory_format=torch.channels_last)
+    apprentice = channels_last(Apprentice(Student(student_config)).to(device))
     student = apprentice.student
 
     def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
         truth = vary_intensity(pairs.crops(config.batch, config.crop * scale, generator), generator)
         low = observe(truth, scale, generator)
         with torch.no_grad():
-            taught = teacher(*truth)
-        mine = student(*low)
-        losses = fusion_losses(mine.fused, *truth, weights)
-        return losses | apprentice.losses(mine, taught, distillation)
+            taught: TeacherOutput = teacher(*truth)
+        mine: StudentOutput = student(*low)
+        return fusion_losses(mine.fused, *truth, weights) | apprentice.losses(mine, taught, distillation)
 
     def validate(model: nn.Module, step: int) -> dict[str, float]:
         def fuse(batch: Batch) -> Tensor:
             # The published inputs: antialiased bilinear reduction, rounded to 8 bits.
             low = [downscale(image, scale).mul(255).round().div(255) for image in batch]
-            fused: Tensor = model(*low).fused
+            fused: Tensor = model(low[0], low[1]).fused
             return fused
 
         write_pictures(fuse, held_out, folder / "pictures", scale=scale)
@@ -108,7 +109,7 @@ def distill_student(
 
     def save(model: nn.Module, step: int, measured: dict[str, float]) -> None:
         metadata = {
-            "preset": name, "scale": scale, "data": str(data.name), "pairs": len(pairs), "seed": config.seed,
+            "preset": name, "scale": scale, "data": data.name, "pairs": len(pairs), "seed": config.seed,
             "steps": step, "metrics": measured,
         }  # fmt: skip
         save_checkpoint(folder / "student.safetensors", model, metadata, half=half)
@@ -136,8 +137,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def override(config: StudentConfig, settings: list[str]) -> StudentConfig:
     """Return ``config`` with ``FIELD=INTEGER`` settings applied; :class:`ConfigError` for an unknown or wrong one."""
-    from ..errors import ConfigError
-
     known = {field.name for field in dataclasses.fields(config)} - {"decoder_channels", "scale"}
     changes: dict[str, int] = {}
     for setting in settings:

@@ -96,12 +96,14 @@ def thermal_saliency(thermal: Tensor, *, low: float = 0.06, high: float = 0.25) 
     return ((thermal - surroundings - low) / (high - low)).clamp(0, 1)
 
 
-def intensity_target(thermal: Tensor, visible: Tensor) -> Tensor:
-    """Return the brightness to aim at: the brighter source, but the thermal image itself where it is salient.
+def intensity_target(thermal: Tensor, visible: Tensor, *, mean_share: float = 0.3) -> Tensor:
+    """Return the brightness to aim at: the brighter source drawn to the mean of both, the thermal one where salient.
 
-    A maximum alone loses a warm person in front of ground that is bright in the visible image.
+    A maximum alone loses a warm person in front of ground that is bright in the visible image; ``mean_share`` of the
+    mean darkens such ground where it is cold.
     """
-    return torch.lerp(torch.maximum(thermal, visible), thermal, thermal_saliency(thermal))
+    brighter = torch.lerp(torch.maximum(thermal, visible), (thermal + visible) / 2, mean_share)
+    return torch.lerp(brighter, torch.maximum(thermal, brighter), thermal_saliency(thermal))
 
 
 def intensity_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:

@@ -35,16 +35,23 @@ def list_pairs(folder: str | Path) -> list[PairPaths]:
     for a missing folder, an empty set, a name twice on one side, and names without a partner.
     """
     root = Path(folder)
-    thermal = _images_by_stem(root / "thermal")
-    visible = _images_by_stem(root / "visible")
-    for side, alone in (("thermal", thermal.keys() - visible.keys()), ("visible", visible.keys() - thermal.keys())):
+    return match_folders(root / "thermal", root / "visible")
+
+
+def match_folders(thermal_folder: Path, visible_folder: Path) -> list[PairPaths]:
+    """Return the pairs of two folders, as :func:`list_pairs`."""
+    thermal = _images_by_stem(thermal_folder)
+    visible = _images_by_stem(visible_folder)
+    for side, alone in (
+        (thermal_folder, thermal.keys() - visible.keys()),
+        (visible_folder, visible.keys() - thermal.keys()),
+    ):
         if alone:
             raise SourceError(
-                f"{root}: {len(alone)} image(s) only in {side}/: {_some(alone)}; "
-                "each needs a partner of the same name, add or remove them"
+                f"{side}: {len(alone)} image(s) without a partner of the same name: {_some(alone)}; add or remove them"
             )
     if not thermal:
-        raise SourceError(f"{root}: thermal/ and visible/ hold no images; expected files of the same names in both")
+        raise SourceError(f"{thermal_folder} and {visible_folder} hold no images; expected files of the same names")
     return [PairPaths(path.name, path, visible[stem]) for stem, path in sorted(thermal.items())]
 
 

@@ -1,42 +1,31 @@
-"""What both trainings set up alike: device, precision, options of the command line."""
+"""What both trainings set up alike: precision and the options of the command line."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import types
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import torch
+from torch import nn
 
-from ..errors import ConfigError
+from ..inference.device import has_bf16
 from ..options import option_info
 
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; :class:`ConfigError` where there is none such."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"device is {name!r}; choose auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device is {name!r} but torch sees no CUDA device; choose cpu or auto")
-    return device
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:
     """Tell whether to train under bfloat16 autocast; ``auto`` does where the device computes in it."""
     if precision != "auto":
         return precision == "bf16"
-    return torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bf16()
+    return has_bf16(device)
 
 
-def _cpu_has_bf16() -> bool:
-    from ..inference.precision import cpu_has_bf16
-
-    return cpu_has_bf16()
+def channels_last(network: Module) -> Module:
+    """Lay the weights of ``network`` out for channels-last images, in place, and return it."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def add_options(parser: argparse.ArgumentParser, config: type[Any]) -> None:
@@ -45,12 +34,9 @@ def add_options(parser: argparse.ArgumentParser, config: type[Any]) -> None:
     for field in dataclasses.fields(config):
         info = option_info(field)
         kind = hints[field.name]
-        if isinstance(kind, types.GenericAlias):
-            raise TypeError(f"{field.name}: tuples have no command-line option")
         text = info.description + (f" [{info.unit}]" if info.unit else "")
-        parser.add_argument(
-            f"--{field.name.replace('_', '-')}", type=kind, default=field.default, choices=info.choices or None, help=text
-        )
+        flag = f"--{field.name.replace('_', '-')}"
+        parser.add_argument(flag, type=kind, default=field.default, choices=info.choices or None, help=text)
 
 
 def read_options(arguments: argparse.Namespace, config: type[Any]) -> Any:

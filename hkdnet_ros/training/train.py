@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from ..inference.checkpoint import save_checkpoint
+from ..inference.device import choose_device
 from ..network.teacher import Teacher
 from ..options import check_options, option
 from .augment import vary_intensity
 from .data import PairSet
 from .loop import LoopConfig, fit, prepare_folder
 from .losses import gradient_loss, intensity_loss, ssim_loss, vif_loss
-from .setup import add_options, choose_device, read_options, use_bf16
+from .setup import add_options, channels_last, read_options, use_bf16
 from .validation import measure, write_pictures
 
 
@@ -26,8 +27,8 @@ class FusionWeights:
 
     intensity: float = option(1.0, "weight of the intensity loss", low=0.0)
     gradient: float = option(5.0, "weight of the gradient loss", low=0.0)
-    ssim: float = option(1.0, "weight of the SSIM loss", low=0.0)
-    vif: float = option(0.3, "weight of the visual information fidelity loss", low=0.0)
+    ssim: float = option(1.5, "weight of the SSIM loss", low=0.0)
+    vif: float = option(0.5, "weight of the visual information fidelity loss", low=0.0)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -55,7 +56,7 @@ def train_teacher(
     pairs, held_out = PairSet(data, device), PairSet(validation, device)
     pairs.check_size(config.crop)
     torch.manual_seed(config.seed)
-    network = Teacher().to(device, memory_format=torch.channels_last)
+    network = channels_last(Teacher().to(device))
 
     def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
         batch = vary_intensity(pairs.crops(config.batch, config.crop, generator), generator)
@@ -66,8 +67,8 @@ def train_teacher(
         return measure(lambda batch: model(*batch).fused, held_out)
 
     def save(model: nn.Module, step: int, measured: dict[str, float]) -> None:
-        metadata = {"data": str(data.name), "pairs": len(pairs), "seed": config.seed, "steps": step, "metrics": measured}
-        save_checkpoint(folder / "teacher.safetensors", model, metadata)
+        facts = {"data": data.name, "pairs": len(pairs), "seed": config.seed, "steps": step, "metrics": measured}
+        save_checkpoint(folder / "teacher.safetensors", model, facts)
 
     fit(
         network=network, trained=network, step_loss=step_loss, validate=validate, config=config, out=folder,

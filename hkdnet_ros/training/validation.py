@@ -35,14 +35,14 @@ def measure(
 ) -> dict[str, float]:
     """Return the means of the fusion measures of ``fuse`` over ``pairs`` (the first ``limit``, 0 for all).
 
-    ``fuse`` gets each high-resolution pair, cropped to a multiple of ``scale``, and returns the fused image of that size.
+    ``fuse`` gets each high-resolution pair, cropped to a multiple of ``scale``, and returns a fused image of that size.
     """
     jobs = []
     with ThreadPoolExecutor() as pool:
         for index in range(min(limit, len(pairs)) if limit else len(pairs)):
             batch = crop_to_multiple(pairs.pair(index), scale)
-            images = [eight_bit(image) for image in (*batch, fuse(batch))]
-            jobs.append(pool.submit(fusion_metrics, *images, keys=keys))
+            thermal, visible, fused = (eight_bit(image) for image in (*batch, fuse(batch)))
+            jobs.append(pool.submit(fusion_metrics, thermal, visible, fused, keys))
         rows = [job.result() for job in jobs]
     return {key: float(np.mean([row[key] for row in rows])) for key in keys}
 
@@ -57,5 +57,3 @@ def write_pictures(
         batch = crop_to_multiple(pairs.pair(int(index)), scale)
         row = [eight_bit(image) for image in (*batch, fuse(batch))]
         cv2.imwrite(str(folder / f"{Path(pairs.names[index]).stem}.png"), np.hstack(row))
-
-

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from hkdnet_ros.errors import ConfigError
+from hkdnet_ros.network.common import activity_weight, blend
+from hkdnet_ros.network.presets import PRESETS, SCALES, StudentConfig, preset
+from hkdnet_ros.network.student import Student
+from hkdnet_ros.network.teacher import Teacher
+
+SMALL = StudentConfig(
+    channels=16, head_channels=8, branch_blocks=1, dfa_units=2, line_keys=8, cea_channels=8, position_keys=16,
+    decoder_channels=(16, 8), groups=1, group_blocks=1, upscaled_channels=4, tail_channels=4,
+)  # fmt: skip
+
+
+def student(name: str, scale: int) -> Student:
+    torch.manual_seed(0)
+    return Student(preset(name, scale=scale)).eval()
+
+
+def test_paper_preset_has_the_published_size():
+    count = sum(parameter.numel() for parameter in Student(PRESETS["paper"]).parameters())
+    assert 10.5e6 < count < 11.5e6
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", PRESETS)
+def test_student_output_is_exactly_scale_times_the_input_for_odd_sizes_too(name, scale):
+    network = student(name, scale)
+    for height, width in ((16, 16), (17, 23)):
+        with torch.inference_mode():
+            out = network(torch.rand(1, 1, height, width), torch.rand(1, 1, height, width))
+        assert out.fused.shape == (1, 1, scale * height, scale * width)
+        assert out.u.shape[2:] == out.t.shape[2:] == out.fused.shape[2:]
+        assert bool(out.fused.isfinite().all())
+
+
+def test_teacher_returns_the_features_that_students_are_drawn_to():
+    out = Teacher()(torch.rand(2, 1, 19, 21), torch.rand(2, 1, 19, 21))
+    assert out.fused.shape == (2, 1, 19, 21)
+    assert out.d1.shape == (2, 64, 19, 21)
+    assert out.d2.shape == (2, 16, 19, 21)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_scale_not_offered_is_refused(name):
+    with pytest.raises(ConfigError, match="choose one of 2, 3, 4"):
+        preset(name, scale=5)
+
+
+def test_an_unknown_preset_is_refused_with_the_choices():
+    with pytest.raises(ConfigError, match="paper, realtime"):
+        preset("tiny", scale=2)
+
+
+def gradient_of(network: nn.Module) -> dict[str, float]:
+    """Largest gradient by parameter of a loss on a random pair, after the gates that start at 0 have been opened."""
+    torch.manual_seed(1)
+    for name, parameter in network.named_parameters():
+        if name.endswith("gate"):
+            nn.init.constant_(parameter, 0.5)
+    out = network(torch.rand(2, 1, 24, 20), torch.rand(2, 1, 24, 20))
+    out.fused.square().sum().backward()
+    return {n: 0.0 if p.grad is None else float(p.grad.abs().max()) for n, p in network.named_parameters()}
+
+
+@pytest.mark.parametrize("config", [SMALL, dataclasses.replace(SMALL, stride=2), PRESETS["realtime"]])
+def test_gradients_flow_through_every_parameter_of_the_student(config):
+    torch.manual_seed(0)
+    assert [name for name, size in gradient_of(Student(config).train()).items() if not size > 0] == []
+
+
+def test_gradients_flow_through_every_parameter_of_the_teacher():
+    torch.manual_seed(0)
+    assert [name for name, size in gradient_of(Teacher().train()).items() if not size > 0] == []
+
+
+@pytest.mark.parametrize("make", [lambda: Student(SMALL), lambda: student("realtime", 3), Teacher])
+def test_equal_inputs_give_equal_outputs(make):
+    network = make().eval()
+    thermal, visible = torch.rand(1, 1, 25, 18), torch.rand(1, 1, 25, 18)
+    with torch.inference_mode():
+        first = network(thermal, visible).fused
+        again = network(thermal.clone(), visible.clone()).fused
+        twice = network(thermal.repeat(2, 1, 1, 1), visible.repeat(2, 1, 1, 1)).fused
+    assert torch.equal(first, again)
+    torch.testing.assert_close(twice[:1], twice[1:], atol=0, rtol=0)
+    torch.testing.assert_close(twice[:1], first, atol=1e-5, rtol=1e-4)
+
+
+def test_without_its_attentions_a_student_still_fuses():
+    network = Student(dataclasses.replace(SMALL, dfa_units=0, cea_channels=0)).eval()
+    names = {name.split(".")[1] for name, _ in network.named_parameters() if name.startswith(("thermal", "visible"))}
+    assert names == {"group", "conv"}
+    assert network(torch.rand(1, 1, 16, 16), torch.rand(1, 1, 16, 16)).fused.shape == (1, 1, 32, 32)
+
+
+def test_activity_weights_are_the_softmax_of_mean_activities():
+    a, b = torch.randn(2, 5, 4, 3), torch.randn(2, 5, 4, 3)
+    expected = torch.softmax(torch.stack([a.mean(1), b.mean(1)]), 0)[0].unsqueeze(1)
+    weight = activity_weight(a, b)
+    torch.testing.assert_close(weight, expected)
+    torch.testing.assert_close(blend(a, b, weight), weight * a + (1 - weight) * b)
+    torch.testing.assert_close(blend(a, a, weight), a)
