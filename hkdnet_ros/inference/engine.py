@@ -6,7 +6,6 @@ import copy
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,31 +15,14 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import ConfigError, ImageError
-from ..network.presets import SCALES
 from ..network.student import Student
-from ..options import check_options, option
 from .checkpoint import load_student, weights_path
-from .device import DTYPES, PRECISIONS, choose_device, fast_precision
+from .config import EngineConfig as EngineConfig
+from .device import DTYPES, choose_device, fast_precision
 from .memory import keep_large_buffers
 
 LEAST_AGREEMENT = 45.0
 """PSNR in dB to fp32 that a faster format must reach for ``precision: auto`` to use it."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineConfig:
-    """Which network runs, where and how."""
-
-    model: str = option("realtime", "preset whose weights come with the package, or a .safetensors file")
-    scale: int = option(2, "output size over fusion grid size", choices=SCALES)
-    device: str = option("auto", "auto, cpu, cuda or cuda:N; auto is CUDA where there is one")
-    precision: str = option(
-        "auto", "auto: the fastest that stays within 45 dB of fp32; fp16 is for CUDA", choices=PRECISIONS
-    )
-    threads: int = option(0, "CPU threads of the network; 0: one per core", low=0, high=256)
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
 
 def fold_batch_norms(network: nn.Module) -> None:
