@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rclpy.node import Node
 
-GRACE_S = 10.0  # ros2 launch sends SIGTERM 5 s after SIGINT and SIGKILL 5 s after that
+GRACE_S = 8.0  # ros2 launch sends SIGKILL 10 s after SIGINT
 _THREADS = 4  # images, parameter services, and two for lifecycle services and autostart
 
 

@@ -39,6 +39,7 @@ class FakeEngine:
 
     def warm_up(self, height, width):
         self.warmed_up.append((height, width))
+        return 0.25
 
     def fuse(self, thermal, visible):
         self.entered.set()

@@ -1,0 +1,215 @@
+"""The fusion node: a lifecycle node around :class:`~hkdnet_ros.node.session.FusionSession`.
+
+Subscribed: thermal/image_raw, rgb/image_raw, rgb/camera_info. Published: fused/image, fused/camera_info, fused/status.
+Parameters: config/fusion.yaml.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it here only
+from rclpy.lifecycle import LifecycleNodeMixin, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, Image
+
+from hkdnet_ros.msg import FusionStatus
+
+from ..errors import HkdnetError
+from ..inference.config import EngineConfig
+from ..perception.frames import THERMAL, VISIBLE
+from .following_subscription import FollowingSubscription, no_events
+from .parameters import NodeParameters
+from .schema import FusionConfig
+from .session import Engine, FusionSession, Outputs
+
+IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "rgb/image_raw"}
+CAMERA_INFO_TOPIC = "rgb/camera_info"
+
+
+# Reliable, as rviz and image viewers ask for it by default and best-effort subscribers accept it, too; and a large
+# image sent best effort is lost as soon as it exceeds Fast DDS's shared-memory segment (following_subscription.py).
+# Few are kept: a subscriber that stalls should get the newest image, and each waiting one is a megabyte or more.
+def _output_qos() -> QoSProfile:
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.RELIABLE)
+
+
+# Small and repeated, so best effort hears every publisher and loses nothing.
+def _camera_info_qos() -> QoSProfile:
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def load_engine(config: EngineConfig) -> Engine:
+    """Return the engine for ``config``; raises :class:`~hkdnet_ros.errors.HkdnetError` where it cannot be had."""
+    from ..inference.engine import FusionEngine  # torch takes seconds to import; the node's services are there first
+
+    return FusionEngine(config)
+
+
+Transition = Callable[["FusionNode", LifecycleState], None]
+
+
+def _transition(action: Transition) -> Callable[[FusionNode, LifecycleState], TransitionCallbackReturn]:
+    """Make a transition callback of ``action``: a foreseen error fails it with one line, a defect with its traceback.
+
+    rclpy itself would swallow the exception.
+    """
+
+    @functools.wraps(action)
+    def callback(node: FusionNode, state: LifecycleState) -> TransitionCallbackReturn:
+        name = action.__name__.removeprefix("on_")
+        try:
+            action(node, state)
+        except HkdnetError as error:
+            node.get_logger().error(f"{name} failed: {error}")
+            return TransitionCallbackReturn.FAILURE
+        except Exception:
+            node.get_logger().fatal(f"{name} failed by an internal error:\n{traceback.format_exc()}")
+            return TransitionCallbackReturn.ERROR
+        return TransitionCallbackReturn.SUCCESS
+
+    return callback
+
+
+class FusionNode(LifecycleNodeMixin, Node):
+    """Lifecycle node "fusion": configure loads the model, activate starts, deactivate stops, cleanup frees.
+
+    Needs a multi-threaded executor, so that parameter and lifecycle services answer while a model loads.
+    """
+
+    def __init__(self, engine_factory: Callable[[EngineConfig], Engine] = load_engine, **node_options: Any) -> None:
+        Node.__init__(self, "fusion", **node_options)
+        # Re-entrant: the state can be asked for during a transition. A second transition is refused by rcl itself.
+        LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
+        self._engine_factory = engine_factory
+        self._engine: Engine | None = None
+        self._config: FusionConfig | None = None
+        self._session: FusionSession | None = None
+        self._subscriptions_now: list[FollowingSubscription] = []
+        self._camera_info_subscription: Subscription[CameraInfo] | None = None
+        self._parameters_of_node = NodeParameters(self, lambda: self._config is not None)
+        self._receiving = MutuallyExclusiveCallbackGroup()
+        self._outputs = {
+            topic: self._create_output(kind, topic)
+            for topic, kind in (("image", Image), ("camera_info", CameraInfo), ("status", FusionStatus))
+        }
+        if self.get_parameter("autostart").value:
+            clock = Clock(clock_type=ClockType.STEADY_TIME)  # the node's own may stand still in simulation
+            group = MutuallyExclusiveCallbackGroup()
+            self._autostart_timer = self.create_timer(0.0, self._autostart, group, clock=clock)
+
+    def _create_output(self, kind: type[Any], topic: str) -> LifecyclePublisher[Any]:
+        overrides = QoSOverridingOptions.with_default_policies()
+        return self.create_lifecycle_publisher(kind, f"fused/{topic}", _output_qos(), qos_overriding_options=overrides)
+
+    def _autostart(self) -> None:
+        self._autostart_timer.cancel()
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    @_transition
+    def on_configure(self, state: LifecycleState) -> None:
+        """Read the parameters, load the model and, where ``grid`` says for what size, warm it up."""
+        begun = time.perf_counter()
+        config = self._parameters_of_node.config()
+        engine = self._engine_factory(config.engine)
+        try:
+            width, height = config.pipeline.grid
+            if width and height:
+                engine.warm_up(height, width)
+        except BaseException:
+            engine.close()
+            raise
+        self._engine, self._config = engine, config
+        self.get_logger().info(
+            f"configured in {time.perf_counter() - begun:.1f} s: {engine.model_name} x{engine.scale}, "
+            f"{engine.precision} on {engine.device}"
+        )
+
+    @_transition
+    def on_activate(self, state: LifecycleState) -> None:
+        """Start pairing, fusing and publishing; all counts begin at zero."""
+        assert self._config is not None
+        assert self._engine is not None
+        for publisher in self._outputs.values():
+            publisher.on_activate(state)
+        outputs = Outputs(
+            image=self._outputs["image"].publish,
+            camera_info=self._outputs["camera_info"].publish,
+            status=self._outputs["status"].publish,
+            now_ns=lambda: int(self.get_clock().now().nanoseconds),
+        )
+        session = FusionSession(self._config, self._engine, outputs, self.get_logger())
+        self._session = session
+        for stream, topic in IMAGE_TOPICS.items():
+            receive = functools.partial(session.receive, stream)
+            self._subscriptions_now.append(FollowingSubscription(self, Image, topic, receive, self._receiving))
+        self._camera_info_subscription = self.create_subscription(
+            CameraInfo,
+            CAMERA_INFO_TOPIC,
+            session.receive_camera_info,
+            _camera_info_qos(),
+            callback_group=self._receiving,
+            event_callbacks=no_events(),
+        )
+        topics = " and ".join(self.resolve_topic_name(topic) for topic in IMAGE_TOPICS.values())
+        self.get_logger().info(f"active: fusing {topics} into {self.resolve_topic_name('fused/image')}")
+
+    @_transition
+    def on_deactivate(self, state: LifecycleState) -> None:
+        """Stop after the pair in work; the model stays loaded."""
+        self._stop(state)
+
+    @_transition
+    def on_cleanup(self, state: LifecycleState) -> None:
+        """Free the model; parameters can be changed again."""
+        self._free(state)
+
+    @_transition
+    def on_shutdown(self, state: LifecycleState) -> None:
+        """Stop and free whatever the state was."""
+        self._free(state)
+
+    @_transition
+    def on_error(self, state: LifecycleState) -> None:
+        """Fall back to unconfigured with everything freed."""
+        self._free(state)
+
+    def destroy_node(self) -> None:
+        """Stop, free and destroy; may be called in any state and again."""
+        self._free(LifecycleState("", 0))
+        Node.destroy_node(self)
+
+    def _stop(self, state: LifecycleState) -> None:
+        for subscription in self._subscriptions_now:
+            subscription.destroy()
+        self._subscriptions_now.clear()
+        if self._camera_info_subscription is not None:
+            self.destroy_subscription(self._camera_info_subscription)
+            self._camera_info_subscription = None
+        if self._session is not None:
+            session, self._session = self._session, None
+            session.stop()
+            totals = session.totals()
+            drops = ", ".join(f"{count} {reason}" for reason, count in sorted(totals.drops.items())) or "none"
+            self.get_logger().info(
+                f"stopped: {totals.received[THERMAL]} thermal and {totals.received[VISIBLE]} visible images, "
+                f"{totals.pairs} pairs, {totals.published} fused; dropped: {drops}"
+            )
+        for publisher in self._outputs.values():
+            publisher.on_deactivate(state)
+
+    def _free(self, state: LifecycleState) -> None:
+        self._stop(state)
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            engine.close()
+        self._config = None

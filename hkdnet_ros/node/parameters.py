@@ -1,0 +1,116 @@
+"""ROS parameters declared from the schema, checked when they are set, and read back as configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from ..errors import ConfigError
+from .schema import SPECS, FusionConfig, ParameterSpec, build
+
+
+def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
+    """Return the ROS description of a parameter. Ranges are given where both limits are; the rest stands in words."""
+    result = ParameterDescriptor(name=spec.name, description=spec.info.description)
+    changes = "" if spec.info.live else "fixed while the node is configured"
+    result.additional_constraints = "; ".join(filter(None, (spec.limits, changes)))
+    low, high = spec.info.low, spec.info.high
+    if spec.length is None and low is not None and high is not None:
+        if spec.kind is int:
+            result.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=0)]
+        else:
+            result.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high), step=0.0)]
+    # rclpy refuses `slop: 1` for a static double; with dynamic typing the type is ours to check.
+    result.dynamic_typing = spec.kind is float
+    return result
+
+
+class NodeParameters:
+    """The parameters of one node.
+
+    A value that the command line or a parameter file gives wrongly does not keep the node from starting: it is
+    remembered, and :meth:`config` (that is, the configure transition) fails with it until it is set right.
+    """
+
+    def __init__(self, node: Node, is_configured: Callable[[], bool]) -> None:
+        self._node = node
+        self._is_configured = is_configured
+        self._specs = {spec.name: spec for spec in SPECS}
+        self._faults: dict[str, str] = {}
+        for spec in SPECS:
+            self._declare(spec)
+        node.add_on_set_parameters_callback(self._check)
+        if hasattr(node, "add_pre_set_parameters_callback"):  # not in Humble, where an integer stays one
+            node.add_pre_set_parameters_callback(self._integers_to_floats)
+
+    def config(self) -> FusionConfig:
+        """Return the configuration that the parameters say; :class:`ConfigError` where one is wrong."""
+        if self._faults:
+            raise ConfigError("; ".join(self._faults.values()))
+        return build(self._values())
+
+    def _values(self) -> dict[str, Any]:
+        return {name: self._node.get_parameter(name).value for name in self._specs}
+
+    def _declare(self, spec: ParameterSpec) -> None:
+        default = list(spec.default) if spec.length is not None else spec.default
+        try:
+            value = self._node.declare_parameter(spec.name, default, descriptor(spec)).value
+            converted = spec.convert(value)
+        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            self._faults[spec.name] = f"{spec.name}: {error}".rstrip(".")
+            self._node.declare_parameter(spec.name, default, descriptor(spec), ignore_override=True)
+        except ConfigError as error:
+            self._faults[spec.name] = str(error)
+            self._node.set_parameters([Parameter(spec.name, value=default)])
+        else:
+            if type(value) is not type(converted) and spec.length is None:
+                self._node.set_parameters([Parameter(spec.name, value=converted)])
+
+    def _integers_to_floats(self, parameters: Sequence[Parameter[Any]]) -> list[Parameter[Any]]:
+        return [
+            Parameter(parameter.name, value=float(parameter.value))
+            if type(parameter.value) is int and self._is_float(parameter.name)
+            else parameter
+            for parameter in parameters
+        ]
+
+    def _is_float(self, name: str) -> bool:
+        return name in self._specs and self._specs[name].kind is float
+
+    def _check(self, parameters: Sequence[Parameter[Any]]) -> SetParametersResult:
+        """Refuse what a configured node cannot follow and what makes no valid configuration; name the reason."""
+        values = self._values()
+        ours = {parameter.name: parameter for parameter in parameters if parameter.name in values}
+        for name, parameter in ours.items():
+            if parameter.type_ == Parameter.Type.NOT_SET:
+                return SetParametersResult(successful=False, reason=f"{name} cannot be removed")
+            if self._is_configured() and parameter.value != values[name]:
+                reason = f"{name} is fixed while the node is configured; deactivate and clean it up, set, configure"
+                return SetParametersResult(successful=False, reason=reason)
+        try:
+            for name, parameter in ours.items():
+                self._specs[name].convert(parameter.value)
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        # Where parameters contradict each other already, as a file may have it, any change may be a step out of that.
+        contradiction = _contradiction({**values, **{name: parameter.value for name, parameter in ours.items()}})
+        if contradiction and not _contradiction(values):
+            return SetParametersResult(successful=False, reason=contradiction)
+        for name in ours:
+            self._faults.pop(name, None)
+        return SetParametersResult(successful=True)
+
+
+def _contradiction(values: dict[str, Any]) -> str:
+    """Return what is wrong with ``values`` taken together, nothing where nothing is."""
+    try:
+        build(values)
+    except ConfigError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,73 @@
+"""Play a recording or the simulator into the fusion node, with rviz beside it on request.
+
+``ros2 launch hkdnet_ros replay.launch.py source:=my.mcap rviz:=true``; the arguments of fusion.launch.py apply, too.
+"""
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, Shutdown
+from launch.conditions import IfCondition
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+SHARE = FindPackageShare("hkdnet_ros")
+
+ARGUMENTS = [
+    DeclareLaunchArgument(
+        "source",
+        default_value="simulator",
+        description="simulator, a folder of image pairs, two videos THERMAL,VISIBLE, or a rosbag2",
+    ),
+    DeclareLaunchArgument("rate", default_value="", description="pairs per second; empty: as recorded"),
+    DeclareLaunchArgument(
+        "loop", default_value="false", choices=["true", "false"], description="begin again at the end"
+    ),
+    DeclareLaunchArgument(
+        "rviz", default_value="false", choices=["true", "false"], description="show the three images in rviz"
+    ),
+]
+
+
+def replay_node(context: LaunchContext) -> list[Node]:
+    """Return the node that plays the source; runs when the arguments have their values."""
+
+    def value(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    arguments = [value("source")]
+    if value("rate"):
+        arguments += ["--rate", value("rate")]
+    if value("loop") == "true":
+        arguments.append("--loop")
+    return [
+        Node(
+            package="hkdnet_ros",
+            executable="replay_node",
+            namespace=value("namespace"),
+            arguments=arguments,
+            output="screen",
+            emulate_tty=True,
+            on_exit=Shutdown(reason="the recording has ended"),
+        )
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the fusion node, the player and, on request, rviz."""
+    fusion = PathJoinSubstitution([SHARE, "launch", "fusion.launch.py"])
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        namespace=LaunchConfiguration("namespace"),
+        arguments=["-d", PathJoinSubstitution([SHARE, "config", "fusion.rviz"])],
+        condition=IfCondition(LaunchConfiguration("rviz")),
+    )
+    return LaunchDescription(
+        [
+            *ARGUMENTS,
+            IncludeLaunchDescription(PythonLaunchDescriptionSource(fusion)),
+            OpaqueFunction(function=replay_node),
+            rviz,
+        ]
+    )

@@ -1,0 +1,153 @@
+"""The launch files and the rviz configuration; what they start is evaluated where launch_ros is installed."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
+
+# Starts a launch file, prints the command line of every process it would start, and ends the launch.
+PRINTER = """
+import json, sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import EmitEvent, IncludeLaunchDescription, RegisterEventHandler, TimerAction
+from launch.event_handlers import OnProcessStart
+from launch.events import Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+commands = []
+arguments = [argument.split(":=", 1) for argument in sys.argv[2:]]
+service = LaunchService(noninteractive=True)
+service.include_launch_description(LaunchDescription([
+    RegisterEventHandler(OnProcessStart(on_start=lambda event, context: commands.append(event.cmd))),
+    IncludeLaunchDescription(PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments),
+    TimerAction(period=1.0, actions=[EmitEvent(event=Shutdown())]),
+]))
+service.run()
+print(json.dumps(commands))
+"""
+
+
+def started(name, *arguments):
+    """Return the command lines that launch file ``name`` starts."""
+    pytest.importorskip("launch_ros", reason="needs ROS 2's launch_ros")
+    environment = {
+        "AMENT_PREFIX_PATH": sys.prefix,
+        **os.environ,
+        "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_DOMAIN_ID": "99",
+    }
+    command = [sys.executable, "-c", PRINTER, str(ROOT / "launch" / name), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def remaps(command):
+    return dict(word.split(":=", 1) for flag, word in itertools.pairwise(command) if flag == "-r")
+
+
+def parameters(command):
+    """Return what the parameter files of a command line say together, later ones winning."""
+    files = [word for flag, word in itertools.pairwise(command) if flag == "--params-file"]
+    result = {}
+    for file in files:
+        for of_node in yaml.safe_load(Path(file).read_text()).values():
+            result |= of_node["ros__parameters"]
+    return result
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_every_launch_file_compiles_and_describes_something(path):
+    tree = ast.parse(path.read_text(), path.name)
+    assert "generate_launch_description" in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert ast.get_docstring(tree)
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_every_launch_argument_is_described(path):
+    declared = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "DeclareLaunchArgument"
+    ]
+    assert declared
+    for call in declared:
+        assert {"default_value", "description"} <= {keyword.arg for keyword in call.keywords}
+
+
+def test_the_launch_file_remaps_the_topics_that_the_node_subscribes():
+    pytest.importorskip("rclpy", reason="needs ROS 2")
+    from hkdnet_ros.node.fusion import CAMERA_INFO_TOPIC, IMAGE_TOPICS
+
+    text = (ROOT / "launch" / "fusion.launch.py").read_text()
+    for topic in (*IMAGE_TOPICS.values(), CAMERA_INFO_TOPIC):
+        assert f'("{topic}", value(' in text
+
+
+def test_rviz_shows_the_three_images():
+    configuration = yaml.safe_load((ROOT / "config" / "fusion.rviz").read_text())
+    displays = configuration["Visualization Manager"]["Displays"]
+    assert {display["Class"] for display in displays} == {"rviz_default_plugins/Image"}
+    topics = [display["Topic"]["Value"] for display in displays]
+    assert topics == ["thermal/image_raw", "rgb/image_raw", "fused/image"]
+
+
+def test_fusion_starts_one_node_with_the_shipped_parameters():
+    (command,) = started("fusion.launch.py")
+    assert Path(command[0]).name == "fusion_node"
+    names = remaps(command)
+    assert names["__node"] == "fusion"
+    assert names["rgb/image_raw"] == "rgb/image_raw"
+    assert names["rgb/camera_info"] == "rgb/camera_info"
+    shipped = yaml.safe_load((ROOT / "config" / "fusion.yaml").read_text())["/**"]["ros__parameters"]
+    assert parameters(command) == shipped
+
+
+def test_the_arguments_of_fusion_reach_the_node(tmp_path):
+    file = tmp_path / "my.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    scale: 3\n    device: cuda\n")
+    (command,) = started(
+        "fusion.launch.py",
+        "thermal_topic:=/lepton/image",
+        "rgb_topic:=cam/image_color",
+        "namespace:=front",
+        "device:=cpu",
+        "autostart:=false",
+        "use_sim_time:=true",
+        "log_level:=debug",
+        f"params_file:={file}",
+    )
+    names = remaps(command)
+    assert names["__ns"] == "/front"
+    assert names["thermal/image_raw"] == "/lepton/image"
+    assert (names["rgb/image_raw"], names["rgb/camera_info"]) == ("cam/image_color", "cam/camera_info")
+    assert parameters(command) == {"scale": 3, "device": "cpu", "autostart": False, "use_sim_time": True}
+    assert command[command.index("--log-level") + 1] == "debug"
+
+
+def test_the_parameter_file_decides_what_no_argument_says(tmp_path):
+    file = tmp_path / "my.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    device: cpu\n    autostart: false\n")
+    (command,) = started("fusion.launch.py", f"params_file:={file}")
+    assert parameters(command) == {"device": "cpu", "autostart": False}
+
+
+def test_replay_starts_a_player_and_the_fusion_node():
+    commands = started("replay.launch.py", "source:=simulator", "rate:=5", "loop:=true", "namespace:=front")
+    by_name = {Path(command[0]).name: command for command in commands}
+    assert set(by_name) == {"fusion_node", "replay_node"}
+    assert by_name["replay_node"][1:5] == ["simulator", "--rate", "5", "--loop"]
+    assert all(remaps(command)["__ns"] == "/front" for command in commands)

@@ -1,0 +1,126 @@
+"""The node as a process: it ends in order on signals, whenever they come and however often."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rigging import TIMEOUT_S, Rig, wait_for
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
+HERE = Path(__file__).parent
+
+
+class Process:
+    """A child process whose output is read as it comes."""
+
+    def __init__(self, folder, command, **environment):
+        self._out, self._err = folder / "out", folder / "err"
+        with self._out.open("w") as out, self._err.open("w") as err:
+            self.child = subprocess.Popen(command, stdout=out, stderr=err, env={**os.environ, **environment})
+
+    def output(self):
+        return self._out.read_text()
+
+    def wait_for(self, text):
+        wait_for(lambda: text in self.output() or self.child.poll() is not None, what=f"output of {text!r}")
+        assert self.child.poll() is None, self.errors()
+
+    def errors(self):
+        return self._err.read_text()
+
+    def ended(self):
+        return self.child.wait(TIMEOUT_S)
+
+
+@pytest.fixture
+def start(tmp_path):
+    processes = []
+
+    def start(*command, **environment):
+        processes.append(Process(tmp_path, [sys.executable, *map(str, command)], **environment))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            process.child.kill()
+        process.child.wait()
+
+
+def assert_clean(process):
+    assert process.ended() == 0, process.errors()
+    assert "Traceback" not in process.errors()
+    assert "leaving anyhow" not in process.errors()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_ends_an_active_node_in_order(start, number, times):
+    process = start(HERE / "held_node.py", "nowhere")
+    process.wait_for("now: active")
+    for _ in range(times):
+        process.child.send_signal(number)
+        time.sleep(0.02)
+    assert_clean(process)
+    assert "stopped: 0 thermal" in process.errors()
+
+
+def test_two_signals_while_the_model_loads_end_it_when_it_has_loaded(start):
+    process = start(HERE / "held_node.py", "configure")
+    process.wait_for("now: configure")
+    for _ in range(2):
+        process.child.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    assert_clean(process)
+
+
+def test_two_signals_during_inference_end_it_after_that_pair(start, spun):
+    rig = Rig(spun)
+    process = start(HERE / "held_node.py", "fuse")
+    process.wait_for("now: active")
+    rig.wait_for_node()
+    rig.publish_pair(np.zeros((16, 16), np.uint8), np.zeros((16, 16, 3), np.uint8), 10**9)
+    process.wait_for("now: fuse")
+    for _ in range(2):
+        process.child.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    assert_clean(process)
+    assert "1 pairs, 1 fused" in process.errors()
+
+
+@pytest.mark.parametrize("delay_s", [0.15, 0.3, 0.5])
+def test_a_signal_while_it_starts_ends_it_in_order(start, delay_s):
+    process = start(
+        "-c",
+        "from hkdnet_ros.node.process import run_node\nprint('now: started', flush=True)\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); sys.argv = ['held_node.py', 'nowhere']\n"
+        "def make():\n    import held_node; return held_node.make_node()\n"
+        "sys.exit(run_node(make, ['x']))",
+        HERE,
+    )
+    process.wait_for("now: started")
+    time.sleep(delay_s)
+    process.child.send_signal(signal.SIGINT)
+    assert_clean(process)
+
+
+def test_a_defect_in_a_callback_ends_the_process_with_its_traceback(start):
+    process = start(HERE / "held_node.py", "defect")
+    assert process.ended() == 1
+    assert "ZeroDivisionError" in process.errors()
+
+
+def test_arguments_that_ros_refuses_are_named_without_a_traceback(start):
+    process = start("-m", "hkdnet_ros.node.fusion_node", "--ros-args", "--params-file", "/nowhere.yaml")
+    assert process.ended() == 2
+    assert "/nowhere.yaml" in process.errors().splitlines()[-1]
+    assert "Traceback" not in process.errors()

@@ -1,0 +1,291 @@
+"""FusionSession without topics: messages go in as calls and come out in lists."""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+import pytest
+from rigging import wait_for
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
+from sensor_msgs.msg import CameraInfo
+
+from hkdnet_ros.errors import ImageError
+from hkdnet_ros.node.image_messages import decode, encode_image, stamp_to_ns
+from hkdnet_ros.node.schema import build
+from hkdnet_ros.node.session import FusionSession, Outputs
+from hkdnet_ros.node.statistics import BAD_PAIR, INTERNAL_ERROR, SUPERSEDED
+from hkdnet_ros.perception.frames import Pair
+from hkdnet_ros.perception.pipeline import FusionPipeline
+
+NOW_NS = 1_000_000_000_000
+MS = 1_000_000
+
+
+def gray(stamp_ns, height=20, width=30, value=100):
+    return encode_image(np.full((height, width), value, np.uint8), "mono8", stamp_ns, "thermal")
+
+
+def bgr(stamp_ns, height=20, width=30, seed=0):
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return encode_image(image, "bgr8", stamp_ns, "rgb")
+
+
+class Session:
+    """A session with its outputs."""
+
+    def __init__(self, engine, logger, **parameters):
+        self.images, self.camera_infos, self.statuses, self.logger = [], [], [], logger
+        outputs = Outputs(self.images.append, self.camera_infos.append, self.statuses.append, lambda: NOW_NS + 50 * MS)
+        self.it = FusionSession(build(parameters), engine, outputs, logger)
+
+    def pair(self, stamp_ns, thermal=None, visible=None):
+        self.it.receive("thermal", thermal or gray(stamp_ns))
+        self.it.receive("visible", visible or bgr(stamp_ns))
+
+    def drops(self):
+        return dict(self.it.totals().drops)
+
+
+@pytest.fixture
+def make_session(engine, logger):
+    sessions = []
+
+    def make(**parameters):
+        sessions.append(Session(engine, logger, **parameters))
+        return sessions[-1]
+
+    yield make
+    engine.go_on.set()
+    for session in sessions:
+        session.it.stop()
+
+
+def test_the_published_pixels_are_those_of_the_pipeline(make_session, engine):
+    session = make_session()
+    thermal, visible = gray(NOW_NS), bgr(NOW_NS)
+    session.pair(NOW_NS, thermal, visible)
+    wait_for(lambda: session.statuses)
+    expected = FusionPipeline(engine).process(Pair(decode(thermal), decode(visible)))
+    (image,) = session.images
+    assert image.encoding == "bgr8"
+    np.testing.assert_array_equal(decode(image).image, expected.image)
+
+
+def test_stamp_and_frame_are_those_of_the_visible_image(make_session):
+    session = make_session()
+    session.it.receive("thermal", gray(NOW_NS))
+    session.it.receive("visible", bgr(NOW_NS + 3 * MS))
+    session.it.receive("thermal", gray(NOW_NS + 100 * MS))  # nothing nearer can come any more
+    wait_for(lambda: session.statuses)
+    for message in (session.images[0], session.statuses[0]):
+        assert stamp_to_ns(message.header.stamp) == NOW_NS + 3 * MS
+        assert message.header.frame_id == "rgb"
+
+
+def test_a_gray_visible_image_gives_a_gray_fused_image(make_session):
+    session = make_session()
+    session.pair(NOW_NS, visible=gray(NOW_NS))
+    wait_for(lambda: session.statuses)
+    assert (session.images[0].encoding, session.images[0].height, session.images[0].width) == ("mono8", 40, 60)
+
+
+def test_the_status_has_the_figures_of_its_image(make_session):
+    session = make_session()
+    session.it.receive("visible", bgr(NOW_NS - 100 * MS))  # never gets a partner
+    session.it.receive("thermal", gray(NOW_NS - 5 * MS))
+    session.it.receive("visible", bgr(NOW_NS))
+    session.it.receive("thermal", gray(NOW_NS + 200 * MS))
+    wait_for(lambda: session.statuses)
+    status = session.statuses[0]
+    assert status.mode == "fused"
+    assert (status.skew.sec, status.skew.nanosec) == (-1, 995 * MS)
+    assert (status.age.sec, status.age.nanosec) == (0, 50 * MS)
+    assert status.stages[:2] == ["queue", "decode"]
+    assert status.stages[-2:] == ["encode", "publish"]
+    assert {"thermal", "registration", "network", "color"} < set(status.stages)
+    assert len(status.stage_latencies) == len(status.stages)
+    assert status.stage_latencies[status.stages.index("network")] == pytest.approx(1e-3)
+    assert all(0 <= latency < 10 for latency in status.stage_latencies)
+    assert dict(zip(status.drop_reasons, status.drop_counts, strict=True))["unpaired"] == 1
+    assert (status.model, status.scale, status.device, status.precision) == ("fake", 2, "cpu", "fp32")
+
+
+def test_counts_add_up(make_session):
+    session = make_session()
+    for index in range(5):
+        session.pair(NOW_NS + index * 33 * MS)
+        wait_for(lambda index=index: len(session.statuses) == index + 1)
+    totals = session.it.totals()
+    assert (totals.received["thermal"], totals.received["visible"]) == (5, 5)
+    assert (totals.pairs, totals.published, sum(totals.drops.values())) == (5, 5, 0)
+    assert [status.published for status in session.statuses] == [1, 2, 3, 4, 5]
+
+
+def test_the_latest_pair_wins_while_the_engine_is_busy(make_session, engine):
+    session = make_session()
+    engine.go_on.clear()
+    session.pair(NOW_NS)
+    assert engine.entered.wait(5)
+    for index in range(1, 5):
+        session.pair(NOW_NS + index * 33 * MS)
+    engine.go_on.set()
+    wait_for(lambda: len(session.statuses) == 2)
+    stamps = [stamp_to_ns(image.header.stamp) for image in session.images]
+    assert stamps == [NOW_NS, NOW_NS + 4 * 33 * MS]
+    assert session.drops() == {SUPERSEDED: 3}
+
+
+def spoiled(message, **fields):
+    for name, value in fields.items():
+        setattr(message, name, value)
+    return message
+
+
+@pytest.mark.parametrize("stream", ["thermal", "visible"])
+@pytest.mark.parametrize(
+    ("fields", "fact"),
+    [
+        ({"encoding": "mono17"}, "encoding 'mono17' cannot be fused"),
+        ({"step": 7}, "step of 7 bytes is too small"),
+        ({"step": 200}, "truncated"),
+        ({"height": 0}, "30x0 pixels"),
+        ({"data": array("B", bytes(100))}, "100 bytes is truncated"),
+    ],
+)
+def test_a_malformed_image_is_counted_and_logged_and_the_next_is_fused(make_session, stream, fields, fact):
+    session = make_session()
+    session.it.receive(stream, spoiled(gray(NOW_NS), **fields))
+    session.pair(NOW_NS + 33 * MS)
+    wait_for(lambda: session.statuses)
+    assert session.drops() == {f"bad {stream} image": 1}
+    (line,) = [line for line in session.logger.lines if "dropped" in line]
+    assert line.startswith(f"bad {stream} image dropped (1 so far): ")
+    assert fact in line
+    assert "\n" not in line
+
+
+def test_a_flood_of_malformed_images_is_logged_once_per_period(make_session):
+    session = make_session()
+    for index in range(200):
+        session.it.receive("thermal", spoiled(gray(NOW_NS + index), encoding="junk"))
+    assert session.drops() == {"bad thermal image": 200}
+    assert len([line for line in session.logger.lines if "bad thermal" in line]) == 1
+
+
+def test_a_stamp_of_zero_is_counted_and_logged(make_session):
+    session = make_session()
+    session.pair(0)
+    assert session.drops() == {"zero stamp": 2}
+    assert [line for line in session.logger.lines if line.startswith("thermal image has a stamp of 0 ns")]
+    assert [line for line in session.logger.lines if line.startswith("visible image has a stamp of 0 ns")]
+
+
+def test_nan_in_a_float_image_drops_the_pair_and_the_next_is_fused(make_session):
+    session = make_session()
+    kelvin = np.linspace(280, 320, 600, dtype=np.float32).reshape(20, 30)
+    broken = kelvin.copy()
+    broken[3, 4] = np.nan
+    session.pair(NOW_NS, thermal=encode_image(broken, "32FC1", NOW_NS, "thermal"))
+    wait_for(lambda: session.drops() == {BAD_PAIR: 1}, what="the drop")
+    later = NOW_NS + 33 * MS
+    session.pair(later, thermal=encode_image(kelvin, "32FC1", later, "thermal"))
+    wait_for(lambda: session.statuses)
+    assert len(session.images) == 1
+    assert any("NaN" in line for line in session.logger.lines)
+
+
+def test_a_size_that_changes_mid_stream_is_followed(make_session, engine):
+    session = make_session()
+    sizes = [(20, 30), (24, 32), (20, 30), (31, 17)]
+    for index, (height, width) in enumerate(sizes):
+        stamp_ns = NOW_NS + index * 33 * MS
+        session.pair(stamp_ns, gray(stamp_ns, height, width), bgr(stamp_ns, 2 * height, 3 * width))
+        wait_for(lambda index=index: len(session.statuses) == index + 1)
+    assert [(image.height, image.width) for image in session.images] == [(2 * h, 2 * w) for h, w in sizes]
+    assert engine.warmed_up == sizes
+    assert session.drops() == {}
+
+
+def test_a_given_grid_decides_the_size_and_was_warmed_up_by_the_node(make_session, engine):
+    session = make_session(grid=[32, 24])
+    session.pair(NOW_NS)
+    wait_for(lambda: session.statuses)
+    assert (session.images[0].width, session.images[0].height) == (64, 48)
+    assert engine.warmed_up == []
+
+
+def test_an_error_of_the_engine_drops_the_pair_with_its_reason(make_session, engine):
+    session = make_session()
+    engine.error = ImageError("too small for this network; expected 16x16")
+    session.pair(NOW_NS)
+    wait_for(lambda: session.drops() == {BAD_PAIR: 1}, what="the drop")
+    assert any("expected 16x16" in line for line in session.logger.lines)
+
+
+def test_a_defect_is_logged_with_its_traceback_and_does_not_end_the_session(make_session, engine):
+    session = make_session()
+    engine.error = ZeroDivisionError("a defect")
+    session.pair(NOW_NS)
+    wait_for(lambda: session.drops() == {INTERNAL_ERROR: 1}, what="the drop")
+    (line,) = [line for line in session.logger.lines if "internal error" in line]
+    assert "Traceback" in line
+    assert "ZeroDivisionError: a defect" in line
+    engine.error = None
+    session.pair(NOW_NS + 33 * MS)
+    wait_for(lambda: session.statuses)
+
+
+def test_nothing_is_published_after_the_stop(make_session):
+    session = make_session()
+    session.it.stop()
+    session.pair(NOW_NS)
+    assert session.images == []
+    assert session.drops() == {SUPERSEDED: 1}
+
+
+def camera(width, height):
+    message = CameraInfo(width=width, height=height, distortion_model="plumb_bob", d=[0.1, 0.0, 0.0, 0.0, 0.0])
+    message.k = [25.0, 0.0, 14.5, 0.0, 26.0, 9.5, 0.0, 0.0, 1.0]
+    message.p = [25.0, 0.0, 14.5, -2.5, 0.0, 26.0, 9.5, 0.0, 0.0, 0.0, 1.0, 0.0]
+    message.header.frame_id = "elsewhere"
+    return message
+
+
+def test_the_calibration_is_scaled_to_the_output_with_the_half_pixel(make_session):
+    session = make_session()
+    session.it.receive_camera_info(camera(30, 20))
+    session.pair(NOW_NS)
+    wait_for(lambda: session.statuses)
+    (info,) = session.camera_infos
+    assert info.header == session.images[0].header
+    assert (info.width, info.height, info.distortion_model) == (60, 40, "plumb_bob")
+    assert list(info.d) == [0.1, 0, 0, 0, 0]
+    # A point seen at (u, v), pixel centres at integers, is seen at (2u + 0.5, 2v + 0.5) in an image twice the size.
+    for matrix, columns in ((info.k, 3), (info.p, 4)):
+        scaled = np.reshape(matrix, (3, columns))
+        original = np.reshape(camera(30, 20).k if columns == 3 else camera(30, 20).p, (3, columns))
+        point = np.array([0.3, -0.2, 2.0, 1.0])[:columns]
+        u, v, w = original @ point
+        np.testing.assert_allclose(scaled @ point / w, [2 * u / w + 0.5, 2 * v / w + 0.5, 1])
+
+
+def test_without_calibration_none_is_published(make_session):
+    session = make_session()
+    session.pair(NOW_NS)
+    wait_for(lambda: session.statuses)
+    assert session.camera_infos == []
+
+
+def test_a_calibration_for_another_size_is_said_once_and_not_published(make_session):
+    session = make_session()
+    session.it.receive_camera_info(camera(31, 20))
+    for index in range(2):
+        session.pair(NOW_NS + index * 33 * MS)
+        wait_for(lambda index=index: len(session.statuses) == index + 1)
+    assert session.camera_infos == []
+    (line,) = [line for line in session.logger.lines if "camera_info" in line]
+    assert "31x20" in line
+    assert "30x20" in line
