@@ -1,16 +1,9 @@
-"""Real nodes on real DDS topics, on this machine and a domain of their own."""
+"""Real nodes on real DDS topics; the network is played by a stand-in where a test is not about it."""
 
 from __future__ import annotations
 
-import os
-import random
-
 import pytest
 from rigging import FakeEngine, Logger, Rig, Spun
-
-# Before rclpy is imported anywhere: tests neither hear nor disturb a robot on the same network.
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["ROS_DOMAIN_ID"] = str(random.Random().randint(1, 100))
 
 
 @pytest.fixture
