@@ -13,7 +13,7 @@ from .cars import Car, CarHeat, draw_car, side_outlines
 from .geometry import axes
 from .lighting import Colour, Lighting
 from .people import Body, draw_person, make_person, pose
-from .sprites import OVERSAMPLING, Canvas, limbs
+from .sprites import Canvas, limbs
 from .stage import Actor, Stage
 from .street import CROSSING
 
@@ -89,7 +89,7 @@ class Walker:
 
     def draw(self, stage: Stage) -> None:
         """See :class:`Actor`."""
-        view = stage.view.scaled(OVERSAMPLING)
+        view = stage.view.scaled(stage.oversampling)
         body = self._body
         if body is None or self._depth < 1.5:
             return
@@ -97,7 +97,7 @@ class Walker:
         pixels = view.image_points(points)
         margin = 0.2 * view.focal / self._depth
         low, high = pixels.min(axis=0) - margin, pixels.max(axis=0) + margin
-        canvas = Canvas((low[0], low[1], high[0], high[1]), stage.size, OVERSAMPLING)
+        canvas = Canvas((low[0], low[1], high[0], high[1]), stage.size, stage.oversampling)
         if canvas.empty:
             return
         chest = self._position + f32([0.0, 1.1, 0.0])
@@ -175,7 +175,7 @@ class Driver:
         """See :class:`Actor`."""
         if self._hidden:
             return
-        view = stage.view.scaled(OVERSAMPLING)
+        view = stage.view.scaled(stage.oversampling)
         corners = self._world(Car.CORNERS)
         camera = view.camera_points(corners)
         if float(camera[:, 2].max()) < 1.0:
@@ -183,7 +183,7 @@ class Driver:
         camera[:, 2] = np.maximum(camera[:, 2], 0.4)
         pixels = view.image_points(camera)
         low, high = pixels.min(axis=0), pixels.max(axis=0)
-        canvas = Canvas((low[0], low[1], high[0], high[1]), stage.size, OVERSAMPLING)
+        canvas = Canvas((low[0], low[1], high[0], high[1]), stage.size, stage.oversampling)
         if canvas.empty:
             return
         shade = stage.shade_at(self._position + f32([0.0, 0.8, 0.0]), stage.sun_at(self._position))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..errors import ConfigError
 from ..options import check_options, option
 
+MAX_TRUTH_PIXELS = 8_300_000  # 3840x2160; setting up takes about 200 bytes a pixel
 SETTINGS = ("day", "night", "smoke")
 
 
@@ -34,3 +35,9 @@ class SceneConfig:
         check_options(self)
         if len(self.size) != 2:
             raise ConfigError(f"size is {self.size}; expected (width, height)")
+        pixels = self.size[0] * self.size[1] * self.scale**2
+        if pixels > MAX_TRUTH_PIXELS:
+            raise ConfigError(
+                f"size {self.size[0]}x{self.size[1]} at scale {self.scale} makes a truth of {pixels} pixels; "
+                f"expected {MAX_TRUTH_PIXELS} at most"
+            )

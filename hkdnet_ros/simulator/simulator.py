@@ -18,11 +18,11 @@ from .lighting import SETTINGS_LIGHT
 from .props import furnish
 from .sensor import ColourSensor, ThermalSensor, counts_of
 from .smoke import SmokeSheet
-from .sprites import OVERSAMPLING
 from .stage import Actor, Stage
 from .street import build_facades, cast_street, flood_ground
 from .textures import NoiseBank
 
+_OVERSAMPLED_PIXELS = 1_000_000
 THERMAL_FRAME, VISIBLE_FRAME = "thermal_camera", "rgb_camera"
 
 
@@ -54,7 +54,8 @@ class Simulator:
         self._light = light = SETTINGS_LIGHT[config.setting]
         self._view = camera_view(*config.size).scaled(config.scale)
         noise = NoiseBank(config.seed)
-        fine = self._view.scaled(OVERSAMPLING)
+        # A large truth takes its own pixels as fine enough: set-up costs time and memory by the fine pixel.
+        fine = self._view.scaled(2 if self._view.width * self._view.height <= _OVERSAMPLED_PIXELS else 1)
         facades = build_facades(config.seed)
         layers = cast_street(fine, light, noise, facades)
         flood = flood_ground(layers, fine, noise) if light.night else layers.colour

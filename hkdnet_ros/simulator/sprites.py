@@ -1,7 +1,7 @@
 """Anti-aliased polygons with a colour and a temperature, drawn on a small canvas and laid over the scene.
 
-Both modalities come from the same polygons, so that an object has one silhouette. A canvas has ``OVERSAMPLING`` times
-the pixels of the truth; its colours are premultiplied with the coverage.
+Both modalities come from the same polygons, so that an object has one silhouette. A canvas has a few times
+the pixels of the truth on each side; its colours are premultiplied with the coverage.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from .arrays import Array, f32
 
 Shade = Callable[[Array, Array], Array]  # albedos (N, 3) and normals (N, 3) to displayed colours (N, 3)
-OVERSAMPLING = 2
 _SHIFT = 4  # fractional bits of a vertex handed to OpenCV
 COLDEST, HOTTEST = -15.0, 112.5  # deg C that the canvas can hold, in steps of half a kelvin before area reduction
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .arrays import Array, f32
 from .geometry import View
 from .lighting import Lighting
-from .sprites import OVERSAMPLING, Shade
+from .sprites import Shade
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class Stage:
     light: Lighting
     colour: NDArray[np.uint8]  # (H, W, 3) displayed blue, green, red
     temperature: Array  # (H, W) deg C
-    fine_depth: Array  # (H * OVERSAMPLING, W * OVERSAMPLING) metres
+    fine_depth: Array  # (o * H, o * W) metres, o times oversampled
     ground: Array  # (H, W) share of the pixel that is ground
     sunlit: Array  # (H, W) share of the sun that reaches the ground there
     flood: NDArray[np.uint8]  # (H, W, 3) the ground as headlights would show it
@@ -33,6 +33,11 @@ class Stage:
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.view.width, self.view.height
+
+    @property
+    def oversampling(self) -> int:
+        """Fine pixels to a truth pixel on each side."""
+        return int(self.fine_depth.shape[0] // self.view.height)
 
     def pixel_of(self, point: Array) -> tuple[int, int, bool]:
         """Return column and row of a world point, clipped to the image, and whether it lies inside and in front."""
@@ -86,7 +91,7 @@ class Stage:
         """Add the glare of a light at a world point, ``radius`` metres wide, unless something stands before it."""
         x, y, inside = self.pixel_of(point)
         depth = float(self.view.camera_points(point)[2])
-        if not inside or self.fine_depth[y * OVERSAMPLING, x * OVERSAMPLING] < depth - 0.6:
+        if not inside or self.fine_depth[y * self.oversampling, x * self.oversampling] < depth - 0.6:
             return
         reach = int(np.clip(radius * self.view.focal / depth, 3, 200))
         spot = cv2.resize(_GLARE, (2 * reach + 1, 2 * reach + 1), interpolation=cv2.INTER_LINEAR)

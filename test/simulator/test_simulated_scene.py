@@ -40,7 +40,9 @@ def test_another_seed_or_index_gives_another_image() -> None:
     assert (simulator.render(0).truth_visible != simulator.render(250).truth_visible).any()
 
 
-@pytest.mark.parametrize(("size", "scale"), [((96, 72), 2), ((67, 49), 3), ((48, 64), 1), ((50, 40), 4)])
+@pytest.mark.parametrize(
+    ("size", "scale"), [((96, 72), 2), ((67, 49), 3), ((48, 64), 1), ((50, 40), 4), ((620, 420), 2)]
+)
 def test_images_have_the_promised_types_and_sizes(size: tuple[int, int], scale: int) -> None:
     simulator = Simulator(SceneConfig(size=size, scale=scale, fps=20.0, setting="smoke"))
     pair = simulator.render(5)
