@@ -14,6 +14,7 @@ from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it here only
+from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNodeMixin, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -68,7 +69,7 @@ def _transition(action: Transition) -> Callable[[FusionNode, LifecycleState], Tr
         name = action.__name__.removeprefix("on_")
         try:
             action(node, state)
-        except HkdnetError as error:
+        except (HkdnetError, ParameterException) as error:  # rclpy's is about qos_overrides
             node.get_logger().error(f"{name} failed: {error}")
             return TransitionCallbackReturn.FAILURE
         except Exception:
@@ -119,16 +120,15 @@ class FusionNode(LifecycleNodeMixin, Node):
     def on_configure(self, state: LifecycleState) -> None:
         """Read the parameters, load the model and, where ``grid`` says for what size, warm it up."""
         begun = time.perf_counter()
-        config = self._parameters_of_node.config()
-        engine = self._engine_factory(config.engine)
+        self._config = config = self._parameters_of_node.config()  # from here on parameters are refused
         try:
+            self._engine = engine = self._engine_factory(config.engine)
             width, height = config.pipeline.grid
             if width and height:
                 engine.warm_up(height, width)
         except BaseException:
-            engine.close()
+            self._free(state)
             raise
-        self._engine, self._config = engine, config
         self.get_logger().info(
             f"configured in {time.perf_counter() - begun:.1f} s: {engine.model_name} x{engine.scale}, "
             f"{engine.precision} on {engine.device}"
@@ -137,29 +137,11 @@ class FusionNode(LifecycleNodeMixin, Node):
     @_transition
     def on_activate(self, state: LifecycleState) -> None:
         """Start pairing, fusing and publishing; all counts begin at zero."""
-        assert self._config is not None
-        assert self._engine is not None
-        for publisher in self._outputs.values():
-            publisher.on_activate(state)
-        outputs = Outputs(
-            image=self._outputs["image"].publish,
-            camera_info=self._outputs["camera_info"].publish,
-            status=self._outputs["status"].publish,
-            now_ns=lambda: int(self.get_clock().now().nanoseconds),
-        )
-        session = FusionSession(self._config, self._engine, outputs, self.get_logger())
-        self._session = session
-        for stream, topic in IMAGE_TOPICS.items():
-            receive = functools.partial(session.receive, stream)
-            self._subscriptions_now.append(FollowingSubscription(self, Image, topic, receive, self._receiving))
-        self._camera_info_subscription = self.create_subscription(
-            CameraInfo,
-            CAMERA_INFO_TOPIC,
-            session.receive_camera_info,
-            _camera_info_qos(),
-            callback_group=self._receiving,
-            event_callbacks=no_events(),
-        )
+        try:
+            self._start(state)
+        except BaseException:
+            self._stop(state)
+            raise
         topics = " and ".join(self.resolve_topic_name(topic) for topic in IMAGE_TOPICS.values())
         self.get_logger().info(f"active: fusing {topics} into {self.resolve_topic_name('fused/image')}")
 
@@ -187,6 +169,31 @@ class FusionNode(LifecycleNodeMixin, Node):
         """Stop, free and destroy; may be called in any state and again."""
         self._free(LifecycleState("", 0))
         Node.destroy_node(self)
+
+    def _start(self, state: LifecycleState) -> None:
+        assert self._config is not None
+        assert self._engine is not None
+        for publisher in self._outputs.values():
+            publisher.on_activate(state)
+        outputs = Outputs(
+            image=self._outputs["image"].publish,
+            camera_info=self._outputs["camera_info"].publish,
+            status=self._outputs["status"].publish,
+            now_ns=lambda: int(self.get_clock().now().nanoseconds),
+        )
+        session = FusionSession(self._config, self._engine, outputs, self.get_logger())
+        self._session = session
+        for stream, topic in IMAGE_TOPICS.items():
+            receive = functools.partial(session.receive, stream)
+            self._subscriptions_now.append(FollowingSubscription(self, Image, topic, receive, self._receiving))
+        self._camera_info_subscription = self.create_subscription(
+            CameraInfo,
+            CAMERA_INFO_TOPIC,
+            session.receive_camera_info,
+            _camera_info_qos(),
+            callback_group=self._receiving,
+            event_callbacks=no_events(),
+        )
 
     def _stop(self, state: LifecycleState) -> None:
         for subscription in self._subscriptions_now:

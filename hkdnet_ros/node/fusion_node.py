@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..errors import MissingDependencyError
 from .process import run_node
 
 if TYPE_CHECKING:
@@ -18,8 +19,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _make_node() -> FusionNode:
-    from .fusion import FusionNode
-
+    try:
+        from .fusion import FusionNode
+    except ModuleNotFoundError as error:
+        if error.name != "hkdnet_ros.msg":
+            raise
+        raise MissingDependencyError("hkdnet_ros.msg is not built; run `colcon build`, or `make setup`") from error
     return FusionNode()
 
 

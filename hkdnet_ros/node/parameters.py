@@ -88,16 +88,16 @@ class NodeParameters:
         values = self._values()
         ours = {parameter.name: parameter for parameter in parameters if parameter.name in values}
         for name, parameter in ours.items():
+            spec = self._specs[name]
             if parameter.type_ == Parameter.Type.NOT_SET:
                 return SetParametersResult(successful=False, reason=f"{name} cannot be removed")
-            if self._is_configured() and parameter.value != values[name]:
+            try:
+                converted = spec.convert(parameter.value)
+            except ConfigError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+            if self._is_configured() and converted != spec.convert(values[name]):
                 reason = f"{name} is fixed while the node is configured; deactivate and clean it up, set, configure"
                 return SetParametersResult(successful=False, reason=reason)
-        try:
-            for name, parameter in ours.items():
-                self._specs[name].convert(parameter.value)
-        except ConfigError as error:
-            return SetParametersResult(successful=False, reason=str(error))
         # Where parameters contradict each other already, as a file may have it, any change may be a step out of that.
         contradiction = _contradiction({**values, **{name: parameter.value for name, parameter in ours.items()}})
         if contradiction and not _contradiction(values):

@@ -16,6 +16,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..errors import HkdnetError
+
 if TYPE_CHECKING:
     from rclpy.node import Node
 
@@ -26,8 +28,8 @@ _THREADS = 4  # images, parameter services, and two for lifecycle services and a
 def run_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) -> int:
     """Spin the node that ``make_node`` returns and return the exit status.
 
-    0 after a signal, 1 where the node failed by a defect (its traceback is printed), 2 where ROS refused the
-    arguments. ``make_node`` should import what it needs itself: signals are under control from here on.
+    0 after a signal, 1 where the node failed by a defect (its traceback is printed), 2 where it could not start with
+    these arguments, or here. ``make_node`` should import what it needs itself: signals are under control from here on.
     Call it from the main thread.
     """
     stop_read, stop_write = os.pipe()
@@ -40,16 +42,25 @@ def run_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) -
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, request_stop)
 
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
-
     arguments = sys.argv if argv is None else list(argv)
+
+    def refuse(reason: object) -> int:
+        print(f"{os.path.basename(arguments[0])}: {' '.join(str(reason).split())}", file=sys.stderr)
+        return 2
+
+    try:
+        import rclpy
+        from rclpy.exceptions import NameValidationException, ParameterException
+        from rclpy.signals import SignalHandlerOptions
+    except ModuleNotFoundError as error:
+        return refuse(f"{error}; source a ROS 2 installation, or `make setup`")
+    # RuntimeError: rcl's errors are, about --ros-args that are unknown or malformed, or an unreadable parameter file.
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:  # rcl's errors: unknown or malformed --ros-args, an unreadable parameter file
-        print(f"{os.path.basename(arguments[0])}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    runner = _Runner(make_node(), on_failure=request_stop)
+        node = make_node()
+    except (RuntimeError, NameValidationException, ParameterException, HkdnetError) as error:
+        return refuse(error)
+    runner = _Runner(node, on_failure=request_stop)
     os.read(stop_read, 1)
     return runner.end()
 
@@ -81,8 +92,12 @@ class _Runner:
         return status
 
     def _spin(self) -> None:
+        from rclpy.exceptions import InvalidHandle
+
         while not self._ending.is_set():
-            self._executor.spin_once(timeout_sec=1.0)
+            # Raised in Humble where a subscription is destroyed between the wait for a message and its taking.
+            with contextlib.suppress(InvalidHandle):
+                self._executor.spin_once(timeout_sec=1.0)
 
     def _end(self) -> None:
         import rclpy

@@ -67,6 +67,18 @@ class Logger:
     info = warning = error = _keep
 
 
+def kept_log(node, monkeypatch):
+    """Return the list that the node's log lines go to from now on."""
+    lines = []
+
+    class Kept:
+        def __getattr__(self, severity):
+            return lambda message, **_: lines.append(f"{severity}: {message}")
+
+    monkeypatch.setattr(node, "get_logger", Kept)
+    return lines
+
+
 class Spun:
     """A context of its own with nodes spinning in it, each in a thread."""
 

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from rigging import FakeEngine, wait_for
+from rigging import FakeEngine, kept_log, wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
@@ -19,6 +19,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from hkdnet_ros.errors import CheckpointError, ConfigError
+from hkdnet_ros.node.fusion import load_engine
 from hkdnet_ros.node.schema import SPECS, FusionConfig
 
 SUCCESS, FAILURE, ERROR = (getattr(TransitionCallbackReturn, name) for name in ("SUCCESS", "FAILURE", "ERROR"))
@@ -59,18 +60,6 @@ class Remote:
 @pytest.fixture
 def remote(spun):
     return Remote(spun)
-
-
-def log_of(node, monkeypatch):
-    """Return the list that the node's log lines go to from now on."""
-    lines = []
-
-    class Kept:
-        def __getattr__(self, severity):
-            return lambda message, **_: lines.append(f"{severity}: {message}")
-
-    monkeypatch.setattr(node, "get_logger", Kept)
-    return lines
 
 
 def test_it_starts_by_itself(make_node, remote):
@@ -126,12 +115,28 @@ def test_a_model_that_cannot_be_loaded_fails_configure_and_the_node_lives_on(mak
         return outcome
 
     node = make_node(factory, autostart=False)
-    lines = log_of(node, monkeypatch)
+    lines = kept_log(node, monkeypatch)
     assert not remote.transition(Transition.TRANSITION_CONFIGURE)
     assert remote.state() == "unconfigured"
     assert lines == ["error: configure failed: no file my.safetensors; expected a preset name or a path"]
     assert remote.transition(Transition.TRANSITION_CONFIGURE)
     assert remote.state() == "inactive"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not weights at all"], ids=["missing", "empty", "damaged"])
+def test_bad_weights_fail_configure_with_one_line(make_node, remote, monkeypatch, tmp_path, content):
+    pytest.importorskip("torch", reason="needs torch")
+    path = tmp_path / "my.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    node = make_node(load_engine, autostart=False, model=str(path), device="cpu")
+    lines = kept_log(node, monkeypatch)
+    assert node.trigger_configure() == FAILURE
+    (line,) = lines
+    assert line.startswith("error: configure failed: ")
+    assert str(path) in line
+    assert "\n" not in line
+    assert remote.state() == "unconfigured"
 
 
 def test_a_failing_warm_up_frees_the_engine(make_node, engine, monkeypatch):
@@ -149,7 +154,7 @@ def test_a_defect_while_configuring_is_logged_with_its_traceback(make_node, monk
         raise ZeroDivisionError("a defect")
 
     node = make_node(factory, autostart=False)
-    lines = log_of(node, monkeypatch)
+    lines = kept_log(node, monkeypatch)
     assert node.trigger_configure() == ERROR
     assert lines[0].startswith("fatal: configure failed by an internal error:\nTraceback")
     assert node.trigger_configure() == ERROR  # unconfigured again, so it can be tried again
@@ -217,7 +222,9 @@ def test_a_configured_node_refuses_changes_and_says_what_to_do(make_node, remote
     successful, reason = remote.set("scale", 3)
     assert not successful
     assert reason.startswith("scale is fixed while the node is configured; deactivate and clean it up")
+    assert remote.set("grid", [64, 48])[0] is False
     assert remote.set("scale", 2) == (True, "")  # no change
+    assert remote.set("grid", [0, 0]) == (True, "")
     assert node.trigger_cleanup() == SUCCESS
     assert remote.set("scale", 3) == (True, "")
 
@@ -244,7 +251,7 @@ def test_a_parameter_cannot_be_removed(make_node, remote):
 )
 def test_a_wrong_start_value_fails_configure_until_it_is_set_right(make_node, remote, monkeypatch, parameters, fact):
     node = make_node(**{"autostart": False, **parameters})
-    lines = log_of(node, monkeypatch)
+    lines = kept_log(node, monkeypatch)
     assert node.trigger_configure() == FAILURE
     (line,) = lines
     assert line.startswith("error: configure failed: ")
@@ -271,6 +278,7 @@ def test_services_answer_while_the_model_loads(make_node, remote, spun):
         assert loading.wait(10)
         assert remote.state() == "configuring"
         assert remote.get("scale").integer_value == 2
+        assert remote.set("scale", 3)[0] is False
         assert not remote.transition(Transition.TRANSITION_CONFIGURE)
     finally:
         go_on.set()

@@ -124,3 +124,18 @@ def test_arguments_that_ros_refuses_are_named_without_a_traceback(start):
     assert process.ended() == 2
     assert "/nowhere.yaml" in process.errors().splitlines()[-1]
     assert "Traceback" not in process.errors()
+
+
+@pytest.mark.parametrize(("module", "remedy"), [("rclpy", "source a ROS 2"), ("hkdnet_ros.msg", "run `colcon build`")])
+def test_what_is_not_installed_is_one_line_with_the_remedy(start, module, remedy):
+    code = f"""
+import sys
+sys.modules["{module}"] = None
+from hkdnet_ros.node.fusion_node import main
+sys.exit(main(["x"]))
+"""
+    process = start("-c", code)
+    assert process.ended() == 2
+    (line,) = process.errors().splitlines()
+    assert module in line
+    assert remedy in line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rigging import Rig, wait_for
+from rigging import Rig, kept_log, wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
@@ -175,3 +175,14 @@ def test_large_images_arrive_whole(make_node, spun):
         rig.publish_pair(thermal(index, 480, 640), visible(index, 480, 640), (index + 1) * S)
         wait_for(lambda: len(rig.images) == index + 1, what=f"image {index}")  # noqa: B023
     assert {(image.width, image.height) for image in rig.images} == {(1280, 960)}
+
+
+def test_a_wrong_qos_override_fails_the_activation_with_one_line(make_node, monkeypatch):
+    name = "qos_overrides./rgb/image_raw.subscription.depth"
+    node = make_node(autostart=False, **{name: "many"})
+    lines = kept_log(node, monkeypatch)
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_activate() == TransitionCallbackReturn.FAILURE
+    assert lines[-1].startswith("error: activate failed: ")
+    assert name in lines[-1]
+    assert not node.count_subscribers("/thermal/image_raw")
