@@ -41,6 +41,11 @@ class PairSet:
         image = self.images[index].float().div(255)[:, None, None]
         return Batch(image[0], image[1])
 
+    @property
+    def smallest_side(self) -> int:
+        """The least width or height of any pair, in pixels."""
+        return min(min(image.shape[1:]) for image in self.images)
+
     def check_size(self, size: int) -> None:
         """Raise :class:`SourceError` where a pair is too small for crops of ``size`` pixels."""
         for name, image in zip(self.names, self.images, strict=True):

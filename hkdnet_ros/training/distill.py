@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError
-from ..inference.checkpoint import load_teacher, save_checkpoint
+from ..inference.checkpoint import load_teacher, save_checkpoint, source_revision
 from ..inference.device import choose_device
 from ..network.presets import PRESETS, SCALES, StudentConfig, preset
 from ..network.student import Student, StudentOutput
@@ -86,6 +86,10 @@ def distill_student(
     pairs, held_out = PairSet(data, device), PairSet(validation, device)
     pairs.check_size(config.crop * scale)
     torch.manual_seed(config.seed)
+    facts = {
+        "preset": name, "scale": scale, "data": data.name, "pairs": len(pairs), "seed": config.seed,
+        "revision": source_revision(),
+    }  # fmt: skip
     apprentice = channels_last(Apprentice(Student(student_config)).to(device))
     student = apprentice.student
 
@@ -108,11 +112,8 @@ def distill_student(
         return measure(fuse, held_out, scale=scale)
 
     def save(model: nn.Module, step: int, measured: dict[str, float]) -> None:
-        metadata = {
-            "preset": name, "scale": scale, "data": data.name, "pairs": len(pairs), "seed": config.seed,
-            "steps": step, "metrics": measured,
-        }  # fmt: skip
-        save_checkpoint(folder / "student.safetensors", model, metadata, half=half)
+        entries = {**facts, "steps": step, "metrics": measured}
+        save_checkpoint(folder / "student.safetensors", model, entries, half=half)
 
     fit(
         network=student, trained=apprentice, step_loss=step_loss, validate=validate, config=config, out=folder,

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..inference.checkpoint import save_checkpoint
+from ..inference.checkpoint import save_checkpoint, source_revision
 from ..inference.device import choose_device
 from ..network.teacher import Teacher
 from ..options import check_options, option
@@ -56,6 +56,7 @@ def train_teacher(
     pairs, held_out = PairSet(data, device), PairSet(validation, device)
     pairs.check_size(config.crop)
     torch.manual_seed(config.seed)
+    facts = {"data": data.name, "pairs": len(pairs), "seed": config.seed, "revision": source_revision()}
     network = channels_last(Teacher().to(device))
 
     def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
@@ -67,8 +68,7 @@ def train_teacher(
         return measure(lambda batch: model(*batch).fused, held_out)
 
     def save(model: nn.Module, step: int, measured: dict[str, float]) -> None:
-        facts = {"data": data.name, "pairs": len(pairs), "seed": config.seed, "steps": step, "metrics": measured}
-        save_checkpoint(folder / "teacher.safetensors", model, facts)
+        save_checkpoint(folder / "teacher.safetensors", model, {**facts, "steps": step, "metrics": measured})
 
     fit(
         network=network, trained=network, step_loss=step_loss, validate=validate, config=config, out=folder,

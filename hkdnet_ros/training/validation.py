@@ -16,6 +16,8 @@ from ..metrics.fusion import fusion_metrics
 from .data import Batch, PairSet
 
 KEYS = ("MI", "SCD", "VIFp", "Qabf", "Nabf", "SSIM", "MSSSIM")
+LEAST_SIDE = {"MSSSIM": 176, "VIFp": 41}
+"""Pixels below which a measure is not defined; smaller validation pairs are measured without it."""
 
 
 def eight_bit(image: Tensor) -> NDArray[np.uint8]:
@@ -38,6 +40,8 @@ def measure(
     ``fuse`` gets each high-resolution pair, cropped to a multiple of ``scale``, and returns a fused image of that size.
     """
     jobs = []
+    side = pairs.smallest_side // scale * scale
+    keys = [key for key in keys if side >= LEAST_SIDE.get(key, 16)]
     with ThreadPoolExecutor() as pool:
         for index in range(min(limit, len(pairs)) if limit else len(pairs)):
             batch = crop_to_multiple(pairs.pair(index), scale)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from hkdnet_ros.errors import ConfigError, SourceError
+from hkdnet_ros.training.loop import (
+    Averager,
+    LoopConfig,
+    TrainingError,
+    averaged,
+    fit,
+    learning_rate,
+    prepare_folder,
+)
+
+CONFIG = LoopConfig(steps=12, warmup=3, validate_every=4, learning_rate=0.05, average=0.9, device="cpu", seed=5)
+
+
+def line() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Linear(3, 1)
+
+
+def train(network, out, config=CONFIG, *, poison_at=None, interrupt_at=None, saved=None):
+    """Fit a linear function; the loss becomes NaN, or Ctrl-C comes, at the given step of this run."""
+    steps = itertools.count()
+
+    def step_loss(generator):
+        step = next(steps)
+        if step == interrupt_at:
+            raise KeyboardInterrupt
+        x = torch.rand(8, 3, generator=generator)
+        error = network(x) - x.sum(1, keepdim=True)
+        factor = math.nan if step == poison_at else 1.0
+        return {"square": factor * error.square().mean(), "absolute": 0.1 * error.abs().mean()}
+
+    fit(
+        network=network, trained=network, step_loss=step_loss, config=config, out=out, autocast=False,
+        validate=lambda model, step: {"weight": float(next(model.parameters()).sum())},
+        device=torch.device("cpu"), save=lambda model, step, measured: None if saved is None else saved.append(step),
+        progress=False,
+    )  # fmt: skip
+
+
+def test_rate_warms_up_then_falls_to_a_hundredth():
+    config = dataclasses.replace(CONFIG, steps=1003, warmup=3, learning_rate=1.0)
+    assert [learning_rate(step, config) for step in range(3)] == pytest.approx([1 / 3, 2 / 3, 1.0])
+    assert learning_rate(3 + 500, config) == pytest.approx(0.505)
+    assert learning_rate(1002, config) == pytest.approx(0.01, abs=1e-4)
+    rates = [learning_rate(step, config) for step in range(3, 1003)]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_training_lowers_the_loss_and_logs_it(tmp_path):
+    saved: list[int] = []
+    train(line(), tmp_path, dataclasses.replace(CONFIG, steps=200, validate_every=50), saved=saved)
+    rows = list(csv.DictReader((tmp_path / "log.csv").open()))
+    assert saved == [50, 100, 150, 200]
+    assert [int(row["step"]) for row in rows] == saved
+    assert float(rows[-1]["loss"]) < 0.2 * float(rows[0]["loss"]) + 0.05
+    assert set(rows[0]) == {"step", "seconds", "loss", "square", "absolute", "weight"}
+
+
+def test_a_resumed_training_ends_as_an_unbroken_one(tmp_path):
+    whole, first, second = line(), line(), line()
+    train(whole, prepare_folder(tmp_path / "whole"))
+    out = prepare_folder(tmp_path / "parts")
+    with pytest.raises(KeyboardInterrupt):
+        train(first, out, interrupt_at=9)
+    train(second, out)
+    for one, other in zip(whole.parameters(), second.parameters(), strict=True):
+        assert torch.equal(one, other)
+    rows = list(csv.DictReader((out / "log.csv").open()))
+    assert [int(row["step"]) for row in rows] == [4, 8, 12]
+
+
+def test_a_loss_that_is_not_finite_stops_before_it_is_saved(tmp_path):
+    saved: list[int] = []
+    with pytest.raises(TrainingError, match=r"not finite at step 7.*state\.pt"):
+        train(line(), tmp_path, poison_at=7, saved=saved)
+    assert saved == [4]
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert state["step"] == 4
+    assert all(bool(value.isfinite().all()) for value in state["trained"].values())
+
+
+def test_averaged_weights_follow_and_are_put_back():
+    network = line()
+    averager = Averager(network, decay=0.5)
+    start = network.weight.detach().clone()
+    with torch.no_grad():
+        network.weight.add_(1.0)
+    averager.update(network, step=1000)
+    with averaged(network, averager) as average:
+        torch.testing.assert_close(average.weight, start + 0.5)
+        assert not average.training
+    torch.testing.assert_close(network.weight, start + 1.0)
+    assert network.training
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SourceError, match="choose another --out"):
+        prepare_folder(tmp_path / "file" / "run")
+
+
+def test_settings_out_of_range_are_refused():
+    with pytest.raises(ConfigError, match="steps is 0"):
+        LoopConfig(steps=0)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import structural_similarity
+
+from hkdnet_ros.metrics.visual import vif as reference_vif
+from hkdnet_ros.training.losses import (
+    gaussian_filter,
+    gradient_loss,
+    intensity_loss,
+    intensity_target,
+    signed_gradient,
+    ssim_loss,
+    ssim_map,
+    thermal_saliency,
+    vif,
+    vif_loss,
+)
+
+
+def scenes(count=2, size=(96, 88), seed=0):
+    """Smooth random images with edges, (count, 1, H, W)."""
+    random = np.random.default_rng(seed)
+    images = []
+    for _ in range(count):
+        image = cv2.GaussianBlur(random.random(size, dtype=np.float32), (0, 0), 3)
+        image = (image - image.min()) / (image.max() - image.min())
+        cv2.circle(image, (int(random.integers(20, 60)), 40), 12, float(random.random()), -1)
+        images.append(image + 0.05 * random.random(size, dtype=np.float32))
+    return torch.from_numpy(np.stack(images)).clamp(0, 1)[:, None]
+
+
+def test_gaussian_filter_equals_opencv_inside_the_image():
+    image = scenes(1)
+    for size, sigma, step in ((11, 1.5, 1), (9, 1.8, 2)):
+        kernel = cv2.getGaussianKernel(size, sigma)
+        full = cv2.sepFilter2D(image[0, 0].numpy(), cv2.CV_32F, kernel, kernel)
+        half = size // 2
+        expected = full[half:-half:step, half:-half:step]
+        np.testing.assert_allclose(gaussian_filter(image, size, sigma, step=step)[0, 0], expected, atol=1e-5)
+
+
+def test_signed_gradient_equals_sobel():
+    image = scenes(1)
+    got = signed_gradient(image)[0].numpy()
+    for index, (dx, dy) in enumerate(((1, 0), (0, 1))):
+        expected = cv2.Sobel(image[0, 0].numpy(), cv2.CV_32F, dx, dy, scale=1 / 8)[1:-1, 1:-1]
+        np.testing.assert_allclose(got[index], expected, atol=1e-6)
+
+
+def test_ssim_equals_scikit_image():
+    a, b = scenes()
+    _, full = structural_similarity(
+        a[0].numpy(), b[0].numpy(), data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+        full=True,
+    )  # fmt: skip
+    np.testing.assert_allclose(ssim_map(a[None], b[None])[0, 0], full[5:-5, 5:-5], atol=1e-4)
+
+
+def test_vif_equals_the_measure():
+    a, b = scenes()
+    noisy = (0.8 * a + 0.2 * b).clamp(0, 1)
+    (expected,) = reference_vif((255 * a[0].double().numpy(),), 255 * noisy[0].double().numpy())
+    assert float(vif(a[None], noisy[None])) == pytest.approx(expected, abs=5e-3)
+
+
+def test_losses_vanish_where_both_sources_are_the_fused_image():
+    image = scenes(1)
+    for loss in (intensity_loss, gradient_loss, ssim_loss, vif_loss):
+        assert abs(float(loss(image, image, image))) < 5e-3, loss.__name__
+
+
+@pytest.mark.parametrize("loss", [intensity_loss, gradient_loss, ssim_loss, vif_loss])
+def test_losses_lead_a_free_image_from_noise_towards_the_sources(loss):
+    thermal, visible = scenes(2)[:1], scenes(2)[1:]
+    free = torch.full_like(thermal, 0.5).add(0.01 * torch.randn(thermal.shape)).requires_grad_(True)
+    optimizer = torch.optim.Adam([free], lr=0.02)
+    first = float(loss(free, thermal, visible))
+    for _ in range(25):
+        optimizer.zero_grad()
+        loss(free, thermal, visible).backward()
+        assert bool(free.grad.isfinite().all())
+        optimizer.step()
+    assert float(loss(free, thermal, visible)) < 0.8 * first
+
+
+def test_losses_are_finite_on_flat_images():
+    flat = torch.full((1, 1, 64, 64), 0.5)
+    fused = flat.clone().requires_grad_(True)
+    sum(loss(fused, flat, flat) for loss in (intensity_loss, gradient_loss, ssim_loss, vif_loss)).backward()
+    assert bool(fused.grad.isfinite().all())
+
+
+def warm_person(background: float):
+    thermal = torch.full((1, 1, 96, 96), background)
+    thermal[:, :, 30:60, 40:52] = 0.8
+    return thermal
+
+
+def test_saliency_marks_a_warm_person_and_not_a_warm_plain():
+    saliency = thermal_saliency(warm_person(0.2))
+    assert float(saliency[0, 0, 45, 46]) > 0.9
+    assert float(saliency[0, 0, 5, 5]) == 0.0
+    assert float(thermal_saliency(torch.full((1, 1, 96, 96), 0.9)).max()) == 0.0
+
+
+def test_a_warm_person_stands_out_of_bright_ground_in_the_target():
+    """The maximum alone, 0.85 everywhere, would hide the person."""
+    thermal, ground = warm_person(0.2), torch.full((1, 1, 96, 96), 0.85)
+    target = intensity_target(thermal, ground)
+    assert float(target[0, 0, 45, 46] - target[0, 0, 5, 5]) > 0.05
+
+
+def test_the_gradient_wanted_is_the_stronger_with_its_sign():
+    ramp = torch.linspace(0, 1, 32).repeat(32, 1)[None, None]
+    weak, strong = 0.3 * ramp, 1 - ramp
+    assert float(gradient_loss(strong, weak, strong)) < 1e-6
+    assert float(gradient_loss(ramp, weak, strong)) > 0.01
