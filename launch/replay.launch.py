@@ -6,6 +6,7 @@
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, Shutdown
 from launch.conditions import IfCondition
+from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
@@ -19,7 +20,7 @@ ARGUMENTS = [
         default_value="simulator",
         description="simulator, a folder of image pairs, two videos THERMAL,VISIBLE, or a rosbag2",
     ),
-    DeclareLaunchArgument("rate", default_value="", description="pairs per second; empty: as recorded"),
+    DeclareLaunchArgument("rate", default_value="1.0", description="speed; 1 as recorded"),
     DeclareLaunchArgument(
         "loop", default_value="false", choices=["true", "false"], description="begin again at the end"
     ),
@@ -29,26 +30,33 @@ ARGUMENTS = [
 ]
 
 
+def end_of_recording(event: ProcessExited, context: LaunchContext) -> list[Shutdown]:
+    """End the launch with the player, unless it is the launch that ends."""
+    return [] if context.is_shutdown else [Shutdown(reason="the recording has ended")]
+
+
 def replay_node(context: LaunchContext) -> list[Node]:
     """Return the node that plays the source; runs when the arguments have their values."""
 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    arguments = [value("source")]
-    if value("rate"):
-        arguments += ["--rate", value("rate")]
-    if value("loop") == "true":
-        arguments.append("--loop")
+    parameters = {
+        "source": value("source"),
+        "rate": float(value("rate")),
+        "loop": value("loop") == "true",
+        "wait": 60.0,  # for the fusion node, which has to load its model first
+    }
     return [
         Node(
             package="hkdnet_ros",
             executable="replay_node",
+            name="replay",
             namespace=value("namespace"),
-            arguments=arguments,
+            parameters=[parameters],
             output="screen",
             emulate_tty=True,
-            on_exit=Shutdown(reason="the recording has ended"),
+            on_exit=end_of_recording,
         )
     ]
 

@@ -146,8 +146,9 @@ def test_the_parameter_file_decides_what_no_argument_says(tmp_path):
 
 
 def test_replay_starts_a_player_and_the_fusion_node():
-    commands = started("replay.launch.py", "source:=simulator", "rate:=5", "loop:=true", "namespace:=front")
+    commands = started("replay.launch.py", "source:=simulator:night", "rate:=2", "loop:=true", "namespace:=front")
     by_name = {Path(command[0]).name: command for command in commands}
     assert set(by_name) == {"fusion_node", "replay_node"}
-    assert by_name["replay_node"][1:5] == ["simulator", "--rate", "5", "--loop"]
+    played = parameters(by_name["replay_node"])
+    assert (played["source"], played["rate"], played["loop"]) == ("simulator:night", 2.0, True)
     assert all(remaps(command)["__ns"] == "/front" for command in commands)
