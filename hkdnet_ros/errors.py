@@ -23,3 +23,7 @@ class SourceError(HkdnetError):
 
 class MissingDependencyError(HkdnetError):
     """A feature needs a package that is not installed here."""
+
+
+class ProcessError(HkdnetError):
+    """A process that a command started failed, ended early or did not answer."""

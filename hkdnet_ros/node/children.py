@@ -1,0 +1,122 @@
+"""Child processes of a command: their output in files, and none of them left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+
+GRACE_S = 12.0  # run_node gives itself 8 s to end
+
+
+class Child:
+    """One Python process, started as ``python ARGUMENTS``; output and errors go to ``log``."""
+
+    def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
+        self.name = name
+        self.log = log
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "RCUTILS_COLORIZED_OUTPUT": "0"}
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=environment,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def status(self) -> int | None:
+        """Return the exit status (negative: the signal that ended it), None while it runs."""
+        return self._process.poll()
+
+    def last_lines(self, count: int) -> list[str]:
+        """Return the end of what it has said, without empty lines."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return [line for line in lines if line.strip()][-count:]
+
+    def resident_bytes(self) -> int:
+        """Return the resident memory, shared pages included; 0 where the process has ended."""
+        try:
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError):
+            return 0
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def interrupt(self) -> None:
+        """Ask it to end as Ctrl-C does."""
+        if self.status() is None:
+            self._process.send_signal(signal.SIGINT)
+
+    def end(self, deadline: float) -> int:
+        """Interrupt it, kill it where it runs beyond ``deadline`` (of time.monotonic), and return its status."""
+        self.interrupt()
+        try:
+            return self._process.wait(max(deadline - time.monotonic(), 0.0))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+class Children:
+    """A context that ends all children it started, the last first, however it is left."""
+
+    def __init__(self) -> None:
+        self._children: list[Child] = []
+
+    def start(self, name: str, arguments: Sequence[str], log: Path) -> Child:
+        """Start ``python ARGUMENTS``."""
+        child = Child(name, arguments, log)
+        self._children.append(child)
+        return child
+
+    def __enter__(self) -> Children:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with _uninterrupted():
+            deadline = time.monotonic() + GRACE_S
+            for child in reversed(self._children):
+                child.interrupt()
+            for child in reversed(self._children):
+                child.end(deadline)
+
+
+@contextlib.contextmanager
+def termination_interrupts() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, so that contexts are left in order."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _handling((signal.SIGTERM, signal.SIGHUP), interrupt):
+        yield
+
+
+def _uninterrupted() -> contextlib.AbstractContextManager[None]:
+    """Ignore what would interrupt: impatient second signals must not leave a child running."""
+    return _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _handling(
+    numbers: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None] | signal.Handlers
+) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
