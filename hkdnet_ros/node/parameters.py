@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -25,6 +24,7 @@ def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
             result.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=0)]
         else:
             result.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high), step=0.0)]
+    result.type = Parameter.Type.from_parameter_value(_plain(spec.default)).value
     # rclpy refuses `slop: 1` for a static double; with dynamic typing the type is ours to check.
     result.dynamic_typing = spec.kind is float
     return result
@@ -58,19 +58,17 @@ class NodeParameters:
         return {name: self._node.get_parameter(name).value for name in self._specs}
 
     def _declare(self, spec: ParameterSpec) -> None:
-        default = list(spec.default) if spec.length is not None else spec.default
+        # First with any type, so that a wrong one is no exception here; then with the descriptor that counts.
+        given = self._node.declare_parameter(
+            spec.name, _plain(spec.default), ParameterDescriptor(dynamic_typing=True)
+        ).value
+        value = spec.default
         try:
-            value = self._node.declare_parameter(spec.name, default, descriptor(spec)).value
-            converted = spec.convert(value)
-        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-            self._faults[spec.name] = f"{spec.name}: {error}".rstrip(".")
-            self._node.declare_parameter(spec.name, default, descriptor(spec), ignore_override=True)
+            value = spec.convert(given)
         except ConfigError as error:
             self._faults[spec.name] = str(error)
-            self._node.set_parameters([Parameter(spec.name, value=default)])
-        else:
-            if type(value) is not type(converted) and spec.length is None:
-                self._node.set_parameters([Parameter(spec.name, value=converted)])
+        self._node.set_parameters([Parameter(spec.name, value=_plain(value))])
+        self._node.set_descriptor(spec.name, descriptor(spec))
 
     def _integers_to_floats(self, parameters: Sequence[Parameter[Any]]) -> list[Parameter[Any]]:
         return [
@@ -105,6 +103,11 @@ class NodeParameters:
         for name in ours:
             self._faults.pop(name, None)
         return SetParametersResult(successful=True)
+
+
+def _plain(value: Any) -> Any:
+    """Return a field's value as rclpy takes it."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _contradiction(values: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +20,8 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from hkdnet_ros.errors import CheckpointError, ConfigError
-from hkdnet_ros.node.fusion import load_engine
-from hkdnet_ros.node.schema import SPECS, FusionConfig
+from hkdnet_ros.node.fusion import FusionNode, load_engine
+from hkdnet_ros.node.schema import SPECS, FusionConfig, NodeConfig
 
 SUCCESS, FAILURE, ERROR = (getattr(TransitionCallbackReturn, name) for name in ("SUCCESS", "FAILURE", "ERROR"))
 
@@ -169,6 +170,14 @@ def test_the_default_parameters_are_those_of_the_schema(make_node):
     assert node._parameters_of_node.config().sync == FusionConfig().sync
 
 
+def test_ros_reads_the_shipped_parameter_file_as_the_defaults(spun, engine):
+    file = Path(__file__).parents[2] / "config" / "fusion.yaml"
+    arguments = ["--ros-args", "--params-file", str(file), "-p", "autostart:=false"]
+    node = spun.add(FusionNode(lambda config: engine, context=spun.context, cli_args=arguments), threads=4)
+    expected = FusionConfig(node=NodeConfig(autostart=False))
+    assert node._parameters_of_node.config() == expected
+
+
 def test_parameters_describe_themselves(make_node, remote):
     make_node(autostart=False)
     names = [spec.name for spec in SPECS]
@@ -241,11 +250,11 @@ def test_a_parameter_cannot_be_removed(make_node, remote):
     ("parameters", "fact"),
     [
         ({"scale": 7}, "scale is 7; choose one of 2, 3, 4"),
-        ({"scale": "two"}, "scale"),
+        ({"scale": "two"}, "scale is 'two'; it must be an integer"),
         ({"sync__slop": "long"}, "sync.slop is 'long'; it must be a number"),
-        ({"sync__queue_size": 0}, "sync.queue_size"),
-        ({"grid": [640]}, "grid is"),
-        ({"autostart": "yes", "scale": 9, "precision": "fp8"}, "autostart"),
+        ({"sync__queue_size": 0}, "sync.queue_size is 0; it must lie in [1, 1000]"),
+        ({"grid": [640]}, "grid is [640]; it must be a list of 2 values"),
+        ({"scale": 9, "precision": "fp8"}, "precision is 'fp8'; choose one of"),
         ({"thermal__range_low": 300.0, "thermal__range_high": 200.0}, "range_high"),
     ],
 )
