@@ -53,10 +53,12 @@ def export(student: Student, path: Path, *, height: int, width: int) -> None:
         missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
         if missing:
             raise MissingDependencyError(f"ONNX export needs {' and '.join(missing)}; pip install {' '.join(missing)}")
-        torch.onnx.export(
+        converted = torch.onnx.export(
             program, input_names=["thermal", "visible"], output_names=["fused"], dynamo=True, external_data=False,
             verbose=False,
-        ).save(str(path))  # fmt: skip
+        )  # fmt: skip
+        assert converted is not None  # as it is when given no file
+        converted.save(str(path))
     except OSError as error:
         raise SourceError(f"cannot write {path}: {error}") from error
 

@@ -115,7 +115,7 @@ def _measure(
 
 def _open_engines(arguments: argparse.Namespace, stack: contextlib.ExitStack) -> list[FusionEngine]:
     given: dict[str, Any] = {key: value for key, value in vars(arguments).items() if key in ("device", "precision")}
-    models: list[dict[str, str]] = [{"model": model} for model in arguments.model] if "model" in arguments else [{}]
+    models: list[dict[str, Any]] = [{"model": model} for model in arguments.model] if "model" in arguments else [{}]
     if not models:
         return []
     from ..inference.engine import EngineConfig, FusionEngine
