@@ -17,7 +17,7 @@ from sensor_msgs.msg import Image
 from hkdnet_ros.msg import FusionStatus
 
 BUDGET_BYTES = 384 << 20
-_RECENT = 32  # camera images of each stream that wait for their fused image
+_RECENT_BYTES = 96 << 20  # of each camera's images, which wait for their fused image
 _NS = 1_000_000_000
 
 
@@ -72,13 +72,13 @@ class _Recent:
     def add(self, message: bytes) -> None:
         self.images[stamp_of(message)] = self.count, message
         self.count += 1
-        if len(self.images) > _RECENT:
+        if len(self.images) * len(message) > _RECENT_BYTES:
             self.images.popitem(last=False)
 
-    def nearest(self, stamp_ns: int) -> tuple[int, bytes] | None:
+    def nearest(self, stamp_ns: int) -> bytes | None:
         if not self.images:
             return None
-        return self.images[min(self.images, key=lambda stamp: abs(stamp - stamp_ns))]
+        return self.images[min(self.images, key=lambda stamp: abs(stamp - stamp_ns))][1]
 
 
 def stamp_of(message: bytes) -> int:
@@ -119,6 +119,9 @@ class DemoRecorder:
         self.first_s = self.first_s or self.last_s
         self.published += 1
         stamp_ns = stamp_of(message)
-        thermal, visible = (self._cameras[stream].nearest(stamp_ns) for stream in ("thermal", "visible"))
-        if thermal and visible:  # the two stamps may differ: the node pairs by nearest stamps, too
-            self.shots.offer(Shot(visible[0], thermal[1], visible[1], message))
+        # The fused image has the visible one's stamp; the thermal one was taken for the nearest. At the very start this
+        # node may not hear the replay yet while the fusion node does.
+        visible = self._cameras["visible"].images.get(stamp_ns)
+        thermal = self._cameras["thermal"].nearest(stamp_ns)
+        if visible and thermal:
+            self.shots.offer(Shot(visible[0], thermal, visible[1], message))

@@ -173,8 +173,8 @@ class _Run:
             self._turn(fusion, deadline, "the fusion node did not come to rest")
             if recorder.published > published:
                 quiet_since = time.monotonic()
-        if not recorder.published or not recorder.statuses or not recorder.shots.kept:
-            raise self._failure(fusion, "no fused image came")
+        if not recorder.shots.kept or not recorder.statuses:
+            raise self._failure(fusion, "no fused image came with the camera images it was made of")
 
     def _sample_memory(self, fusion: Child) -> None:
         resident = fusion.resident_bytes()

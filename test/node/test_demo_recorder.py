@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rigging import wait_for
 
@@ -20,6 +20,7 @@ from hkdnet_ros.node.demo_recorder import DemoRecorder, Shot, ThinnedShots, stam
 from hkdnet_ros.node.image_messages import encode_image, stamp_to_ns
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(1, 9), max_size=60), st.integers(9, 60))
 def test_shots_are_spread_evenly_and_never_exceed_the_budget(sizes, budget):
     shots = ThinnedShots(budget)
@@ -37,6 +38,7 @@ def test_the_first_shot_is_kept_even_beyond_the_budget():
     assert [shot.number for shot in shots.kept] == [0]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 2**31 * 10**9 - 1), st.text("ab", max_size=5))
 def test_the_stamp_of_a_serialised_image_is_read(stamp_ns, frame_id):
     message = encode_image(np.zeros((2, 3), np.uint8), "mono8", stamp_ns, frame_id)

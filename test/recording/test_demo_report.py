@@ -6,7 +6,7 @@ import json
 import statistics
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hkdnet_ros.recording.demo_report import (
@@ -51,6 +51,7 @@ def test_own_cost_is_all_but_waiting_and_inference_frame_by_frame():
     assert table[AGE].p50 == 95.0
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.floats(0, 1e4), min_size=2, max_size=60))
 def test_percentiles_agree_with_the_standard_library(values):
     result = spread(values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hkdnet_ros.errors import ImageError
@@ -58,6 +58,7 @@ def test_rows_are_stacked_and_none_is_an_error():
         stacked([])
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 1000), st.integers(1, 50))
 def test_indices_are_spread_evenly_and_in_order(count, wanted):
     indices = evenly(count, wanted)
