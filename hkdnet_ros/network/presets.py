@@ -28,6 +28,7 @@ class StudentConfig:
     group_blocks: int = 20  # RCABs per group
     upscaled_channels: int = 64
     tail_channels: int = 16
+    image_skip: bool = False  # add the enlarged brighter source to the output: the network learns what that lacks
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
@@ -45,11 +46,12 @@ PRESETS = {
         line_keys=80,
         cea_channels=8,
         position_keys=64,
-        decoder_channels=(48, 48, 32, 16),
+        decoder_channels=(48, 48, 48, 32),
         groups=1,
         group_blocks=2,
         upscaled_channels=12,
         tail_channels=8,
+        image_skip=True,
     ),
 }
 

@@ -99,6 +99,7 @@ class Student(nn.Module):
         The first and the last convolution may be kept in float32 while the rest computes in a shorter format.
         """
         height, width = thermal.shape[2:]
+        base = torch.maximum(thermal, visible) if self.config.image_skip else None
         missing = (0, -width % self.config.stride, 0, -height % self.config.stride)
         if any(missing):
             thermal, visible = F.pad(thermal, missing, "replicate"), F.pad(visible, missing, "replicate")
@@ -108,4 +109,7 @@ class Student(nn.Module):
         u = self.super_resolution(self.decoder(fused_maps))
         u = u[:, :, : height * self.config.scale, : width * self.config.scale]
         t = torch.relu(self.tail(u))
-        return StudentOutput(self.output(t.to(self.output.weight.dtype)), u, t)
+        fused = self.output(t.to(self.output.weight.dtype))
+        if base is not None:
+            fused = fused + F.interpolate(base, scale_factor=self.config.scale, mode="bilinear", align_corners=False)
+        return StudentOutput(fused, u, t)

@@ -1,11 +1,13 @@
-"""Writes the parameter file with every parameter, its default and its comment, from the schema.
+"""Writes the parameter file and the README's table of parameters from the schema.
 
-``python -m hkdnet_ros.node.parameter_file > config/fusion.yaml`` after a change of the schema; a test compares.
+After a change of the schema, ``python -m hkdnet_ros.node.parameter_file > config/fusion.yaml`` and
+``python -m hkdnet_ros.node.parameter_file --markdown`` for the table; tests compare both.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from typing import Any
 
@@ -37,6 +39,14 @@ def parameter_file() -> str:
     return "\n".join(lines) + "\n"
 
 
+def parameter_table() -> str:
+    """Return the parameters as a Markdown table: name, default, unit and range, meaning."""
+    rows = ["| parameter | default | unit, range | meaning |", "| --- | --- | --- | --- |"]
+    for spec in SPECS:
+        rows.append(f"| `{spec.name}` | `{_yaml(spec.default)}` | {spec.limits or '-'} | {spec.info.description} |")
+    return "\n".join(rows) + "\n"
+
+
 def _yaml(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(_yaml, value))}]"
@@ -47,4 +57,4 @@ def _yaml(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    print(parameter_file(), end="")
+    print(parameter_table() if "--markdown" in sys.argv[1:] else parameter_file(), end="")

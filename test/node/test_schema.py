@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from hkdnet_ros.errors import ConfigError
-from hkdnet_ros.node.parameter_file import parameter_file
+from hkdnet_ros.node.parameter_file import parameter_file, parameter_table
 from hkdnet_ros.node.schema import PREFIXES, SECTIONS, SPECS, FusionConfig, build
 
 CONFIG_FILE = Path(__file__).parents[2] / "config" / "fusion.yaml"
@@ -73,6 +73,11 @@ def test_a_wrong_value_is_named_with_what_was_expected(values, message):
 
 def test_the_parameter_file_is_the_one_written_from_the_schema():
     assert CONFIG_FILE.read_text() == parameter_file(), "run python -m hkdnet_ros.node.parameter_file"
+
+
+def test_the_readme_has_the_table_written_from_the_schema():
+    readme = (CONFIG_FILE.parents[1] / "README.md").read_text()
+    assert parameter_table() in readme, "run python -m hkdnet_ros.node.parameter_file --markdown"
 
 
 def test_the_parameter_file_holds_every_parameter_at_its_default():

@@ -168,7 +168,7 @@ def test_bad_pairs_are_named_before_any_is_measured(folder: Path, capsys: pytest
     cv2.imwrite(str(last), (textured(0) // 8).astype(np.uint16) + 30000)
     assert "c.png: spans 1 of 256 gray levels; bring raw 16-bit counts to their full range" in failure(folder, capsys)
     last.unlink()
-    assert "1 image(s) only in visible/: c" in failure(folder, capsys)
+    assert "visible: 1 image(s) without a partner of the same name: c" in failure(folder, capsys)
     assert not (folder / "out" / "values.csv").exists()
 
 

@@ -42,7 +42,7 @@ def test_suffixes_may_differ_and_other_files_are_passed_over(folder: Path) -> No
 
 def test_names_without_a_partner_are_named(folder: Path) -> None:
     write(folder / "visible" / "lonely.png", np.zeros((4, 6), np.uint8))
-    with pytest.raises(SourceError, match=r"1 image\(s\) only in visible/: lonely"):
+    with pytest.raises(SourceError, match=r"visible: 1 image\(s\) without a partner of the same name: lonely"):
         list_pairs(folder)
 
 
