@@ -14,11 +14,13 @@ from .common import conv3x3
 def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float | None = None) -> Tensor:
     """Softmax attention, (..., Q, D), (..., K, D), (..., K, C) to (..., Q, C), with D <= C.
 
-    Torch's fused kernels, which never hold the (Q, K) matrix, want equal depths: zeros up to C change no product.
-    ``scale`` multiplies the products, 1 / sqrt(D) by default.
+    Torch's fused kernels never hold the (Q, K) matrix, but want equal depths and the depth last in memory; else torch
+    falls back to holding it without a word. Zeros up to C change no product. ``scale`` multiplies the products,
+    1 / sqrt(D) by default.
     """
     depth, width = query.shape[-1], value.shape[-1]
     query, key = F.pad(query, (0, width - depth)), F.pad(key, (0, width - depth))
+    query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
     return F.scaled_dot_product_attention(query, key, value, scale=depth**-0.5 if scale is None else scale)
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import MapAttention, PositionAttention
-from .harris import HarrisResponse
+from .harris import harris_response
 
 
 class CornerMask(nn.Module):
@@ -25,11 +25,10 @@ class CornerMask(nn.Module):
         self.threshold = threshold
         self.slope = slope
         self.momentum = momentum
-        self.harris = HarrisResponse()
         self.register_buffer("running_maximum", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
-        response = F.max_pool2d(self.harris(x.detach()), 3, stride=1, padding=1)  # dilation by a 3x3 square
+        response = F.max_pool2d(harris_response(x.detach()), 3, stride=1, padding=1)  # dilation by a 3x3 square
         if self.training:
             maximum = response.amax((2, 3)).mean(0)  # (C,)
             with torch.no_grad():

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 
-class HarrisResponse(nn.Module):
-    """Response det(M) - k trace(M)^2 of each map (Harris and Stephens 1988), M summed over 3x3 Sobel gradients.
+def harris_response(x: Tensor, *, k: float = 0.04) -> Tensor:
+    """Return det(M) - k trace(M)^2 of each map, (B, C, H, W), float32 (Harris and Stephens 1988).
 
-    Block 3, Sobel 3, mirrored borders and OpenCV's scaling of float images, 1 / (4 * 3) per gradient.
+    M is summed over blocks of 3x3 from 3x3 Sobel gradients, with mirrored borders and OpenCV's scaling of float
+    images, 1 / (4 * 3) per gradient. Computed in float32 whatever the network runs in, as the response has fourth
+    powers of the maps, and by slices: a convolution of single maps takes ten times the memory.
     """
+    with torch.autocast(x.device.type, enabled=False):
+        padded = _mirror(x.float())
+        across = padded[..., 2:] - padded[..., :-2]
+        dx = (across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]) / 12
+        along = padded[..., 2:, :] - padded[..., :-2, :]
+        dy = (along[..., :-2] + 2 * along[..., 1:-1] + along[..., 2:]) / 12
+        xx, yy, xy = _block_sum(dx * dx), _block_sum(dy * dy), _block_sum(dx * dy)
+        return xx * yy - xy * xy - k * (xx + yy).square()
 
-    sobel: Tensor
 
-    def __init__(self, *, k: float = 0.04) -> None:
-        super().__init__()
-        self.k = k
-        horizontal = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 12
-        self.register_buffer("sobel", torch.stack([horizontal, horizontal.T]).unsqueeze(1), persistent=False)
+def _mirror(x: Tensor) -> Tensor:
+    return F.pad(x, (1, 1, 1, 1), "reflect")
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
-        batch, channels, height, width = x.shape
-        # Products of gradients have fourth powers of the signal: float32 whatever the network runs in.
-        with torch.autocast(x.device.type, enabled=False):
-            maps = x.float().reshape(batch * channels, 1, height, width)
-            gradient = F.conv2d(F.pad(maps, (1, 1, 1, 1), "reflect"), self.sobel.float())  # (BC, 2, H, W)
-            dx, dy = gradient[:, :1], gradient[:, 1:]
-            products = torch.cat([dx * dx, dy * dy, dx * dy], 1)
-            box = torch.ones(3, 1, 3, 3, device=x.device)
-            sums = F.conv2d(F.pad(products, (1, 1, 1, 1), "reflect"), box, groups=3)
-            xx, yy, xy = sums.unbind(1)
-            response = xx * yy - xy * xy - self.k * (xx + yy).square()
-        return response.reshape(batch, channels, height, width)
+
+def _block_sum(x: Tensor) -> Tensor:
+    """Return the sums over 3x3 blocks, (B, C, H, W) to the same size."""
+    x = _mirror(x)
+    x = x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]
+    return x[..., :-2] + x[..., 1:-1] + x[..., 2:]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hkdnet_ros.network.corner_embedding import CornerMask
-from hkdnet_ros.network.harris import HarrisResponse
+from hkdnet_ros.network.harris import harris_response
 
 
 def picture(seed: int, height: int, width: int) -> np.ndarray:
@@ -21,7 +21,7 @@ def picture(seed: int, height: int, width: int) -> np.ndarray:
 def test_response_equals_opencv_up_to_the_borders(size):
     maps = np.stack([picture(seed, *size) for seed in range(6)])
     expected = np.stack([cv2.cornerHarris(image, 3, 3, 0.04) for image in maps])
-    got = HarrisResponse()(torch.from_numpy(maps).reshape(2, 3, *size)).reshape(6, *size).numpy()
+    got = harris_response(torch.from_numpy(maps).reshape(2, 3, *size)).reshape(6, *size).numpy()
     largest = np.abs(expected).max((1, 2), keepdims=True)
     assert (np.abs(got - expected) / largest).max() < 1e-4
 
@@ -29,15 +29,15 @@ def test_response_equals_opencv_up_to_the_borders(size):
 def test_response_leaves_its_input_alone():
     x = torch.rand(1, 2, 20, 20)
     before = x.clone()
-    HarrisResponse()(x)
+    harris_response(x)
     assert torch.equal(x, before)
 
 
 def test_response_is_computed_in_float32_under_autocast():
     x = torch.rand(1, 2, 20, 20)
     with torch.autocast("cpu", torch.bfloat16):
-        got = HarrisResponse()(x)
-    torch.testing.assert_close(got, HarrisResponse()(x))
+        got = harris_response(x)
+    torch.testing.assert_close(got, harris_response(x))
 
 
 def test_mask_of_one_frame_does_not_hang_on_another_part_of_it():
@@ -54,6 +54,6 @@ def test_mask_of_one_frame_does_not_hang_on_another_part_of_it():
 def test_training_moves_the_running_maximum_towards_the_batch():
     mask = CornerMask(2, momentum=0.5).train()
     x = torch.rand(3, 2, 24, 24)
-    strongest = torch.nn.functional.max_pool2d(mask.harris(x), 3, 1, 1).amax((2, 3)).mean(0)
+    strongest = torch.nn.functional.max_pool2d(harris_response(x), 3, 1, 1).amax((2, 3)).mean(0)
     mask(x)
     torch.testing.assert_close(mask.running_maximum, 0.5 + 0.5 * strongest)
