@@ -22,9 +22,15 @@ def resample(image: NDArray[Any], width: int, height: int) -> NDArray[Any]:
     """
     rows, columns = image.shape[:2]
     if height < rows or width < columns:  # first, so that the other axis has fewer pixels to interpolate
-        image = cv2.resize(image, (min(width, columns), min(height, rows)), interpolation=cv2.INTER_AREA)
+        image = _resized(image, (min(width, columns), min(height, rows)), cv2.INTER_AREA)
     if height > rows or width > columns:
-        enlarged = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
-        # Integers are held to the range of their type by OpenCV.
-        image = np.clip(enlarged, image.min(), image.max(), out=enlarged) if image.dtype.kind == "f" else enlarged
+        image = _resized(image, (width, height), cv2.INTER_CUBIC)
     return image
+
+
+def _resized(image: NDArray[Any], size: tuple[int, int], interpolation: int) -> NDArray[Any]:
+    resized = cv2.resize(image, size, interpolation=interpolation)
+    if image.dtype.kind != "f":  # OpenCV holds integers to the range of their type
+        return resized
+    # Cubics overshoot, and for some sizes the weights of an area add up to more than 1.
+    return np.clip(resized, image.min(), image.max(), out=resized)
