@@ -123,6 +123,8 @@ class FusionEngine:
             rounded = compute_in(copy.deepcopy(self._network), DTYPES[precision])
             fast = rounded(thermal, visible).fused
         error = float((exact.clamp(0, 1) - fast.clamp(0, 1)).square().mean())
+        if not math.isfinite(error):  # fp16 ends at 65504
+            return -math.inf
         return 10 * math.log10(1 / error) if error > 0 else math.inf
 
     def _settle_precision(self, wanted: str) -> str:

@@ -72,6 +72,17 @@ def test_auto_falls_back_to_fp32_where_rounding_shows(student_file, monkeypatch)
     assert engine(student_file(2), device="cpu").precision == "fp32"
 
 
+def test_auto_falls_back_to_fp32_where_the_shorter_format_overflows(student_file, monkeypatch):
+    def overflow(network, dtype):
+        if dtype != torch.float32:
+            network.output.bias.fill_(torch.nan)
+        return network
+
+    monkeypatch.setattr("hkdnet_ros.inference.engine.fast_precision", lambda device: "fp16")
+    monkeypatch.setattr("hkdnet_ros.inference.engine.compute_in", overflow)
+    assert engine(student_file(2), device="cpu").precision == "fp32"
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_8_bit_and_float_inputs_of_the_same_values_fuse_alike(student_file, device):
     thermal, visible = np.random.default_rng(1).integers(0, 256, (2, 20, 20), dtype=np.uint8)
