@@ -7,6 +7,7 @@ subscription all, on one machine. Reliable alone would hear nothing of a best-ef
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +54,8 @@ class FollowingSubscription:
         self._group = group
         self._fixed = self._declare_reliability()
         self._reliability = self._fixed or self._wanted() or ReliabilityPolicy.RELIABLE
+        self._lock = threading.Lock()  # the node may be deactivated while the timer's callback runs
+        self._destroyed = False
         self._subscription: Subscription[Any] = self._subscribe()
         # The timer shares the group of the callback, so that no message is taken while the subscription changes.
         # Steady time: cameras come and go while a simulation's clock stands still.
@@ -65,10 +68,12 @@ class FollowingSubscription:
         return self._reliability
 
     def destroy(self) -> None:
-        """End the subscription."""
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
-        self._node.destroy_subscription(self._subscription)
+        """End the subscription, for good; any thread may call this."""
+        with self._lock:
+            self._destroyed = True
+            if self._timer is not None:
+                self._node.destroy_timer(self._timer)
+            self._node.destroy_subscription(self._subscription)
 
     def _declare_reliability(self) -> ReliabilityPolicy | None:
         """Return what a qos_overrides parameter fixes the reliability to, None where the publishers decide."""
@@ -114,9 +119,10 @@ class FollowingSubscription:
 
     def _follow(self) -> None:
         wanted = self._wanted()
-        if wanted is None or wanted == self._reliability:
-            return
-        self._node.destroy_subscription(self._subscription)
-        self._reliability = wanted
-        self._subscription = self._subscribe()
+        with self._lock:
+            if self._destroyed or wanted is None or wanted == self._reliability:
+                return
+            self._node.destroy_subscription(self._subscription)
+            self._reliability = wanted
+            self._subscription = self._subscribe()
         self._node.get_logger().info(f"{self._resolved}: subscribed {wanted.name.lower()}, as its publishers offer")

@@ -81,6 +81,18 @@ def test_a_camera_that_comes_back_with_another_reliability_is_heard_again(make_n
         rig.node.destroy_publisher(rig.visible)
 
 
+def test_a_change_of_reliability_that_comes_with_the_deactivation_leaves_no_subscription(make_node, monkeypatch):
+    """The timer's callback may be on its way when the lifecycle service deactivates the node in another thread."""
+    node = make_node(autostart=False)
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+    subscription = node._subscriptions_now[0]
+    assert node.trigger_deactivate() == SUCCESS
+    monkeypatch.setattr(subscription, "_wanted", lambda: ReliabilityPolicy.BEST_EFFORT)
+    subscription._follow()
+    assert not list(node.get_subscriptions_info_by_topic("/thermal/image_raw"))
+
+
 def test_qos_overrides_fix_the_reliability_and_the_depth(make_node, spun):
     name = "qos_overrides./thermal/image_raw.subscription"
     node = make_node(**{f"{name}.reliability": "best_effort", f"{name}.depth": 3})
