@@ -7,6 +7,7 @@ Parameters: config/fusion.yaml.
 from __future__ import annotations
 
 import functools
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from hkdnet_ros.msg import FusionStatus
 
-from ..errors import HkdnetError
+from ..errors import HkdnetError, MissingDependencyError
 from ..inference.config import EngineConfig
 from ..perception.frames import THERMAL, VISIBLE
 from .following_subscription import FollowingSubscription, no_events
@@ -50,7 +51,13 @@ def _camera_info_qos() -> QoSProfile:
 
 def load_engine(config: EngineConfig) -> Engine:
     """Return the engine for ``config``; raises :class:`~hkdnet_ros.errors.HkdnetError` where it cannot be had."""
-    from ..inference.engine import FusionEngine  # torch takes seconds to import; the node's services are there first
+    # Here and not above: torch takes seconds to import, and the node's services should be there first.
+    try:
+        from ..inference.engine import FusionEngine
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"the network needs the Python package {error.name}, which {sys.executable} does not have; install it"
+        ) from error
 
     return FusionEngine(config)
 
@@ -106,6 +113,16 @@ class FusionNode(LifecycleNodeMixin, Node):
             clock = Clock(clock_type=ClockType.STEADY_TIME)  # the node's own may stand still in simulation
             group = MutuallyExclusiveCallbackGroup()
             self._autostart_timer = self.create_timer(0.0, self._autostart, group, clock=clock)
+
+    # By its mangled name the method that all transitions go through, asked for by a service or not: in Humble and Jazzy
+    # it lets rcl's error about a transition that is not possible at the time escape, which would end the process.
+    def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:  # noqa: N802
+        try:
+            result: TransitionCallbackReturn = super()._LifecycleNodeMixin__change_state(transition_id)  # type: ignore[misc]
+        except RuntimeError as error:  # rcl's errors are
+            self.get_logger().error(f"transition {transition_id} refused: {' '.join(str(error).split())}")
+            return TransitionCallbackReturn.ERROR
+        return result
 
     def _create_output(self, kind: type[Any], topic: str) -> LifecyclePublisher[Any]:
         overrides = QoSOverridingOptions.with_default_policies()

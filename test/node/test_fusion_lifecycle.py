@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
-from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from hkdnet_ros.errors import CheckpointError, ConfigError
@@ -89,6 +90,25 @@ def test_without_autostart_it_waits_for_transitions_and_goes_round_twice(make_no
     assert remote.state() == "finalized"
 
 
+def test_a_transition_that_is_not_possible_is_refused_and_the_node_lives_on(make_node, remote, monkeypatch):
+    node = make_node(autostart=False)
+    assert not remote.transition(Transition.TRANSITION_ACTIVATE)
+    assert not remote.transition(Transition.TRANSITION_CLEANUP)
+    assert remote.state() == "unconfigured"
+
+    def as_in_humble(self, transition_id):
+        raise RuntimeError("Failed to trigger lifecycle state machine\n transition: Transition is not registered.")
+
+    lines = kept_log(node, monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setattr(LifecycleNodeMixin, "_LifecycleNodeMixin__change_state", as_in_humble)
+        assert not remote.transition(Transition.TRANSITION_ACTIVATE)
+        assert node.trigger_configure() == ERROR
+    assert len(lines) == 2
+    assert all("refused: Failed to trigger" in line and "\n" not in line for line in lines)
+    assert remote.transition(Transition.TRANSITION_CONFIGURE)
+
+
 def test_shutdown_from_active_frees_the_engine(make_node, remote, engine):
     make_node()
     wait_for(lambda: remote.state() == "active", what="the active state")
@@ -138,6 +158,17 @@ def test_bad_weights_fail_configure_with_one_line(make_node, remote, monkeypatch
     assert str(path) in line
     assert "\n" not in line
     assert remote.state() == "unconfigured"
+
+
+def test_without_torch_configure_fails_with_one_line(make_node, monkeypatch):
+    monkeypatch.delitem(sys.modules, "hkdnet_ros.inference.engine", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    node = make_node(load_engine, autostart=False)
+    lines = kept_log(node, monkeypatch)
+    assert node.trigger_configure() == FAILURE
+    (line,) = lines
+    assert line.startswith("error: configure failed: the network needs the Python package torch")
+    assert "\n" not in line
 
 
 def test_a_failing_warm_up_frees_the_engine(make_node, engine, monkeypatch):
