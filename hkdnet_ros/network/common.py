@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+SLOPE = 0.1
+"""Slope of negative values after an activation: maps that died behind a plain ReLU never came back in training."""
 
 
 def conv3x3(inputs: int, outputs: int, *, reflect: bool = False) -> nn.Conv2d:
     """Return a 3x3 convolution that keeps the size; ``reflect`` mirrors the borders, else they are padded with 0."""
     return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect" if reflect else "zeros")
+
+
+def activate(x: Tensor) -> Tensor:
+    """Return the leaky ReLU of ``x``; the paper's is a plain one, see :data:`SLOPE`."""
+    return F.leaky_relu(x, SLOPE)
+
+
+def initialise(network: nn.Module) -> None:
+    """Draw all 3x3 weights so that signals keep their variance (He et al., ICCV 2015), and zero their biases.
+
+    The last convolution of each residual path starts at a tenth of that, so that a deep chain begins near identity.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
+            nn.init.kaiming_normal_(module.weight, a=SLOPE)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, ResidualChannelAttentionBlock):
+                module.conv2.weight.mul_(0.1)
+            elif isinstance(module, ResidualGroup):
+                module.conv.weight.mul_(0.1)
 
 
 class ChannelAttention(nn.Module):
@@ -36,7 +63,7 @@ class ResidualChannelAttentionBlock(nn.Module):
         self.attention = ChannelAttention(channels, reduction=reduction)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
-        residual = self.conv2(torch.relu(self.conv1(x)))
+        residual = self.conv2(activate(self.conv1(x)))
         return x + self.attention(residual)
 
 

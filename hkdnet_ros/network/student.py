@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .common import activity_weight, blend, conv3x3, rcab_group
+from .common import SLOPE, activate, activity_weight, blend, conv3x3, initialise, rcab_group
 from .corner_embedding import CornerEmbeddingAttention
 from .dual_frequency import dual_frequency_group
 from .presets import StudentConfig
@@ -32,8 +32,8 @@ class Head(nn.Module):
         self.conv2 = conv3x3(config.head_channels, config.channels, reflect=True)
 
     def forward(self, image: Tensor) -> Tensor:  # (B, 1, H, W) -> (B, C, H / stride, W / stride)
-        first = torch.relu(self.conv1(self.unshuffle(image)))
-        return torch.relu(self.conv2(first.to(self.conv2.weight.dtype)))
+        first = activate(self.conv1(self.unshuffle(image)))
+        return activate(self.conv2(first.to(self.conv2.weight.dtype)))
 
 
 class Branch(nn.Module):
@@ -87,11 +87,14 @@ class Student(nn.Module):
         self.visible = Branch(config, detail)
         decoder: list[nn.Module] = []
         for inputs, outputs in zip((channels, *config.decoder_channels), config.decoder_channels, strict=False):
-            decoder += [conv3x3(inputs, outputs), nn.ReLU()]
+            decoder += [conv3x3(inputs, outputs), nn.LeakyReLU(SLOPE)]
         self.decoder = nn.Sequential(*decoder)
         self.super_resolution = SuperResolution(config)
         self.tail = conv3x3(config.upscaled_channels, config.tail_channels)
         self.output = conv3x3(config.tail_channels, 1)
+        initialise(self)
+        if config.image_skip:  # begin with what the skip gives
+            nn.init.zeros_(self.output.weight)
 
     def forward(self, thermal: Tensor, visible: Tensor) -> StudentOutput:
         """Fuse two lumas in [0, 1], each (B, 1, H, W), into one of ``scale`` times the size.
@@ -108,7 +111,7 @@ class Student(nn.Module):
         fused_maps = blend(thermal_maps, visible_maps, activity_weight(thermal_maps, visible_maps))
         u = self.super_resolution(self.decoder(fused_maps))
         u = u[:, :, : height * self.config.scale, : width * self.config.scale]
-        t = torch.relu(self.tail(u))
+        t = activate(self.tail(u))
         fused = self.output(t.to(self.output.weight.dtype))
         if base is not None:
             fused = fused + F.interpolate(base, scale_factor=self.config.scale, mode="bilinear", align_corners=False)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .common import activity_weight, blend, conv3x3
+from .common import activate, activity_weight, blend, conv3x3
 
 
 class TeacherOutput(NamedTuple):
@@ -21,7 +21,7 @@ class TeacherOutput(NamedTuple):
 class Teacher(nn.Module):
     """Fusion at high resolution (HKDnet, teacher network).
 
-    The decoder's ReLUs leak with slope 0.1: maps that died in the published network carried nothing to distil.
+    The decoder's ReLUs leak: maps that died in the published network carried nothing to distil.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Teacher(nn.Module):
         visible_shallow, visible_maps = self.encode(visible)
         weight = activity_weight(thermal_maps, visible_maps)
         fused_maps = blend(thermal_maps, visible_maps, weight)
-        d1 = nn.functional.leaky_relu(self.decode1(fused_maps), 0.1)
-        middle = nn.functional.leaky_relu(self.decode2(d1), 0.1)
-        d2 = nn.functional.leaky_relu(self.decode3(middle), 0.1) + blend(thermal_shallow, visible_shallow, weight)
+        d1 = activate(self.decode1(fused_maps))
+        middle = activate(self.decode2(d1))
+        d2 = activate(self.decode3(middle)) + blend(thermal_shallow, visible_shallow, weight)
         return TeacherOutput(self.output(d2), d1, d2)

@@ -59,11 +59,13 @@ def test_an_unknown_preset_is_refused_with_the_choices():
 
 
 def gradient_of(network: nn.Module) -> dict[str, float]:
-    """Largest gradient by parameter of a loss on a random pair, after the gates that start at 0 have been opened."""
+    """Largest gradient by parameter of a loss on a random pair, once what starts at 0 to close a path is opened."""
     torch.manual_seed(1)
     for name, parameter in network.named_parameters():
         if name.endswith("gate"):
             nn.init.constant_(parameter, 0.5)
+        if name == "output.weight":
+            nn.init.normal_(parameter, std=0.1)
     out = network(torch.rand(2, 1, 24, 20), torch.rand(2, 1, 24, 20))
     out.fused.square().sum().backward()
     return {n: 0.0 if p.grad is None else float(p.grad.abs().max()) for n, p in network.named_parameters()}
@@ -98,6 +100,23 @@ def test_without_its_attentions_a_student_still_fuses():
     names = {name.split(".")[1] for name, _ in network.named_parameters() if name.startswith(("thermal", "visible"))}
     assert names == {"group", "conv"}
     assert network(torch.rand(1, 1, 16, 16), torch.rand(1, 1, 16, 16)).fused.shape == (1, 1, 32, 32)
+
+
+def test_with_the_image_skip_a_fresh_student_gives_the_enlarged_brighter_source():
+    network = Student(dataclasses.replace(SMALL, stride=2, image_skip=True)).eval()
+    thermal, visible = torch.rand(1, 1, 19, 22), torch.rand(1, 1, 19, 22)
+    expected = nn.functional.interpolate(torch.maximum(thermal, visible), scale_factor=2, mode="bilinear")
+    torch.testing.assert_close(network(thermal, visible).fused, expected)
+
+
+def test_signals_keep_their_strength_through_a_deep_fresh_student():
+    """A student begun with torch's own start values and plain ReLUs came out of training with dead tail maps."""
+    torch.manual_seed(0)
+    network = Student(PRESETS["paper"]).eval()
+    with torch.inference_mode():
+        out = network(torch.rand(1, 1, 24, 24), torch.rand(1, 1, 24, 24))
+    assert 0.05 < float(out.u.std()) < 20
+    assert float((out.t.std((0, 2, 3)) < 1e-3).float().mean()) < 0.1
 
 
 def test_activity_weights_are_the_softmax_of_mean_activities():
