@@ -78,6 +78,10 @@ def _plan(thermal: Path, visible: Path, out: Path) -> tuple[list[PairPaths], lis
         if out.suffix.lower() != ".png":
             raise SourceError(f"{out}: the output is 8-bit PNG; name a file that ends in .png")
         pairs, folder, outputs = [PairPaths(thermal.name, thermal, visible)], out.parent, [out]
+    inputs = {path.resolve() for pair in pairs for path in (pair.thermal, pair.visible)}
+    overwritten = [output for output in outputs if output.resolve() in inputs]
+    if overwritten:
+        raise SourceError(f"{overwritten[0]}: is an input and would be overwritten; choose another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

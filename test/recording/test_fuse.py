@@ -120,6 +120,17 @@ def test_what_cannot_be_fused_is_one_line_and_status_1(models, images, capsys, t
     assert message in last_line(capsys)
 
 
+def test_an_input_is_not_overwritten(models, images, capsys):
+    for stream in ("thermal", "visible"):
+        (images / stream).mkdir()
+        (images / stream / "a.png").write_bytes((images / "thermal.png").read_bytes())
+    before = (images / "thermal.png").read_bytes()
+    for paths in (("thermal.png", "gray.png", "thermal.png"), ("thermal", "visible", "visible")):
+        assert fuse(models, *(images / path for path in paths)) == 1
+        assert "would be overwritten; choose another --out" in last_line(capsys)
+    assert (images / "thermal.png").read_bytes() == (images / "visible" / "a.png").read_bytes() == before
+
+
 def test_names_without_a_partner_are_named(models, images, capsys):
     for stream, name in (("thermal", "a.png"), ("thermal", "b.png"), ("visible", "a.png")):
         (images / stream).mkdir(exist_ok=True)
