@@ -160,11 +160,16 @@ def fit(
     state_path = out / "state.pt"
     start = 0
     if state_path.exists():
-        state = torch.load(state_path, map_location=device, weights_only=True)
-        trained.load_state_dict(state["trained"])
-        optimizer.load_state_dict(state["optimizer"])
-        averager.state = state["average"]
-        start = int(state["step"])
+        try:
+            state = torch.load(state_path, map_location=device, weights_only=True)
+            trained.load_state_dict(state["trained"])
+            optimizer.load_state_dict(state["optimizer"])
+            averager.state = state["average"]
+            start = int(state["step"])
+        except Exception as error:  # torch raises its own, pickle's, the file system's, KeyError, ...
+            raise TrainingError(
+                f"{state_path} is damaged or of another network; choose another --out, or the settings of that run"
+            ) from error
     log = Log(out / "log.csv")
     trained.train()
     began = time.monotonic()
@@ -178,15 +183,16 @@ def fit(
         optimizer.zero_grad(set_to_none=True)
         total.backward()
         norm = nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
-        if (step % 50 == 0 or (step + 1) % config.validate_every == 0) and not bool(torch.isfinite(norm)):
+        done = step + 1
+        is_measured = done % config.validate_every == 0 or done == config.steps
+        if (step % 50 == 0 or is_measured) and not bool(torch.isfinite(norm)):
             raise TrainingError(
                 f"the loss or its gradient is not finite at step {step}; the last good state is {state_path}, "
                 "lower --learning-rate and start again from there"
             )
         optimizer.step()
         averager.update(network, step)
-        done = step + 1
-        if done % config.validate_every == 0 or done == config.steps:
+        if is_measured:
             with averaged(network, averager):
                 measured = validate(network, done)
                 save(network, done, measured)

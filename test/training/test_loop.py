@@ -91,6 +91,24 @@ def test_a_loss_that_is_not_finite_stops_before_it_is_saved(tmp_path):
     assert all(bool(value.isfinite().all()) for value in state["trained"].values())
 
 
+def test_weights_that_are_not_finite_are_not_saved_at_the_end_either(tmp_path):
+    saved: list[int] = []
+    with pytest.raises(TrainingError, match="not finite at step 9"):
+        train(line(), tmp_path, dataclasses.replace(CONFIG, steps=10, validate_every=100), poison_at=7, saved=saved)
+    assert saved == []
+
+
+@pytest.mark.parametrize("fault", ["truncated", "empty", "another network"])
+def test_a_state_that_cannot_be_resumed_is_said_in_one_line(tmp_path, fault):
+    train(line(), tmp_path)
+    state = tmp_path / "state.pt"
+    if fault != "another network":
+        state.write_bytes(state.read_bytes()[: 200 if fault == "truncated" else 0])
+    with pytest.raises(TrainingError, match="damaged or of another network; choose another --out") as caught:
+        train(nn.Linear(3, 2) if fault == "another network" else line(), tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_averaged_weights_follow_and_are_put_back():
     network = line()
     averager = Averager(network, decay=0.5)
