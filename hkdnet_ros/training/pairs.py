@@ -68,7 +68,7 @@ def read_gray(path: str | Path) -> NDArray[np.float32]:
     try:
         image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     except cv2.error as err:
-        raise SourceError(f"{path}: cannot be decoded ({err.err})") from err
+        raise SourceError(f"{path}: cannot be decoded ({' '.join(str(err.err).split())})") from err
     if image is None:
         raise SourceError(f"{path}: not a readable image ({data.size} bytes); replace it or remove its pair")
     if image.dtype not in (np.uint8, np.uint16):
