@@ -34,7 +34,9 @@ def _parser(verb: str | None) -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, (module, summary) in VERBS.items():
         sub = verbs.add_parser(
-            name, help=summary, description=summary[0].upper() + summary[1:] + ".",
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
         if name == verb:
@@ -52,6 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except HkdnetError as error:
         print(f"hkdnet: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("", "hkdnet_ros"):  # a defect
+            raise
+        print(f"hkdnet: {verb} needs the Python package {error.name}, which is not installed", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -1,0 +1,38 @@
+"""The front of the command line: help of every verb, and what it says where something is missing."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from hkdnet_ros.cli import VERBS, main
+
+
+def test_help_names_every_verb(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    assert set(VERBS) <= set(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_each_of_its_options(verb, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([verb, "--help"])
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    assert f"usage: hkdnet {verb}" in out
+    _, _, options = out.partition("options:")
+    assert "--" in options or verb == "evaluate"
+    for line in options.splitlines():
+        if line.startswith("  -"):  # an option's help stands behind it or, where that is long, on the next line
+            assert line.strip().count("  ") or f"{line}\n      " in out, f"{line.strip()} is not explained"
+
+
+def test_a_package_that_is_not_installed_is_named_in_one_line(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "hkdnet_ros.inference.engine", raising=False)
+    monkeypatch.delitem(sys.modules, "hkdnet_ros.recording.fuse", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert main(["fuse", "--thermal", "a.png", "--visible", "b.png", "--out", "c.png"]) == 1
+    assert capsys.readouterr().err == "hkdnet: fuse needs the Python package torch, which is not installed\n"
