@@ -137,6 +137,7 @@ def _replay_until(
 ) -> int:
     try:
         import rclpy
+        from rclpy.exceptions import NameValidationException
         from rclpy.executors import SingleThreadedExecutor
         from rclpy.signals import SignalHandlerOptions
 
@@ -148,10 +149,11 @@ def _replay_until(
     context = rclpy.Context()
     try:
         rclpy.init(args=ros_arguments, context=context, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:  # rcl's errors: unknown or malformed --ros-args, an unreadable parameter file
+        node = rclpy.create_node("replay", context=context)
+    except (RuntimeError, NameValidationException) as error:  # rcl's: unknown or malformed --ros-args, a bad namespace
+        context.try_shutdown()
         print(f"{os.path.basename(ros_arguments[0])}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    node = rclpy.create_node("replay", context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     ending = threading.Event()

@@ -287,9 +287,14 @@ def test_the_node_with_a_wrong_parameter_says_so_and_ends(parameter, fact, capsy
     assert error.count("\n") == 1
 
 
-def test_arguments_that_ros_refuses_end_with_status_2(capsys):
-    assert replay.main(["replay_node", "--ros-args", "--no-such-thing"]) == 2
-    assert "no-such-thing" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "fact"),
+    [(["--no-such-thing"], "no-such-thing"), (["-r", "__ns:=/9lives"], "9lives"), (["-r", "__node:=a b"], "a b")],
+)
+def test_arguments_that_ros_refuses_end_with_status_2_and_one_line(words, fact, capsys):
+    assert replay.main(["replay_node", "--ros-args", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert fact in line
 
 
 @pytest.mark.parametrize("signals", [1, 2])
