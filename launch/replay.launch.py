@@ -10,6 +10,7 @@ from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 SHARE = FindPackageShare("hkdnet_ros")
@@ -42,7 +43,7 @@ def replay_node(context: LaunchContext) -> list[Node]:
         return LaunchConfiguration(name).perform(context)
 
     parameters = {
-        "source": value("source"),
+        "source": ParameterValue(value("source"), value_type=str),  # else a folder called 2025_01_31 becomes a number
         "rate": float(value("rate")),
         "loop": value("loop") == "true",
         "wait": 60.0,  # for the fusion node, which has to load its model first
