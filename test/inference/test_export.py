@@ -6,8 +6,11 @@ import torch
 
 from hkdnet_ros.cli import main
 from hkdnet_ros.errors import ConfigError, SourceError
+from hkdnet_ros.inference.checkpoint import save_checkpoint
 from hkdnet_ros.inference.engine import EngineConfig, FusionEngine
-from hkdnet_ros.inference.export import export
+from hkdnet_ros.inference.export import FORMATS, export
+from hkdnet_ros.network.presets import preset
+from hkdnet_ros.network.student import Student
 
 HEIGHT, WIDTH = 18, 23
 
@@ -39,6 +42,30 @@ def test_onnx_file_gives_the_engines_picture(small_student, tmp_path, images, ex
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (fused,) = session.run(["fused"], {"thermal": images[:1, None], "visible": images[1:, None]})
     np.testing.assert_allclose(fused[0, 0], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_the_default_preset_exports_and_gives_the_engines_picture(tmp_path, images, suffix):
+    """It has what the small student lacks: the enlarged source added to the output."""
+    if suffix == ".onnx":
+        runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+        pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    torch.manual_seed(0)
+    student = Student(preset("realtime", scale=2)).eval()
+    torch.nn.init.normal_(student.output.weight, std=0.01)  # else the source alone comes out
+    save_checkpoint(tmp_path / "fresh.safetensors", student, {})
+    settings = EngineConfig(model=str(tmp_path / "fresh.safetensors"), device="cpu", precision="fp32")
+    expected = FusionEngine(settings).fuse(*images)
+    path = tmp_path / f"fresh{suffix}"
+    export(student, path, height=HEIGHT, width=WIDTH)
+    if suffix == ".onnx":
+        session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        (fused,) = session.run(["fused"], {"thermal": images[:1, None], "visible": images[1:, None]})
+    else:
+        with torch.inference_mode():
+            fused = torch.export.load(path).module()(*(torch.from_numpy(image)[None, None] for image in images)).numpy()
+    np.testing.assert_allclose(fused[0, 0], expected, atol=1e-4)
+    assert fused.std() > 0.05
 
 
 def test_the_command_writes_a_program_from_a_checkpoint(student_file, tmp_path, capsys):
