@@ -52,6 +52,7 @@ $(venv)/.packages: requirements/wheels.txt scripts/setup_venv.py | $(venv)/.crea
 
 $(venv)/.torch-$(TORCH): | $(venv)/.packages
 	@$(PYTHON) scripts/setup_venv.py torch $(venv) --torch $(TORCH)
+	@rm -f $(venv)/.torch-*  # another choice made before no longer holds
 	@touch $@
 
 $(ready): $(venv)/.packages $(interface) setup.py | $(venv)/.torch-$(TORCH)

@@ -17,9 +17,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..errors import ConfigError, ImageError
 from ..network.student import Student
 from .checkpoint import load_student, weights_path
+from .compute_thread import compute
 from .config import EngineConfig as EngineConfig
 from .device import DTYPES, choose_device, fast_precision
-from .memory import keep_large_buffers
+from .memory import give_back_buffers, keep_large_buffers
 
 LEAST_AGREEMENT = 45.0
 """PSNR in dB to fp32 that a faster format must reach for ``precision: auto`` to use it."""
@@ -65,7 +66,9 @@ class FusionEngine:
     """
 
     def __init__(self, config: EngineConfig | None = None) -> None:
-        config = config or EngineConfig()
+        compute(self._load, config or EngineConfig())
+
+    def _load(self, config: EngineConfig) -> None:
         keep_large_buffers()
         self._device = choose_device(config.device)
         if config.precision == "fp16" and self._device.type == "cpu":
@@ -128,7 +131,11 @@ class FusionEngine:
         return 10 * math.log10(1 / error) if error > 0 else math.inf
 
     def _settle_precision(self, wanted: str) -> str:
+        if wanted == "fp32":
+            return wanted
         if wanted != "auto":
+            if self._agreement(wanted) == -math.inf:
+                raise ConfigError(f"precision {wanted} overflows in {self._name}; choose auto or fp32")
             return wanted
         fast = fast_precision(self._device)
         if fast == "fp32" or self._agreement(fast) >= LEAST_AGREEMENT:
@@ -143,15 +150,18 @@ class FusionEngine:
             self.fuse(gray, gray)
         return time.perf_counter() - began
 
-    @torch.inference_mode()
     def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
         """Return the fused luma, float32 (scale H, scale W) in [0, 1], a new array.
 
         ``thermal`` and ``visible`` are (H, W) of one size of at least 16x16, each uint8 or float32 in [0, 1]; they may
         be strided and read-only. Raises :class:`ImageError` for anything else, NaN included.
         """
-        start = time.perf_counter()
         _check_images(thermal, visible)
+        return compute(self._fuse, thermal, visible)
+
+    @torch.inference_mode()
+    def _fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
+        start = time.perf_counter()
         inputs = self._upload(thermal, visible)
         uploaded = self._now()
         fused = self._network(inputs[:1], inputs[1:]).fused.clamp_(0, 1)
@@ -166,11 +176,12 @@ class FusionEngine:
         return result
 
     def close(self) -> None:
-        """Free the device's memory; the engine cannot be used afterwards."""
+        """Free the network's memory, here and on the device; the engine cannot be used afterwards."""
         self._network = None  # type: ignore[assignment]
         self._input = self._staging = self._output = torch.empty(0)
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
+        give_back_buffers()
 
     def _now(self) -> float:
         if self._device.type == "cuda":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 
 # malloc.h
@@ -24,3 +25,9 @@ def keep_large_buffers() -> bool:
         return bool(libc.mallopt(_M_TRIM_THRESHOLD, _LARGEST)) and raised
     except (OSError, AttributeError):
         return False
+
+
+def give_back_buffers() -> None:
+    """Return freed memory to the system, which the raised thresholds would hold until the process ends."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ..inference.config import EngineConfig
 from ..perception.frames import THERMAL, VISIBLE
 from ..perception.thermal import ThermalConfig
 from ..recording.demo_files import FRAMES, OVERVIEW, VIDEO, DemoFiles
-from ..recording.sources import FORMS, CameraSource, open_source
+from ..recording.sources import FORMS, NOMINAL_FPS, CameraSource, open_source
 from ..recording.synthetic import SimulatedSource
 from .children import termination_interrupts
 from .replay import parse_size
@@ -19,6 +20,7 @@ from .replay import parse_size
 SECONDS = 20.0
 FPS = 15.0  # more than two processor cores fuse, so that the node always has a pair to work on
 SIMULATOR = "simulator:night"  # of its settings the one in which a thermal camera is needed most
+PREPARED_BYTES, BYTES_PER_PIXEL = 512 << 20, 2.5  # mono16 and bgr8 in turn
 WIDEST = 320  # of a recording, unless --size says otherwise
 
 
@@ -80,12 +82,8 @@ def _demonstrate(options: argparse.Namespace, source: CameraSource, files: DemoF
         ) from error
     width, height = _replayed_size(source, options.size)
     thermal = _thermal_config(source)
-    bounded = options.seconds is not None or options.frames is not None
     settings = StreamSettings(
-        replay=(
-            options.source, "--size", f"{width}x{height}", "--fps", f"{options.fps}", "--rate", f"{options.rate}",
-            *(["--loop"] if bounded else []),
-        ),
+        replay=(options.source, "--size", f"{width}x{height}", *_pace(options, width * height)),
         parameters={
             "model": options.model, "device": options.device, "precision": options.precision,
             "grid": [width, height], "thermal.range_low": thermal.range_low, "thermal.range_high": thermal.range_high,
@@ -105,6 +103,21 @@ def _demonstrate(options: argparse.Namespace, source: CameraSource, files: DemoF
         f"  {FRAMES + '/':18}{figures.kept} fused images\n"
         f"  {'summary.md, .json':18}rates, latencies, memory{', quality' if figures.quality else ''}"
     )
+
+
+def _pace(options: argparse.Namespace, pixels: int) -> list[str]:
+    """Return the replay's options on time."""
+    words = ["--fps", f"{options.fps}", "--rate", f"{options.rate}"]
+    if options.seconds is not None or options.frames is not None:
+        words.append("--loop")
+    if options.frames is None:
+        recorded_s = (options.seconds or SECONDS) * options.rate + 1.0
+        images = math.ceil(2 * recorded_s * max(options.fps, NOMINAL_FPS))
+        words += ["--duration", f"{recorded_s}"]
+        if images * pixels * BYTES_PER_PIXEL <= PREPARED_BYTES:
+            # All rendered or decoded before the stream begins, so that both processor cores are the node's.
+            words += ["--ahead", f"{images}"]
+    return words
 
 
 def _keep_to_this_machine() -> None:

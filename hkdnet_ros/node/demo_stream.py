@@ -25,7 +25,7 @@ from ..recording.demo_report import MemorySample
 from .children import GRACE_S, Child, Children
 from .demo_recorder import DemoRecorder
 
-CONFIGURE_S = 300.0  # a large network on a slow machine
+BRING_UP_S = 300.0  # a large network on a slow machine
 SILENCE_S = 60.0  # without a fused image
 _SAMPLE_S = 0.5
 _LOG_LINES = 12
@@ -86,108 +86,107 @@ class _Run:
         self, settings: StreamSettings, files: DemoFiles, children: Children, node: Node,
         executor: SingleThreadedExecutor,
     ) -> None:  # fmt: skip
-        self._settings, self._files = settings, files
-        self._children, self._node, self._executor = children, node, executor
-        self._ros_arguments = ["--ros-args", "-r", f"__ns:={node.get_namespace()}"]
-        self._stream = Stream(DemoRecorder(node))
+        self._settings, self._node, self._executor = settings, node, executor
+        ros_arguments = ["--ros-args", "-r", f"__ns:={node.get_namespace()}"]
+        arguments = ["-m", "hkdnet_ros.node.fusion_node", *ros_arguments]
+        for name, value in {**settings.parameters, "autostart": False}.items():
+            arguments += ["-p", f"{name}:={json.dumps(value)}"]
+        self._fusion = children.start("fusion_node", arguments, files.log("fusion_node"))
+        # Prepares its images while the node starts.
+        arguments = ["-m", "hkdnet_ros.cli", "replay", *settings.replay, "--wait", f"{BRING_UP_S}", *ros_arguments]
+        self._replay = children.start("replay", arguments, files.log("replay"))
 
     def run(self) -> Stream:
-        arguments = ["-m", "hkdnet_ros.node.fusion_node", *self._ros_arguments]
-        for name, value in {**self._settings.parameters, "autostart": False}.items():
-            arguments += ["-p", f"{name}:={json.dumps(value)}"]
-        fusion = self._children.start("fusion_node", arguments, self._files.log("fusion_node"))
-        self._bring_up(fusion)
-
-        arguments = ["-m", "hkdnet_ros.cli", "replay", *self._settings.replay, "--wait", "30", *self._ros_arguments]
-        replay = self._children.start("replay", arguments, self._files.log("replay"))
-        self._record(fusion, replay)
-        replay.interrupt()
-        self._drain(fusion)
-        self._sample_memory(fusion)
-        status = fusion.end(time.monotonic() + GRACE_S)
+        self._bring_up()
+        stream = Stream(DemoRecorder(self._node))  # now, because the replay waits for subscribers
+        self._record(stream)
+        self._replay.interrupt()
+        self._drain(stream.recorder)
+        self._sample_memory(stream)
+        status = self._fusion.end(time.monotonic() + GRACE_S)
         if status != 0:
-            raise self._failure(fusion, f"the fusion node ended with status {status}")
-        return self._stream
+            raise _failure(self._fusion, f"the fusion node ended with status {status}")
+        return stream
 
-    def _bring_up(self, fusion: Child) -> None:
+    def _bring_up(self) -> None:
         """Configure and activate the node, as a lifecycle manager on a robot would."""
         client: Any = self._node.create_client(ChangeState, "fusion/change_state")
-        deadline = time.monotonic() + CONFIGURE_S
+        deadline = time.monotonic() + BRING_UP_S
         while not client.service_is_ready():
-            self._turn(fusion, deadline, "the fusion node did not offer its services")
+            self._turn(deadline, "the fusion node did not offer its services")
         for word, number in (
             ("configure", Transition.TRANSITION_CONFIGURE),
             ("activate", Transition.TRANSITION_ACTIVATE),
         ):
             future = client.call_async(ChangeState.Request(transition=Transition(id=number)))
             while not future.done():
-                self._turn(fusion, deadline, f"the fusion node did not {word}")
+                self._turn(deadline, f"the fusion node did not {word}")
             if not future.result().success:
-                raise self._failure(fusion, f"the fusion node did not {word}")
+                raise _failure(self._fusion, f"the fusion node did not {word}")
         self._node.destroy_client(client)
 
-    def _turn(self, fusion: Child, deadline: float, what: str) -> None:
-        """Let callbacks run once; raise where the node has ended or it is too late."""
+    def _turn(self, deadline: float, what: str) -> None:
+        """Let a callback run; raise where a process has failed or it is too late."""
         self._executor.spin_once(timeout_sec=0.1)
-        if fusion.status() is not None:
-            raise self._failure(fusion, f"the fusion node ended with status {fusion.status()}")
+        if self._fusion.status() is not None:
+            raise _failure(self._fusion, f"the fusion node ended with status {self._fusion.status()}")
+        if self._replay.status() not in (None, 0):
+            raise _failure(self._replay, f"the replay ended with status {self._replay.status()}")
         if time.monotonic() > deadline:
-            raise self._failure(fusion, f"{what} in time")
+            raise _failure(self._fusion, f"{what} in time")
 
-    def _record(self, fusion: Child, replay: Child) -> None:
+    def _record(self, stream: Stream) -> None:
         """Record until the stream has lasted long enough or the replay has ended."""
-        settings, recorder = self._settings, self._stream.recorder
+        recorder = stream.recorder
         sampled = 0.0
-        with _Progress(settings) as progress:
-            silent_since = time.monotonic()
-            while not self._is_long_enough():
+        # The first image waits for what the replay prepares.
+        silent_until = time.monotonic() + BRING_UP_S
+        with _Progress(self._settings) as progress:
+            while not self._is_long_enough(recorder) and self._replay.status() is None:
                 published = recorder.published
-                self._turn(fusion, silent_since + SILENCE_S, "no fused image came")
-                if replay.status() is not None:
-                    if replay.status() != 0:
-                        raise self._failure(replay, f"the replay ended with status {replay.status()}")
-                    break
+                self._turn(silent_until, "no fused image came")
                 now = time.monotonic()
                 if recorder.published > published:
-                    silent_since = now
+                    silent_until = now + SILENCE_S
                 if now - sampled > _SAMPLE_S:
                     sampled = now
-                    self._sample_memory(fusion)
+                    self._sample_memory(stream)
                     progress.show(recorder)
             progress.show(recorder)
 
-    def _is_long_enough(self) -> bool:
-        recorder, settings = self._stream.recorder, self._settings
+    def _is_long_enough(self, recorder: DemoRecorder) -> bool:
+        settings = self._settings
         if settings.frames and recorder.published >= settings.frames:
             return True
         return bool(settings.seconds and recorder.published and recorder.last_s - recorder.first_s >= settings.seconds)
 
-    def _drain(self, fusion: Child) -> None:
+    def _drain(self, recorder: DemoRecorder) -> None:
         """Wait until the node has worked off what it has."""
-        recorder = self._stream.recorder
         interval = (recorder.last_s - recorder.first_s) / max(recorder.published - 1, 1)
         quiet_s = max(1.0, 3 * interval)
         quiet_since, deadline = time.monotonic(), time.monotonic() + SILENCE_S
         while time.monotonic() - quiet_since < quiet_s:
             published = recorder.published
-            self._turn(fusion, deadline, "the fusion node did not come to rest")
+            self._turn(deadline, "the fusion node did not come to rest")
             if recorder.published > published:
                 quiet_since = time.monotonic()
         if not recorder.shots.kept or not recorder.statuses:
-            raise self._failure(fusion, "no fused image came with the camera images it was made of")
+            raise _failure(self._fusion, "no fused image came with the camera images it was made of")
 
-    def _sample_memory(self, fusion: Child) -> None:
-        resident = fusion.resident_bytes()
+    def _sample_memory(self, stream: Stream) -> None:
+        resident = self._fusion.resident_bytes()
         if resident:
-            self._stream.memory.append(MemorySample(self._stream.recorder.published, resident))
+            stream.memory.append(MemorySample(stream.recorder.published, resident))
 
-    def _failure(self, child: Child, what: str) -> ProcessError:
-        """Say the last lines of ``child`` and return the error, with the reason that its log gives."""
-        lines = child.last_lines(_LOG_LINES)
+
+def _failure(child: Child, what: str) -> ProcessError:
+    """Say the last lines of ``child`` and return the error, with the reason that its log gives."""
+    lines = child.last_lines(_LOG_LINES)
+    if lines:
         print(f"The last lines of {child.log}:", *(f"  {line}" for line in lines), sep="\n", file=sys.stderr)
-        reasons = [line.partition(_FAILED)[2] for line in lines if _FAILED in line]
-        reason = f": {reasons[-1]}" if reasons else ""
-        return ProcessError(f"{what}{reason}; see {child.log}")
+    reasons = [line.partition(_FAILED)[2] for line in lines if _FAILED in line]
+    reason = f": {reasons[-1]}" if reasons else ""
+    return ProcessError(f"{what}{reason}; see {child.log}")
 
 
 class _Progress:

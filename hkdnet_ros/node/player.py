@@ -26,7 +26,6 @@ from .stop_switch import StopSwitch
 from .timeline import Timeline
 
 TOPICS = {THERMAL: "thermal", VISIBLE: "rgb"}
-_AHEAD = 8  # messages prepared before they are due
 _TOLERANCE_NS = 20_000_000  # a frame that is later than this moves those to come
 _SETTLE_S = 0.3  # a subscriber has to have matched this side as well, which cannot be seen from here
 _LOG_EVERY_NS = 5 * NS_PER_S
@@ -98,11 +97,15 @@ class Player:
     def play(self, stop: StopSwitch) -> Summary:
         """Publish until the source ends or ``stop`` is set, and return what was played.
 
-        Raises what the source raises, :class:`~hkdnet_ros.errors.SourceError` for one.
+        Before that, prepare the first ``config.ahead`` images and wait for subscribers. Raises what the source raises,
+        :class:`~hkdnet_ros.errors.SourceError` for one.
         """
         clock, logger = self._node.get_clock(), self._node.get_logger()
         summary = Summary(lost=self._faults.lost)
-        with _Ahead(self._messages()) as ahead:
+        with _Ahead(self._messages(), self._config.ahead) as ahead:
+            ahead.fill(stop)
+            self.wait_for_subscribers(stop)
+            logger.info(f"playing {self._source.name}")
             first = ahead.get(stop)  # the clock starts when the first frame is ready
             began_ns = logged_ns = clock.now().nanoseconds
             timeline = Timeline(began_ns, self._config.rate)
@@ -178,11 +181,12 @@ class Player:
 
 
 class _Ahead:
-    """Runs an iterator a few items ahead in a thread; its errors come out where its items would."""
+    """Runs an iterator ``count`` items ahead in a thread; its errors come out where its items would."""
 
-    def __init__(self, items: Iterator[tuple[Arrival, Image]]) -> None:
+    def __init__(self, items: Iterator[tuple[Arrival, Image]], count: int) -> None:
         self._items = items
-        self._queue: queue.Queue[tuple[Arrival, Image] | BaseException | None] = queue.Queue(_AHEAD)
+        self._queue: queue.Queue[tuple[Arrival, Image] | BaseException | None] = queue.Queue(count)
+        self._full = threading.Event()  # or at its end
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
 
@@ -193,6 +197,11 @@ class _Ahead:
     def __exit__(self, *_: object) -> None:
         self._ending.set()
         self._thread.join()
+
+    def fill(self, stop: StopSwitch) -> None:
+        """Wait until all that may be ahead is there, or ``stop`` is set."""
+        while not self._full.is_set() and not stop.wait(0.05):
+            pass
 
     def get(self, stop: StopSwitch) -> tuple[Arrival, Image] | None:
         """Return the next item; None at the end of all, or when ``stop`` is set."""
@@ -215,10 +224,14 @@ class _Ahead:
             self._put(None)
         except BaseException as error:
             self._put(error)
+        finally:
+            self._full.set()
 
     def _put(self, item: tuple[Arrival, Image] | BaseException | None) -> bool:
         while not self._ending.is_set():
             with contextlib.suppress(queue.Full):
                 self._queue.put(item, timeout=0.1)
+                if self._queue.full():
+                    self._full.set()
                 return True
         return False

@@ -162,8 +162,6 @@ def _replay_until(
         config, source = configure(node)
         player = Player(node, source, config)
         spinner.start()
-        player.wait_for_subscribers(stop)
-        node.get_logger().info(f"playing {source.name}")
         node.get_logger().info(str(player.play(stop)))
     finally:
         ending.set()

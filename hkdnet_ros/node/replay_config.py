@@ -27,6 +27,7 @@ class ReplayConfig:
     seed: int = option(0, "of the faults", low=0)
     wait: float = option(0.0, "wait at most this long for a subscriber of both images", unit="s", low=0.0, high=3600.0)
     reliability: str = option("reliable", "quality of service", choices=("reliable", "best_effort"))
+    ahead: int = option(8, "images prepared before playing begins, and kept prepared", low=1, high=1_000_000)
     depth: int = option(5, "images kept for a slow subscriber", low=1, high=1000)
     thermal_topic: str = option(THERMAL_TOPIC, "topic of the thermal images inside a bag")
     visible_topic: str = option(VISIBLE_TOPIC, "topic of the visible images inside a bag")

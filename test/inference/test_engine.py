@@ -72,7 +72,10 @@ def test_auto_falls_back_to_fp32_where_rounding_shows(student_file, monkeypatch)
     assert engine(student_file(2), device="cpu").precision == "fp32"
 
 
-def test_auto_falls_back_to_fp32_where_the_shorter_format_overflows(student_file, monkeypatch):
+@pytest.fixture
+def _overflowing(monkeypatch):
+    """Let every format but fp32 overflow, as fp16 does beyond 65504."""
+
     def overflow(network, dtype):
         if dtype != torch.float32:
             network.output.bias.fill_(torch.nan)
@@ -80,7 +83,17 @@ def test_auto_falls_back_to_fp32_where_the_shorter_format_overflows(student_file
 
     monkeypatch.setattr("hkdnet_ros.inference.engine.fast_precision", lambda device: "fp16")
     monkeypatch.setattr("hkdnet_ros.inference.engine.compute_in", overflow)
+
+
+@pytest.mark.usefixtures("_overflowing")
+def test_auto_falls_back_to_fp32_where_the_shorter_format_overflows(student_file):
     assert engine(student_file(2), device="cpu").precision == "fp32"
+
+
+@pytest.mark.usefixtures("_overflowing")
+def test_a_format_asked_for_by_name_that_overflows_is_refused(student_file):
+    with pytest.raises(ConfigError, match="precision bf16 overflows in small_x2; choose auto or fp32"):
+        engine(student_file(2), device="cpu", precision="bf16")
 
 
 @pytest.mark.parametrize("device", DEVICES)

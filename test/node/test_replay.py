@@ -24,7 +24,7 @@ from hkdnet_ros import cli
 from hkdnet_ros.errors import ConfigError, SourceError
 from hkdnet_ros.node import replay
 from hkdnet_ros.node.image_messages import decode, stamp_to_ns
-from hkdnet_ros.node.player import Player
+from hkdnet_ros.node.player import Player, _Ahead
 from hkdnet_ros.node.replay_config import ReplayConfig
 from hkdnet_ros.node.stop_switch import StopSwitch
 from hkdnet_ros.recording.sources import open_source
@@ -81,7 +81,6 @@ def play(spun, stop):
         config = ReplayConfig(source=str(spec), **{"wait": TIMEOUT_S, "depth": 200, **options})
         source = replay._open(config)
         player = Player(node, source, config, on_publish)
-        player.wait_for_subscribers(stop)
         summary = player.play(stop)
         source.close()
         return summary
@@ -117,6 +116,28 @@ def test_camera_info_goes_with_every_image_and_has_its_stamp(tmp_path, ears, pla
         assert {(i.width, i.height, i.header.frame_id) for i in infos} == {(16, 12, frame_id)}
         assert infos[0].k[0] == pytest.approx(40.0 * 16 / size[0])
         assert frames[stream][0].image.shape[:2] == (12, 16)
+
+
+@pytest.mark.parametrize("there", [4, 6, 50])
+def test_playing_begins_when_all_ahead_is_prepared_or_the_source_has_ended(stop, there):
+    taken = []
+
+    def items():
+        for number in range(there):
+            taken.append(number)
+            yield number
+
+    with _Ahead(items(), 6) as ahead:
+        ahead.fill(stop)
+        assert len(taken) >= min(there, 6)
+        assert [ahead.get(stop) for _ in range(there)] == list(range(there))
+        assert ahead.get(stop) is None
+
+
+def test_a_stop_ends_the_preparation(stop):
+    with _Ahead(iter(range(3)), 2) as ahead:
+        stop.set()
+        ahead.fill(stop)
 
 
 def test_a_folder_has_no_camera_info(tmp_path, ears, play):

@@ -23,7 +23,9 @@ def models(tmp_path_factory):
             decoder_channels=(16, 8), groups=1, group_blocks=1, upscaled_channels=4, tail_channels=4, image_skip=True,
         )  # fmt: skip
         paths[scale] = tmp_path_factory.mktemp("models") / f"small_x{scale}.safetensors"
-        save_checkpoint(paths[scale], Student(config), {})
+        student = Student(config)
+        torch.nn.init.normal_(student.output.weight, std=0.1)  # starts at 0, where the network would not show
+        save_checkpoint(paths[scale], student, {})
     return paths
 
 
