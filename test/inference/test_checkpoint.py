@@ -49,7 +49,7 @@ def test_half_precision_storage_loads_as_float32_close_to_the_original(tmp_path,
     loaded, _ = load_student(path)
     assert {value.dtype for value in load_file(path).values() if value.is_floating_point()} == {torch.float16}
     assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
-    torch.testing.assert_close(outputs(loaded), outputs(small_student(2)), atol=5e-3, rtol=0)
+    torch.testing.assert_close(outputs(loaded), outputs(small_student(2)), atol=2e-2, rtol=0)
 
 
 def test_another_scale_is_named(student_file):

@@ -57,7 +57,8 @@ def test_whole_pairs_come_as_batches_of_one(pair_folder):
 def test_bilinear_downscaling_equals_pillows(scale):
     image = np.random.default_rng(scale).integers(0, 256, (24 * scale, 20 * scale), dtype=np.uint8)
     got = downscale(torch.from_numpy(image).float().div(255)[None, None], scale)[0, 0]
-    np.testing.assert_allclose(255 * got.numpy(), reduce_bilinear(image, scale), atol=0.51)
+    # Pillow rounds to whole levels twice, after the rows and after the columns.
+    np.testing.assert_allclose(255 * got.numpy(), reduce_bilinear(image, scale), rtol=0, atol=1.001)
 
 
 @pytest.mark.parametrize("kernel", ["bilinear", "area", "bicubic"])
@@ -70,7 +71,7 @@ def test_every_kernel_keeps_the_mean_and_the_place(kernel):
 
 
 def batch_of(count=64):
-    values = torch.rand(count, 2, 40, 40, generator=generator(9))
+    values = torch.rand(count, 2, 48, 48, generator=generator(9))
     return Batch(values[:, :1], values[:, 1:])
 
 
