@@ -106,7 +106,7 @@ class DemoRecorder:
             (Image, "thermal/image_raw", self._cameras["thermal"].add),
             (Image, "rgb/image_raw", self._cameras["visible"].add),
             (Image, "fused/image", self._keep_fused),
-            (FusionStatus, "fused/status", self.statuses.append),
+            (FusionStatus, "fused/status", self._keep_status),
         ):
             node.create_subscription(kind, topic, keep, qos, raw=True)
 
@@ -114,13 +114,20 @@ class DemoRecorder:
         """Return the number of camera images of ``stream`` that came here."""
         return self._cameras[stream].count
 
+    def _keep_status(self, message: bytes) -> None:
+        if self.published:
+            self.statuses.append(message)
+
     def _keep_fused(self, message: bytes) -> None:
+        # At the very start this node may not hear the replay yet while the fusion node does: that counts for nothing,
+        # or a short demo might end without a single image to show.
+        if not all(camera.images for camera in self._cameras.values()):
+            return
         self.last_s = time.monotonic()
         self.first_s = self.first_s or self.last_s
         self.published += 1
         stamp_ns = stamp_of(message)
-        # The fused image has the visible one's stamp; the thermal one was taken for the nearest. At the very start this
-        # node may not hear the replay yet while the fusion node does.
+        # The fused image has the visible one's stamp; the thermal one was taken for the nearest.
         visible = self._cameras["visible"].images.get(stamp_ns)
         thermal = self._cameras["thermal"].nearest(stamp_ns)
         if visible and thermal:
