@@ -92,13 +92,16 @@ class _Run:
         for name, value in {**settings.parameters, "autostart": False}.items():
             arguments += ["-p", f"{name}:={json.dumps(value)}"]
         self._fusion = children.start("fusion_node", arguments, files.log("fusion_node"))
-        # Prepares its images while the node starts.
-        arguments = ["-m", "hkdnet_ros.cli", "replay", *settings.replay, "--wait", f"{BRING_UP_S}", *ros_arguments]
+        # Prepares its images while the node starts, and waits for the node and the recorder.
+        waiting = ["--wait", f"{BRING_UP_S}", "--subscribers", "2"]
+        arguments = ["-m", "hkdnet_ros.cli", "replay", *settings.replay, *waiting, *ros_arguments]
         self._replay = children.start("replay", arguments, files.log("replay"))
 
     def run(self) -> Stream:
-        self._bring_up()
-        stream = Stream(DemoRecorder(self._node))  # now, because the replay waits for subscribers
+        """Configure and activate the node, as a lifecycle manager on a robot would, and record."""
+        stream = Stream(DemoRecorder(self._node))
+        self._change_state("configure", Transition.TRANSITION_CONFIGURE)
+        self._change_state("activate", Transition.TRANSITION_ACTIVATE)
         self._record(stream)
         self._replay.interrupt()
         self._drain(stream.recorder)
@@ -108,21 +111,16 @@ class _Run:
             raise _failure(self._fusion, f"the fusion node ended with status {status}")
         return stream
 
-    def _bring_up(self) -> None:
-        """Configure and activate the node, as a lifecycle manager on a robot would."""
+    def _change_state(self, word: str, transition: int) -> None:
         client: Any = self._node.create_client(ChangeState, "fusion/change_state")
         deadline = time.monotonic() + BRING_UP_S
         while not client.service_is_ready():
             self._turn(deadline, "the fusion node did not offer its services")
-        for word, number in (
-            ("configure", Transition.TRANSITION_CONFIGURE),
-            ("activate", Transition.TRANSITION_ACTIVATE),
-        ):
-            future = client.call_async(ChangeState.Request(transition=Transition(id=number)))
-            while not future.done():
-                self._turn(deadline, f"the fusion node did not {word}")
-            if not future.result().success:
-                raise _failure(self._fusion, f"the fusion node did not {word}")
+        future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        while not future.done():
+            self._turn(deadline, f"the fusion node did not {word}")
+        if not future.result().success:
+            raise _failure(self._fusion, f"the fusion node did not {word}")
         self._node.destroy_client(client)
 
     def _turn(self, deadline: float, what: str) -> None:

@@ -80,10 +80,11 @@ class Player:
         }
 
     def wait_for_subscribers(self, stop: StopSwitch) -> None:
-        """Wait until both images are subscribed to, for ``config.wait`` seconds at most; warn where they are not."""
+        """Wait until both images have their subscribers, for ``config.wait`` seconds at most; warn where not."""
         waiting = list(self._images.values())
+        wanted = self._config.subscribers
         for _ in range(round(self._config.wait / 0.05)):
-            waiting = [publisher for publisher in waiting if publisher.get_subscription_count() == 0]
+            waiting = [publisher for publisher in waiting if publisher.get_subscription_count() < wanted]
             if not waiting:
                 stop.wait(_SETTLE_S)
             if not waiting or stop.wait(0.05):
@@ -91,7 +92,7 @@ class Player:
         if self._config.wait > 0.0 and waiting:
             names = ", ".join(publisher.topic_name for publisher in waiting)
             self._node.get_logger().warning(
-                f"nobody subscribed to {names} within {self._config.wait:g} s; playing anyhow"
+                f"fewer than {wanted} subscribed to {names} within {self._config.wait:g} s; playing anyhow"
             )
 
     def play(self, stop: StopSwitch) -> Summary:

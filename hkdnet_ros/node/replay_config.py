@@ -25,7 +25,8 @@ class ReplayConfig:
         "", "STREAM:NAME=VALUE[,...] separated by blanks, as thermal:delay=0.3 visible:drop=0.1,stop=9"
     )
     seed: int = option(0, "of the faults", low=0)
-    wait: float = option(0.0, "wait at most this long for a subscriber of both images", unit="s", low=0.0, high=3600.0)
+    wait: float = option(0.0, "wait at most this long for subscribers of both images", unit="s", low=0.0, high=3600.0)
+    subscribers: int = option(1, "of each image to wait for", low=1, high=100)
     reliability: str = option("reliable", "quality of service", choices=("reliable", "best_effort"))
     ahead: int = option(8, "images prepared before playing begins, and kept prepared", low=1, high=1_000_000)
     depth: int = option(5, "images kept for a slow subscriber", low=1, high=1000)

@@ -118,6 +118,20 @@ def test_camera_info_goes_with_every_image_and_has_its_stamp(tmp_path, ears, pla
         assert frames[stream][0].image.shape[:2] == (12, 16)
 
 
+def test_playing_begins_when_each_image_has_as_many_subscribers_as_asked_for(tmp_path, spun, stop, play):
+    write_folder(tmp_path, count=3)
+    first = Ears(spun)
+    thread = threading.Thread(target=play, args=(tmp_path,), kwargs={"subscribers": 2})
+    thread.start()
+    time.sleep(1.0)
+    assert not first.frames["thermal"]
+    second = Ears(spun)
+    first.wait_for(3, 3)
+    second.wait_for(3, 3)
+    thread.join(TIMEOUT_S)
+    assert not thread.is_alive()
+
+
 @pytest.mark.parametrize("there", [4, 6, 50])
 def test_playing_begins_when_all_ahead_is_prepared_or_the_source_has_ended(stop, there):
     taken = []
