@@ -1,4 +1,4 @@
-"""What all tests share: a ROS graph of their own, and the folder of recorded pairs."""
+"""What all tests share: a ROS graph of their own, property tests without a deadline, the folder of recorded pairs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -17,6 +18,10 @@ if os.environ.get("ROS_DISTRO") == "humble":
     os.environ["ROS_LOCALHOST_ONLY"] = "1"
 else:
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+# Property tests say whether an answer is right, not how soon it came: the machine may be busy.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

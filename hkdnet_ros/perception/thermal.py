@@ -6,9 +6,12 @@ smoothed over time, as a first-order low-pass in the time of the stamps, so that
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,19 +22,47 @@ from .frames import THERMAL, Frame, check_frame
 
 _SAMPLES = 20_000  # pixels enough for percentiles: 0.5 % are 100 of them
 
+# The base of the local contrast, in units of the range: structure much weaker than this is detail, edges stay base.
+_EDGE = 0.04
+_DETAIL_GAIN = 3.0
+_MARGIN = 0.1  # left free at either end of the range for the detail of what the base shows as black or white
+
+# A bad pixel is an outlier in at least so many looks: 10 s, in which a target leaves its pixel when anything moves.
+_LOOK_PERIOD_NS = 200_000_000
+_LOOKS = 50
+_NEIGHBOURHOOD = 5  # px; its median ignores clusters of up to 12 bad pixels
+
 
 @dataclass(frozen=True, slots=True)
 class ThermalConfig:
     """How 16-bit and float thermal images become [0, 1]; 8-bit ones are taken to be conditioned by the camera."""
 
     range_low: float = option(
-        0.0, "value shown as black; equal to range_high: the range follows the scene", low=-1e9, high=1e9
+        0.0, "value shown as black; equal to range_high: the range follows the scene", low=-1e9, high=1e9, live=True
     )
-    range_high: float = option(0.0, "value shown as white, counts or kelvin as the camera sends", low=-1e9, high=1e9)
-    percentile_low: float = option(0.5, "percentile of the scene shown as black", unit="%", low=0, high=100)
-    percentile_high: float = option(99.5, "percentile of the scene shown as white", unit="%", low=0, high=100)
+    range_high: float = option(
+        0.0, "value shown as white, counts or kelvin as the camera sends", low=-1e9, high=1e9, live=True
+    )
+    percentile_low: float = option(0.5, "percentile of the scene shown as black", unit="%", low=0, high=100, live=True)
+    percentile_high: float = option(
+        99.5, "percentile of the scene shown as white", unit="%", low=0, high=100, live=True
+    )
     time_constant: float = option(
-        2.0, "time in which the range covers 63 % of a change of the scene; 0: at once", unit="s", low=0, high=3600
+        2.0,
+        "time in which the range covers 63 % of a change of the scene; 0: at once",
+        unit="s",
+        low=0,
+        high=3600,
+        live=True,
+    )
+    local_contrast: float = option(
+        0.0, "share in which weak detail is shown three times as strong; 0: off", low=0, high=1, live=True
+    )
+    mend_pixels: float = option(
+        0.0,
+        "dead and hot pixels stand out by this many times the spread around them, and are mended; 0: off, 8 is usual",
+        low=0,
+        high=1000,
     )
 
     def __post_init__(self) -> None:
@@ -44,23 +75,34 @@ class ThermalConfig:
 
 
 class ThermalConditioner:
-    """Conditions the frames of one camera in turn; keeps the range between them."""
+    """Conditions the frames of one camera in turn; keeps the range and the bad pixels between them."""
 
     def __init__(self, config: ThermalConfig | None = None) -> None:
         self._config = config or ThermalConfig()
         self._range = (0.0, 0.0)  # empty: nothing known yet
         self._stamp_ns = 0
         self._encoding = ""
+        self._mender = PixelMender()
+
+    def reconfigure(self, config: ThermalConfig) -> None:
+        """Go by ``config`` from the next frame on; range and bad pixels are kept. Any thread may call this.
+
+        A range that follows the scene moves to new percentiles with the time constant. One that was fixed until now
+        starts with the scene of the next frame.
+        """
+        self._config = config
 
     def condition(self, frame: Frame) -> NDArray[np.float32]:
         """Return the image as float32 (H, W) in [0, 1].
 
         8-bit gray is divided by 255; colour gives its luma; 16-bit counts and floats are stretched from the configured
         range, or from the scene's smoothed percentiles. Those start with the first frame, and again when a stamp goes
-        back or the encoding changes. A uniform image (a closed shutter) leaves them as they are.
+        back or the encoding changes. A uniform image (a closed shutter) leaves them as they are. Bad pixels are mended
+        before that (:class:`PixelMender`), local contrast is raised after it (:func:`raise_local_contrast`).
 
         Raises :class:`ImageError` for an image that does not fit its encoding and for NaN or infinite pixels.
         """
+        config = self._config  # once: another thread may exchange it meanwhile
         check_frame(frame, THERMAL)
         image: NDArray[np.float32]
         if color.is_color(frame.encoding) or frame.image.dtype == np.uint8:
@@ -70,17 +112,21 @@ class ThermalConditioner:
             finite = np.isfinite(frame.image)
             if not finite.all():
                 raise ImageError(f"thermal image has {finite.size - np.count_nonzero(finite)} NaN or infinite pixels")
-        low, high = self._follow(frame)
+        if config.mend_pixels:
+            frame = dataclasses.replace(frame, image=self._mender.mend(frame, config.mend_pixels))
+        low, high = self._follow(frame, config)
         image = np.subtract(frame.image, np.float32(low), dtype=np.float32)
         image *= np.float32(1 / max(high - low, 1e-6))
+        if config.local_contrast:
+            return raise_local_contrast(image, config.local_contrast)
         return np.clip(image, 0, 1, out=image)
 
-    def _follow(self, frame: Frame) -> tuple[float, float]:
+    def _follow(self, frame: Frame, config: ThermalConfig) -> tuple[float, float]:
         """Return the range for ``frame`` after it has had its share in it."""
-        config = self._config
         if config.range_high > config.range_low:
+            self._range = 0.0, 0.0
             return config.range_low, config.range_high
-        low, high = _percentiles(frame.image, config.percentile_low, config.percentile_high)
+        low, high = percentiles(frame.image, config.percentile_low, config.percentile_high)
         old_low, old_high = self._range
         elapsed = (frame.stamp_ns - self._stamp_ns) / 1e9
         if old_low == old_high or elapsed < 0 or frame.encoding != self._encoding:
@@ -92,10 +138,91 @@ class ThermalConditioner:
         return self._range
 
 
-def _percentiles(image: NDArray[np.generic], low: float, high: float) -> tuple[float, float]:
+def percentiles(image: NDArray[np.generic], low: float, high: float) -> tuple[float, float]:
     """Return two percentiles (nearest rank) of a regular sample of the pixels."""
     stride = max(1, round(math.sqrt(image.size / _SAMPLES)))
     sample = image[::stride, ::stride]
     ranks = [round(percent / 100 * (sample.size - 1)) for percent in (low, high)]
     ordered = np.partition(sample, ranks, axis=None)
     return float(ordered[ranks[0]]), float(ordered[ranks[1]])
+
+
+def raise_local_contrast(image: NDArray[np.float32], strength: float) -> NDArray[np.float32]:
+    """Return ``image`` in [0, 1] with its weak detail, noise included, made stronger; beyond the range it shows again.
+
+    ``image`` is float32 (H, W), stretched so that the range is [0, 1] but not clipped to it. ``strength`` blends from
+    the clipped image (0) to the one with three times the detail (1).
+
+    The detail is what the image guided by itself loses (He, Sun, Tang, "Guided Image Filtering", 2010; OpenCV has it in
+    its contrib modules only). Beside an edge of any height this overshoots by less than 0.04: no halo. A pixel depends
+    on its surroundings in this frame only, by fixed rules, so that nothing flickers or fades when a hot object enters;
+    with OpenCV's CLAHE a tile's whole background does.
+    """
+    image = np.clip(image, -1, 2)  # what lies further out has no detail, only squares that overflow
+    radius = max(2, min(image.shape) // 64)
+    size = (2 * radius + 1, 2 * radius + 1)
+    mean = cv2.blur(image, size)
+    variance = np.maximum(cv2.blur(image * image, size) - mean * mean, 0)
+    edge = variance / (variance + _EDGE**2)  # 1 at edges, 0 in smooth places
+    base = cv2.blur(edge, size) * image + cv2.blur(mean - edge * mean, size)
+    detail = image - base
+    strong = _MARGIN + (1 - 2 * _MARGIN) * np.clip(base, 0, 1) + _DETAIL_GAIN * detail
+    clipped = np.clip(image, 0, 1, out=image)
+    blended: NDArray[np.float32] = clipped + np.float32(strength) * (np.clip(strong, 0, 1) - clipped)
+    return blended
+
+
+class PixelMender:
+    """Replaces the dead and hot pixels of one sensor, once it has learnt which they are.
+
+    One frame does not tell a hot pixel from a small target far away, and mending that would erase the target. When the
+    scene moves, though, the target leaves its pixel and the fault stays. So a pixel is looked at several times a second
+    and a look counts only if what surrounds the pixel has changed since the last that counted: a camera that stands
+    still learns nothing about a target that stands still. Looks as an outlier count up, looks as a good pixel down; a
+    pixel that gets to 50 is bad until it is back at 0, so that a pixel that goes bad later is found too.
+    """
+
+    def __init__(self) -> None:
+        self._encoding = ""
+        self._looked_ns = 0
+        self._surroundings: NDArray[Any] = np.empty((0, 0))  # of the last look that counted
+        self._score: NDArray[np.int16] = np.empty((0, 0), np.int16)
+        self._is_bad: NDArray[np.bool_] = np.empty((0, 0), np.bool_)
+        self._bad: tuple[NDArray[np.intp], ...] = ()  # indices of the pixels where _is_bad
+
+    def mend(self, frame: Frame, threshold: float) -> NDArray[Any]:
+        """Return the image with bad pixels replaced by the median of the 5x5 around them; itself where none are.
+
+        The image is uint16 or float32 (H, W). An outlier differs from the median of the 5x5 around it by more than
+        ``threshold`` times the spread there, the median of such differences.
+        """
+        image: NDArray[Any] = frame.image
+        if image.shape != self._score.shape or frame.encoding != self._encoding:
+            self._encoding = frame.encoding
+            self._surroundings = cv2.medianBlur(image, _NEIGHBOURHOOD)
+            self._score = np.zeros(image.shape, np.int16)
+            self._is_bad = np.zeros(image.shape, np.bool_)
+            self._bad = self._is_bad.nonzero()
+            self._looked_ns = frame.stamp_ns
+        if not 0 <= frame.stamp_ns - self._looked_ns < _LOOK_PERIOD_NS:
+            self._look(image, threshold)
+            self._looked_ns = frame.stamp_ns
+        if not self._bad[0].size:
+            return image
+        mended: NDArray[Any] = image.copy()
+        mended[self._bad] = cv2.medianBlur(image, _NEIGHBOURHOOD)[self._bad]
+        return mended
+
+    def _look(self, image: NDArray[Any], threshold: float) -> None:
+        median = cv2.medianBlur(image, _NEIGHBOURHOOD)
+        difference = cv2.absdiff(image, median)
+        spread = cv2.medianBlur(difference, _NEIGHBOURHOOD).astype(np.float32)
+        # Where few pixels vary, the spread of the others stands for the noise; a count is the least there is of it.
+        least = max(float(np.median(spread[::4, ::4])), 0.0 if image.dtype.kind == "f" else 1.0)
+        limit = np.float32(threshold) * np.maximum(spread, np.float32(least))
+        moved = cv2.absdiff(median, self._surroundings) > limit
+        self._surroundings[moved] = median[moved]
+        step = np.where(difference > limit, 1, -1)
+        self._score[moved] = np.clip(self._score[moved] + step[moved], 0, _LOOKS)
+        self._is_bad = (self._score == _LOOKS) | (self._is_bad & (self._score > 0))
+        self._bad = self._is_bad.nonzero()

@@ -1,7 +1,8 @@
-"""Thermal conditioning: encodings, ranges, and the range's way through time."""
+"""Thermal conditioning: encodings, ranges and their way through time, local contrast, bad pixels."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from itertools import pairwise
 
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from hkdnet_ros.errors import ConfigError, ImageError
 from hkdnet_ros.perception.frames import Frame
-from hkdnet_ros.perception.thermal import ThermalConditioner, ThermalConfig
+from hkdnet_ros.perception.thermal import ThermalConditioner, ThermalConfig, raise_local_contrast
 
 SECOND = 1_000_000_000
 
@@ -181,8 +183,193 @@ def test_image_that_does_not_fit_its_encoding_is_refused(image: NDArray[np.gener
         {"percentile_low": 50.0, "percentile_high": 50.0},
         {"percentile_high": 101.0},
         {"time_constant": -1.0},
+        {"local_contrast": 1.1},
+        {"mend_pixels": -1.0},
     ],
 )
 def test_contradicting_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=list(wrong)[-1]):
         ThermalConfig(**wrong)
+
+
+# Settings exchanged while frames come
+
+
+def test_what_a_running_node_may_change_is_marked_so() -> None:
+    live = {field.name for field in dataclasses.fields(ThermalConfig) if field.metadata["option"].live}
+    percentiles = {"percentile_low", "percentile_high"}
+    assert live == {"range_low", "range_high", *percentiles, "time_constant", "local_contrast"}
+
+
+def test_new_percentiles_are_approached_with_the_time_constant() -> None:
+    conditioner = ThermalConditioner()
+    old = shown_range(conditioner, frame(scene()))
+    conditioner.reconfigure(ThermalConfig(percentile_low=20, percentile_high=80, time_constant=2.0))
+    assert shown_range(conditioner, frame(scene())) == pytest.approx(old, abs=1)
+    new = np.percentile(scene(), (20, 80))
+    expected = [n + (o - n) * math.exp(-1) for o, n in zip(old, new, strict=True)]
+    assert shown_range(conditioner, frame(scene(), 2.0)) == pytest.approx(expected, abs=2)
+
+
+def test_fixed_range_applies_at_once_and_gives_way_to_the_scene_at_once() -> None:
+    conditioner = ThermalConditioner()
+    following = shown_range(conditioner, frame(scene()))
+    conditioner.reconfigure(ThermalConfig(range_low=5000, range_high=15000))
+    assert shown_range(conditioner, frame(scene(), 1.0)) == pytest.approx((5000, 15000), abs=2)
+    conditioner.reconfigure(ThermalConfig())
+    assert shown_range(conditioner, frame(scene(), 1.1)) == pytest.approx(following, abs=1)
+
+
+# Local contrast
+
+
+def waves(amplitude: float, ramp: float) -> NDArray[np.float32]:
+    """Fine waves on a ramp across the image, float32 in units of the range."""
+    y, x = np.mgrid[:120, :160]
+    return (0.5 + ramp * (x / 159 - 0.5) + amplitude * np.sin(x * 1.3) * np.sin(y * 1.1)).astype(np.float32)
+
+
+def spread_of_rows(image: NDArray[np.float32], columns: slice) -> float:
+    """Standard deviation down the columns, which a ramp across does not add to."""
+    return float(image[:, columns].std(axis=0).mean())
+
+
+def test_local_contrast_is_off_by_default() -> None:
+    counts = frame(scene())
+    off = ThermalConditioner(ThermalConfig(local_contrast=0.0)).condition(counts)
+    np.testing.assert_array_equal(ThermalConditioner().condition(counts), off)
+
+
+@pytest.mark.parametrize(("strength", "gain"), [(0.0, 1.0), (0.5, 2.0), (1.0, 3.0)])
+def test_local_contrast_raises_weak_detail_by_its_strength(strength: float, gain: float) -> None:
+    image = waves(0.005, ramp=0.6)
+    inside = slice(20, 140)
+    raised = raise_local_contrast(image, strength)
+    assert spread_of_rows(raised, inside) / spread_of_rows(image, inside) == pytest.approx(gain, rel=0.1)
+
+
+def test_local_contrast_shows_detail_in_what_the_range_clips() -> None:
+    counts = (10000 + 2000 * waves(0.02, ramp=0.6)).astype(np.uint16)
+    hot = slice(120, 160)
+    config = ThermalConfig(range_low=9000, range_high=10800)
+    plain = ThermalConditioner(config).condition(frame(counts))
+    raised = ThermalConditioner(dataclasses.replace(config, local_contrast=1.0)).condition(frame(counts))
+    assert (plain[:, hot] == 1).all()
+    assert spread_of_rows(raised, hot) > 0.01
+
+
+@pytest.mark.parametrize("height", [0.02, 0.1, 0.3, 0.8])
+def test_local_contrast_leaves_no_halo_beside_an_edge(height: float) -> None:
+    image = np.full((120, 160), 0.5 - height / 2, np.float32)
+    image[:, 80:] += height
+    raised = raise_local_contrast(image, 1.0)
+    assert raised.max() - raised[60, -1] < 0.06
+    assert raised[60, 0] - raised.min() < 0.06
+
+
+def test_hot_object_changes_nothing_far_from_it_with_local_contrast() -> None:
+    background = waves(0.02, ramp=0.3)
+    hot = background.copy()
+    hot[50:70, 60:90] = 1.5
+    changed = np.abs(raise_local_contrast(hot, 1.0) - raise_local_contrast(background, 1.0)) > 1e-5
+    assert changed[50:70, 60:90].all()
+    changed[40:80, 50:100] = False
+    assert not changed.any()
+
+
+@given(hnp.arrays(np.uint16, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)), st.floats(0, 1))
+def test_local_contrast_of_any_counts_stays_within_0_and_1(counts: NDArray[np.uint16], strength: float) -> None:
+    shown = ThermalConditioner(ThermalConfig(local_contrast=strength)).condition(frame(counts))
+    assert shown.dtype == np.float32
+    assert shown.shape == counts.shape
+    assert np.isfinite(shown).all()
+    assert shown.min() >= 0
+    assert shown.max() <= 1
+
+
+def test_local_contrast_takes_floats_of_any_size() -> None:
+    image = np.array([[280.0, 4e37], [-4e37, 300.0]] * 8, np.float32)
+    shown = ThermalConditioner(ThermalConfig(range_low=270, range_high=310, local_contrast=1.0)).condition(
+        frame(image, 0, "32FC1")
+    )
+    assert np.isfinite(shown).all()
+
+
+# Dead and hot pixels
+
+STUCK, WEAK, TARGET = (20, 30), (40, 50), (30, 120)  # two faults of the sensor, and a hot spot in the scene
+
+
+def panning(step: int, *, encoding: str = "mono16") -> Frame:
+    """One of five frames a second of a camera that pans over hills with a target of one pixel, 2 px to the next."""
+    rng = np.random.default_rng(step)
+    y, x = np.mgrid[:60, :80]
+    x = x + 2 * step
+    image = 8000 + 300 * np.sin(x / 9) * np.cos(y / 7) + 200 * np.sin(x / 23) + rng.normal(0, 2, x.shape)
+    image[(y == TARGET[0]) & (x % 400 == TARGET[1])] += 900
+    image[STUCK] = 20000
+    image[WEAK] -= 200
+    return frame(image.round().astype(np.uint16 if encoding == "mono16" else np.float32), step / 5, encoding)
+
+
+MENDING = ThermalConfig(range_low=0, range_high=30000, mend_pixels=8)
+
+
+def mended(shown: NDArray[np.float32], counts: Frame) -> set[tuple[int, int]]:
+    """Pixels shown as another count than the camera sent."""
+    return {(int(y), int(x)) for y, x in np.argwhere(np.abs(shown * 30000 - counts.image) > 1)}
+
+
+@pytest.mark.parametrize("encoding", ["mono16", "32FC1"])
+def test_faulty_pixels_are_mended_when_the_scene_has_moved_and_a_moving_target_never(encoding: str) -> None:
+    conditioner = ThermalConditioner(MENDING)
+    for step in range(150):
+        counts = panning(step, encoding=encoding)
+        found = mended(conditioner.condition(counts), counts)
+        assert found <= {STUCK, WEAK}
+        assert step > 50 or not found
+    assert found == {STUCK, WEAK}
+    surroundings = counts.image[18:23, 28:33]
+    assert conditioner.condition(counts)[STUCK] * 30000 == pytest.approx(np.median(surroundings), abs=1)
+
+
+def test_nothing_is_mended_where_nothing_moves() -> None:
+    conditioner = ThermalConditioner(MENDING)
+    target = panning(0).image.copy()
+    for step in range(100):
+        noise = np.random.default_rng(step).integers(-2, 3, target.shape)
+        counts = frame((target + noise).astype(np.uint16), step / 5)
+        assert not mended(conditioner.condition(counts), counts)
+
+
+def test_pixels_stay_mended_through_new_settings_and_a_looping_bag_but_not_at_another_size() -> None:
+    conditioner = ThermalConditioner(MENDING)
+    for step in range(150):
+        conditioner.condition(panning(step))
+    conditioner.reconfigure(dataclasses.replace(MENDING, mend_pixels=9.0))
+    counts = panning(0)
+    assert mended(conditioner.condition(counts), counts) == {STUCK, WEAK}
+    cropped = frame(counts.image[:50], 1.0)
+    assert not mended(conditioner.condition(cropped), cropped)
+
+
+def test_recovered_pixel_is_shown_again() -> None:
+    conditioner = ThermalConditioner(MENDING)
+    for step in range(300):
+        counts = panning(step)
+        if step >= 150:
+            counts.image[STUCK] = np.median(counts.image[18:23, 28:33]) + 3
+        found = mended(conditioner.condition(counts), counts)
+    assert STUCK not in found
+    assert WEAK in found
+
+
+def test_mending_is_off_by_default_and_leaves_the_message_as_it_is() -> None:
+    plain, mending = ThermalConditioner(dataclasses.replace(MENDING, mend_pixels=0.0)), ThermalConditioner(MENDING)
+    for step in range(150):
+        counts = panning(step)
+        before = counts.image.copy()
+        counts.image.flags.writeable = False
+        mending.condition(counts)
+        np.testing.assert_array_equal(counts.image, before)
+        assert not mended(plain.condition(counts), counts)

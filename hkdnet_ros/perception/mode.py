@@ -1,0 +1,177 @@
+"""What is published when a camera is late, silent or frozen: the modes, and the way from one to another.
+
+The mode is FUSED or STOPPED, or the name of the stream (frames.VISIBLE, frames.THERMAL) that is published alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..options import check_options, option
+from .frames import THERMAL, VISIBLE
+from .shutter import HOLD
+
+FUSED = "fused"
+STOPPED = "stopped"
+
+# What ModeConfig.without_* may be, beside the other stream.
+STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class ModeConfig:
+    """When a stream counts as lost, and what is published then."""
+
+    without_thermal: str = option(
+        VISIBLE,
+        "without thermal images: visible publishes the visible image alone, stop nothing",
+        choices=(VISIBLE, STOP),
+        live=True,
+    )
+    # Not the thermal image by default: it has other stamps, another frame and another camera's intrinsics.
+    without_visible: str = option(
+        STOP,
+        "without visible images: thermal publishes the thermal image alone, stop nothing",
+        choices=(THERMAL, STOP),
+        live=True,
+    )
+    limit: float = option(
+        1.0,
+        "a stream is lost when its images are this much behind the other's; more than a period of either",
+        unit="s",
+        low=0.01,
+        high=3600,
+        live=True,
+    )
+    frozen_limit: float = option(
+        3.0,
+        "thermal images are lost when they were no live view for this long (a shutter takes up to 3 s)",
+        unit="s",
+        low=0,
+        high=3600,
+        live=True,
+    )
+    settle: float = option(
+        1.0,
+        "time for which a lost stream must be back before images are fused again",
+        unit="s",
+        low=0,
+        high=3600,
+        live=True,
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ModeChange:
+    """A new mode, and its cause as one sentence for the log and the status."""
+
+    mode: str
+    cause: str
+
+
+class ModeSelector:
+    """Chooses the mode from what comes in.
+
+    To be driven by one thread at a time, with the node's clock (not stamps) in every call: :meth:`arrived` for each
+    image, :meth:`thermal_fault` with what :meth:`ShutterDetector.observe` says of each thermal one, then
+    :meth:`update`, which is also called by a timer, a few times per ``limit``. A clock that goes back (a simulation
+    that starts again) gives both streams a fresh ``limit``; the mode stays.
+
+    A stream is lost by comparison with the other, so that the end of a recording, where both fall silent, does not
+    pass through a mode of one of them. From a stream alone back to FUSED takes ``settle`` seconds in which both send;
+    from STOPPED it takes an image of each, as anything is better than nothing. What makes things worse counts at once.
+    """
+
+    def __init__(self, config: ModeConfig, now_ns: int, *, shutter_action: str = HOLD) -> None:
+        """Begin as FUSED at ``now_ns``; ``shutter_action`` is :attr:`ShutterConfig.action`."""
+        self.config = config  # may be exchanged at any time
+        self._shutter_action = shutter_action
+        self._mode = FUSED
+        self._now_ns = now_ns
+        self._arrived_ns = {THERMAL: now_ns, VISIBLE: now_ns}
+        self._fault = ""
+        self._fault_ns = now_ns
+        self._well_ns: int | None = None  # since when images could be fused, but are not yet
+
+    @property
+    def mode(self) -> str:
+        """FUSED, STOPPED, or the stream that is published alone."""
+        return self._mode
+
+    def arrived(self, stream: str, now_ns: int, lag_ns: int = 0) -> None:
+        """Take note of an image of ``stream`` with a new stamp.
+
+        ``lag_ns`` is the time by which its stamp is older than the newest of the other stream, offsets applied; an
+        image that comes later than the limit is of no use and no sign of life.
+        """
+        self._advance(now_ns)
+        limit_ns = self.config.limit * 1e9
+        if lag_ns > limit_ns:
+            return
+        if now_ns - max(self._arrived_ns.values()) > limit_ns:  # the first after silence: give the other its time
+            self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns - 1)
+        self._arrived_ns[stream] = now_ns
+
+    def thermal_fault(self, fault: str, now_ns: int) -> None:
+        """Say why the thermal image is no live view, in words that follow "thermal image is"; empty where it is one."""
+        self._advance(now_ns)
+        if fault and not self._fault:
+            self._fault_ns = now_ns
+        self._fault = fault
+
+    def update(self, now_ns: int) -> ModeChange | None:
+        """Return the mode and its cause where the mode changes now, else None."""
+        self._advance(now_ns)
+        mode, cause = self._wanted()
+        if mode != FUSED or self._mode == FUSED:
+            self._well_ns = None
+        else:
+            if self._well_ns is None:
+                self._well_ns = now_ns
+            settle_ns = 0 if self._mode == STOPPED else self.config.settle * 1e9
+            # By arrivals, not by the clock: a stream that came once and is silent again has not settled.
+            if min(self._arrived_ns.values()) - self._well_ns < settle_ns:
+                return None
+        if mode == self._mode:
+            return None
+        self._mode = mode
+        return ModeChange(mode, cause)
+
+    def _wanted(self) -> tuple[str, str]:
+        """Return the mode for what is known now, without regard to settling, and its cause."""
+        config = self.config
+        limit_ns = config.limit * 1e9
+        thermal_ns, visible_ns = self._arrived_ns[THERMAL], self._arrived_ns[VISIBLE]
+        silence_ns = self._now_ns - max(thermal_ns, visible_ns)
+        fault_ns = self._now_ns - self._fault_ns
+        if silence_ns > limit_ns:
+            return STOPPED, f"neither camera has sent an image for {_seconds(silence_ns)}"
+        fault = f"thermal image is {self._fault} for {_seconds(fault_ns)}"
+        without_thermal = ""
+        if visible_ns - thermal_ns > limit_ns:
+            without_thermal = f"no thermal image in time for {_seconds(self._now_ns - thermal_ns)}"
+        elif self._fault and fault_ns > config.frozen_limit * 1e9:
+            without_thermal = fault
+        if thermal_ns - visible_ns > limit_ns:
+            without_visible = f"no visible image in time for {_seconds(self._now_ns - visible_ns)}"
+            if without_thermal:
+                return STOPPED, f"{without_visible}, and {without_thermal}"
+            return (THERMAL if config.without_visible == THERMAL else STOPPED), without_visible
+        if without_thermal:
+            return (VISIBLE if config.without_thermal == VISIBLE else STOPPED), without_thermal
+        if self._fault and self._shutter_action == VISIBLE:
+            return VISIBLE, fault
+        return FUSED, "both cameras send live images again"
+
+    def _advance(self, now_ns: int) -> None:
+        if now_ns < self._now_ns:
+            self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns)
+            self._fault_ns, self._well_ns = now_ns, None
+        self._now_ns = now_ns
+
+
+def _seconds(duration_ns: int) -> str:
+    return f"{duration_ns / 1e9:.1f} s"

@@ -1,0 +1,238 @@
+"""Modes: which stream is lost when, what is published then, and the way back."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hkdnet_ros.errors import ConfigError
+from hkdnet_ros.perception.frames import THERMAL, VISIBLE
+from hkdnet_ros.perception.mode import FUSED, STOP, STOPPED, ModeConfig, ModeSelector
+from hkdnet_ros.perception.shutter import FROZEN, LIVE
+
+MS = 1_000_000
+PERIODS = {THERMAL: 110, VISIBLE: 33}  # ms
+BOTH = (THERMAL, VISIBLE)
+
+
+class World:
+    """Cameras that send at their rates, a timer every 50 ms, and the changes of the mode with their times in s."""
+
+    def __init__(self, config: ModeConfig | None = None, **options: str) -> None:
+        self.ms = 5000
+        self.selector = ModeSelector(config or ModeConfig(), self.ms * MS, **options)
+        self.causes: list[str] = []
+
+    def run(self, seconds: float, streams: tuple[str, ...] = BOTH, fault: str = LIVE) -> list[tuple[float, str]]:
+        """Let time pass with images of ``streams`` only; return the changes, timed from the beginning of this run."""
+        begin, changes = self.ms, []
+        while self.ms < begin + seconds * 1000:
+            self.ms += 1
+            arrived = [stream for stream in streams if self.ms % PERIODS[stream] == 0]
+            for stream in arrived:
+                self.selector.arrived(stream, self.ms * MS)
+                if stream == THERMAL:
+                    self.selector.thermal_fault(fault, self.ms * MS)
+            if arrived or self.ms % 50 == 0:
+                change = self.selector.update(self.ms * MS)
+                if change:
+                    assert self.selector.mode == change.mode
+                    changes.append(((self.ms - begin) / 1000, change.mode))
+                    self.causes.append(change.cause)
+        return changes
+
+
+def about(seconds: float) -> float:
+    """Equal to a time that is off by no more than the slower camera sends two images in."""
+    return pytest.approx(seconds, abs=2 * PERIODS[THERMAL] / 1000)  # type: ignore[no-any-return]
+
+
+def test_two_live_cameras_are_fused_and_nothing_is_said() -> None:
+    assert World().run(10) == []
+
+
+# A stream is lost
+
+
+def test_without_thermal_images_the_visible_ones_go_on_alone() -> None:
+    world = World()
+    world.run(5)
+    assert world.run(10, (VISIBLE,)) == [(about(1.0), VISIBLE)]
+    assert world.causes == ["no thermal image in time for 1.0 s"]
+
+
+def test_without_visible_images_nothing_is_published_by_default() -> None:
+    world = World()
+    world.run(5)
+    assert world.run(10, (THERMAL,)) == [(about(1.0), STOPPED)]
+    assert world.causes[0].startswith("no visible image in time for 1.")
+
+
+@pytest.mark.parametrize(
+    ("policy", "survivor", "mode"),
+    [
+        ({"without_thermal": VISIBLE}, VISIBLE, VISIBLE),
+        ({"without_thermal": STOP}, VISIBLE, STOPPED),
+        ({"without_visible": THERMAL}, THERMAL, THERMAL),
+        ({"without_visible": STOP}, THERMAL, STOPPED),
+    ],
+)
+def test_each_loss_has_its_policy(policy: dict[str, str], survivor: str, mode: str) -> None:
+    world = World(ModeConfig(**policy))  # type: ignore[arg-type]
+    world.run(5)
+    assert [name for _, name in world.run(5, (survivor,))] == [mode]
+
+
+def test_stream_that_never_came_is_lost() -> None:
+    assert World().run(5, (VISIBLE,)) == [(about(1.0), VISIBLE)]
+
+
+def test_limit_is_the_configured_one_and_may_be_changed() -> None:
+    world = World(ModeConfig(limit=0.3))
+    world.run(5)
+    assert world.run(1, (VISIBLE,)) == [(about(0.3), VISIBLE)]
+    world.run(5)
+    world.selector.config = ModeConfig(limit=2.0)
+    assert world.run(5, (VISIBLE,)) == [(about(2.0), VISIBLE)]
+
+
+def test_end_of_both_streams_stops_without_a_mode_between() -> None:
+    world = World()
+    world.run(5)
+    assert world.run(10, ()) == [(about(1.0), STOPPED)]
+    assert world.causes == ["neither camera has sent an image for 1.0 s"]
+
+
+def test_second_loss_stops() -> None:
+    world = World()
+    world.run(5)
+    world.run(5, (VISIBLE,))
+    assert world.run(5, ()) == [(about(1.0), STOPPED)]
+
+
+def test_loss_of_the_other_stream_changes_over_at_once() -> None:
+    world = World(ModeConfig(without_visible=THERMAL))
+    world.run(5)
+    world.run(5, (VISIBLE,))
+    assert world.run(5, (THERMAL,)) == [(about(1.0), THERMAL)]
+
+
+def test_images_that_come_too_late_for_a_pair_are_no_sign_of_life() -> None:
+    selector = ModeSelector(ModeConfig(), 0)
+    modes = []
+    for ms in range(0, 5000, 100):
+        selector.arrived(VISIBLE, ms * MS)
+        selector.arrived(THERMAL, ms * MS, lag_ns=1500 * MS)
+        change = selector.update(ms * MS)
+        modes += [change.mode] if change else []
+    assert modes == [VISIBLE]
+
+
+# The thermal image is no live view
+
+
+def test_frozen_thermal_image_is_borne_up_to_its_limit() -> None:
+    world = World()
+    world.run(5)
+    assert world.run(2.8, fault=FROZEN) == []
+    assert world.run(2.8) == []
+    assert world.run(10, fault=FROZEN) == [(about(3.0), VISIBLE)]
+    assert world.causes == ["thermal image is frozen for 3.0 s"]
+
+
+def test_shutter_action_visible_leaves_the_thermal_image_out_at_once() -> None:
+    world = World(ModeConfig(without_thermal=STOP), shutter_action=VISIBLE)
+    world.run(5)
+    assert world.run(2, fault=FROZEN) == [(about(0.0), VISIBLE)]
+    assert world.run(5) == [(about(1.0), FUSED)]
+    assert [mode for _, mode in world.run(5, fault=FROZEN)] == [VISIBLE, STOPPED]
+
+
+def test_frozen_thermal_image_is_no_substitute_for_the_visible_one() -> None:
+    world = World(ModeConfig(without_visible=THERMAL))
+    world.run(5)
+    assert [mode for _, mode in world.run(10, (THERMAL,), fault=FROZEN)] == [THERMAL, STOPPED]
+    assert world.causes[-1].startswith("no visible image in time for 3.")
+    assert "thermal image is frozen for 3." in world.causes[-1]
+
+
+# The way back
+
+
+def test_lost_stream_that_is_back_is_fused_after_settling() -> None:
+    world = World()
+    world.run(5)
+    world.run(5, (VISIBLE,))
+    assert world.run(10) == [(about(1.0), FUSED)]
+    assert world.causes[-1] == "both cameras send live images again"
+
+
+def test_stream_that_comes_and_goes_does_not_make_the_mode_flap() -> None:
+    world = World()
+    world.run(5)
+    changes = []
+    for _ in range(10):
+        changes += world.run(0.3)
+        changes += world.run(1.5, (VISIBLE,))
+    assert [mode for _, mode in changes] == [VISIBLE]
+
+
+def test_after_a_stop_an_image_of_each_camera_is_enough() -> None:
+    world = World()
+    world.run(5)
+    world.run(5, ())
+    assert world.run(5) == [(about(0.1), FUSED)]
+
+
+def test_after_a_stop_one_camera_has_the_limit_before_it_goes_on_alone() -> None:
+    world = World()
+    world.run(5)
+    world.run(5, ())
+    assert world.run(5, (VISIBLE,)) == [(about(1.0), VISIBLE)]
+
+
+# Clocks
+
+
+def test_clock_that_goes_back_changes_nothing_and_limits_hold_from_there() -> None:
+    world = World()
+    world.run(20)
+    world.ms = 500
+    assert world.run(0.8, (VISIBLE,)) == []
+    assert world.run(5) == []
+    world.ms = 500
+    assert world.run(5, (VISIBLE,)) == [(about(1.0), VISIBLE)]
+    world.ms = 500
+    assert world.run(5) == [(about(1.0), FUSED)]
+
+
+streams = st.sampled_from([(), (THERMAL,), (VISIBLE,), BOTH])
+policies = st.builds(
+    ModeConfig, without_thermal=st.sampled_from([VISIBLE, STOP]), without_visible=st.sampled_from([THERMAL, STOP])
+)
+
+
+@given(policies, st.lists(st.tuples(st.floats(0.1, 3), streams, st.sampled_from([LIVE, FROZEN]), st.booleans())))
+def test_whatever_happens_each_change_is_told_once_and_two_live_cameras_are_fused_again(
+    config: ModeConfig, history: list[tuple[float, tuple[str, ...], str, bool]]
+) -> None:
+    world = World(config)
+    modes = [FUSED]
+    for seconds, sending, fault, goes_back in history[:8]:
+        modes += [mode for _, mode in world.run(seconds, sending, fault)]
+        if goes_back:
+            world.ms = 1000
+    modes += [mode for _, mode in world.run(3)]
+    assert all(before != after for before, after in pairwise(modes))
+    assert modes[-1] == world.selector.mode == FUSED
+    assert len(world.causes) == len(modes) - 1
+    assert all(cause and "\n" not in cause for cause in world.causes)
+
+
+@pytest.mark.parametrize("wrong", [{"without_thermal": THERMAL}, {"without_visible": VISIBLE}, {"limit": 0.0}])
+def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        ModeConfig(**wrong)  # type: ignore[arg-type]
