@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -49,27 +54,68 @@ def _shift(image: Tensor, offset: Tensor) -> Tensor:
     return F.grid_sample(image, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
+def _blur(image: Tensor, sigma: Tensor) -> Tensor:
+    """Blur each image of (B, 1, H, W) by its own Gaussian, ``sigma`` (B,) pixels up to 1.2, with mirrored borders."""
+    position = torch.arange(-3, 4, device=image.device)
+    window = torch.exp(-position.square() / (2 * sigma[:, None].square()))  # (B, 7)
+    window = window / window.sum(1, keepdim=True)
+    padded = F.pad(image, (3, 3, 3, 3), "reflect").transpose(0, 1)  # (1, B, H + 6, W + 6)
+    count = image.shape[0]
+    with torch.autocast(image.device.type, enabled=False):
+        rows = F.conv2d(padded, window.view(count, 1, 7, 1), groups=count)
+        return F.conv2d(rows, window.view(count, 1, 1, 7), groups=count).transpose(0, 1)
+
+
+def _compress(image: Tensor, quality: Sequence[int]) -> Tensor:
+    """Return (B, 1, H, W) as it comes back from JPEG, each image at its own ``quality``."""
+    eight_bit = image.mul(255).round().to(torch.uint8).cpu().numpy()
+    decoded: list[Any] = []
+    for plane, level in zip(eight_bit[:, 0], quality, strict=True):
+        _, data = cv2.imencode(".jpg", plane, [cv2.IMWRITE_JPEG_QUALITY, level])
+        decoded.append(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
+    return torch.from_numpy(np.stack(decoded)).to(image.device)[:, None].float().div(255)
+
+
+def _spoil(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Blur, add noise to and compress a share of (B, 1, H, W) each, in the order a camera does."""
+    count, device = image.shape[0], image.device
+
+    def draw(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, generator=generator)
+
+    blurred = draw(0, 1) < 0.3
+    sigma = draw(0.3, 0.9)
+    if bool(blurred.any()):
+        index = blurred.to(device)
+        image[index] = _blur(image[index], sigma[blurred].to(device))
+    deviation = draw(0, 4 / 255) * (draw(0, 1) < 0.5)
+    noise = torch.randn(image.shape, generator=generator) * deviation.view(-1, 1, 1, 1)
+    image = (image + noise.to(device)).clamp(0, 1)
+    compressed = draw(0, 1) < 0.3
+    quality = draw(50, 95)
+    if bool(compressed.any()):
+        index = compressed.to(device)
+        image[index] = _compress(image[index], quality[compressed].int().tolist())
+    return image
+
+
 def observe(batch: Batch, scale: int, generator: torch.Generator) -> Batch:
     """Return the low-resolution 8-bit pair that two cameras would give.
 
-    One of three downscaling kernels; noise of sigma up to 2.5 of 255 in a third of the images; in a fifth of the pairs
-    a thermal image out of place by up to half a low-resolution pixel.
+    Reduced by one of three kernels. Of half of the pairs that is all. In the others, two fifths have a thermal image
+    out of place by up to half a low-resolution pixel, and of the images three tenths are blurred (sigma 0.3 to 0.9 px),
+    half have noise (sigma up to 4 of 255) and three tenths went through JPEG (quality 50 to 95).
     """
-    draw = float(torch.rand(1, generator=generator))
-    kernel = "bilinear" if draw < 0.6 else "area" if draw < 0.8 else "bicubic"
+    kernel = ("bilinear", "bilinear", "bilinear", "area", "bicubic")[int(torch.randint(5, (), generator=generator))]
     thermal, visible = (downscale(image, scale, kernel) for image in batch)
     count, device = thermal.shape[0], thermal.device
+    spoilt = torch.rand(count, generator=generator) < 0.5
+    moved = spoilt & (torch.rand(count, generator=generator) < 0.4)
     offset = torch.rand(count, 2, generator=generator) - 0.5
-    moved = torch.rand(count, generator=generator) < 0.2
     if bool(moved.any()):
-        # Only those pairs are resampled: a shift of zero would soften nothing but costs as much.
-        index = moved.nonzero()[:, 0]
-        thermal = thermal.clone()
-        thermal[index.to(device)] = _shift(thermal[index.to(device)], offset[index].to(device))
-    observed = []
-    for image in (thermal, visible):
-        sigma = _uniform(generator, count, 0, 2.5 / 255, device)
-        noisy = _uniform(generator, count, 0, 1, device) < 1 / 3
-        noise = torch.randn(image.shape, generator=generator).to(device) * sigma * noisy
-        observed.append((image + noise).clamp(0, 1).mul(255).round().div(255))
-    return Batch(*observed)
+        thermal[moved.to(device)] = _shift(thermal[moved.to(device)], offset[moved].to(device))
+    if bool(spoilt.any()):
+        index = spoilt.to(device)
+        for image in (thermal, visible):
+            image[index] = _spoil(image[index], generator)
+    return Batch(*(image.mul(255).round().div(255) for image in (thermal, visible)))

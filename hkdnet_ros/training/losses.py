@@ -52,7 +52,7 @@ def ssim_map(a: Tensor, b: Tensor) -> Tensor:
 
 
 def ssim_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
-    """One minus the mean of SSIM(thermal, fused) and SSIM(visible, fused)."""
+    """One minus the mean of SSIM(thermal, fused) and SSIM(visible, fused), see :func:`ssim_map`."""
     return 1 - (ssim_map(thermal, fused).mean() + ssim_map(visible, fused).mean()) / 2
 
 
@@ -81,7 +81,7 @@ def vif(reference: Tensor, image: Tensor) -> Tensor:
 
 
 def vif_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
-    """One minus the mean of VIF(thermal, fused) and VIF(visible, fused)."""
+    """One minus the mean of VIF(thermal, fused) and VIF(visible, fused), see :func:`vif`."""
     return 1 - (vif(thermal, fused).mean() + vif(visible, fused).mean()) / 2
 
 
@@ -96,23 +96,86 @@ def thermal_saliency(thermal: Tensor, *, low: float = 0.06, high: float = 0.25) 
     return ((thermal - surroundings - low) / (high - low)).clamp(0, 1)
 
 
-def intensity_target(thermal: Tensor, visible: Tensor, *, mean_share: float = 0.3) -> Tensor:
-    """Return the brightness to aim at: the brighter source drawn to the mean of both, the thermal one where salient.
+def intensity_target(thermal: Tensor, visible: Tensor) -> Tensor:
+    """Return the brightness to aim at: that of the brighter source, less where it is glaring, more where it is warm.
 
-    A maximum alone loses a warm person in front of ground that is bright in the visible image; ``mean_share`` of the
-    mean darkens such ground where it is cold.
+    A maximum alone loses a warm person in front of ground or lamps that are bright in the visible image. So a tenth of
+    the way towards the mean of both is gone everywhere, and up to two fifths where the visible image is near white.
+    That leaves the top of the range to what is salient in the thermal image, which is drawn a fifth of the way to white.
     """
-    brighter = torch.lerp(torch.maximum(thermal, visible), (thermal + visible) / 2, mean_share)
-    return torch.lerp(brighter, torch.maximum(thermal, brighter), thermal_saliency(thermal))
+    glare = ((visible - 0.5) / 0.4).clamp(0, 1)
+    target = torch.lerp(torch.maximum(thermal, visible), (thermal + visible) / 2, 0.1 + 0.3 * glare)
+    saliency = thermal_saliency(thermal)
+    target = torch.lerp(target, torch.maximum(thermal, target), saliency)
+    return torch.lerp(target, torch.ones_like(target), 0.2 * saliency)
 
 
 def intensity_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
-    """Mean absolute difference from :func:`intensity_target`."""
+    """Mean absolute difference from :func:`intensity_target`.
+
+    With the plain maximum as target it is the one of SeAFusion (Tang, Yuan, Ma, Information Fusion 82, 2022).
+    """
     return (fused - intensity_target(thermal, visible)).abs().mean()
 
 
 def gradient_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
-    """Mean absolute difference from the stronger source's gradient, with its sign, so that no edge is inverted."""
+    """Mean absolute difference from the stronger source's gradient, with its sign, so that no edge is inverted.
+
+    SeAFusion (Tang, Yuan, Ma, Information Fusion 82, 2022) compares the strengths alone.
+    """
     a, b = signed_gradient(thermal), signed_gradient(visible)
     stronger = a.square().sum(1, keepdim=True) > b.square().sum(1, keepdim=True)
     return (signed_gradient(fused) - torch.where(stronger, a, b)).abs().mean()
+
+
+def edge_preservation(source: Tensor, fused: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how much of each edge of ``source`` the fused image keeps, in 0..1, and the edge's strength.
+
+    Both (B, 1, H - 2, W - 2). The strength and orientation sigmoids are those of Xydeas and Petrovic (Electronics
+    Letters 2000), made differentiable; an inverted edge counts as lost.
+    """
+    a, f = signed_gradient(source), signed_gradient(fused)
+    floor = 1e-6
+    strength_a = (a.square().sum(1, keepdim=True) + floor).sqrt()
+    strength_f = (f.square().sum(1, keepdim=True) + floor).sqrt()
+    ratio = torch.minimum(strength_a, strength_f) / torch.maximum(strength_a, strength_f)
+    along = (a * f).sum(1, keepdim=True)
+    across = a[:, :1] * f[:, 1:] - a[:, 1:] * f[:, :1]
+    turn = torch.atan2((across.square() + floor**2).sqrt(), along)  # in (0, pi)
+    kept = torch.sigmoid(15 * (ratio - 0.5)) * torch.sigmoid(22 * (1 - turn / (torch.pi / 2) - 0.8))
+    return kept, strength_a
+
+
+def edge_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
+    """One minus the edge preservation of both sources, weighted by the strength of their edges, per image."""
+    kept = weights = torch.zeros((), device=fused.device)
+    for source in (thermal, visible):
+        share, strength = edge_preservation(source, fused)
+        kept = kept + (share * strength).sum((1, 2, 3))
+        weights = weights + strength.sum((1, 2, 3))
+    return 1 - (kept / weights).mean()
+
+
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Return Pearson's correlation of each image with its partner, (B,); near 0 where one is flat."""
+    a = a - a.mean((1, 2, 3), keepdim=True)
+    b = b - b.mean((1, 2, 3), keepdim=True)
+    power = a.square().mean((1, 2, 3)) * b.square().mean((1, 2, 3))
+    return (a * b).mean((1, 2, 3)) / (power + 1e-8).sqrt()
+
+
+def difference_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
+    """One minus half the sum of the correlations of differences (Aslantas and Bendes, AEU 2015).
+
+    What the fused image adds to one source should be what the other shows: this asks for the contrast of both.
+    """
+    return 1 - (correlation(fused - visible, thermal) + correlation(fused - thermal, visible)).mean() / 2
+
+
+def artefact_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
+    """Mean strength of fused gradients beyond that of both sources: halos, ringing, noise.
+
+    What counts as an artefact is from Shreyamsha Kumar (Signal, Image and Video Processing 2013).
+    """
+    strengths = [(signed_gradient(x).square().sum(1) + 1e-8).sqrt() for x in (fused, thermal, visible)]
+    return (strengths[0] - torch.maximum(strengths[1], strengths[2])).clamp_min(0).mean()

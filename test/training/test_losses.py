@@ -6,8 +6,14 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
+from hkdnet_ros.metrics.correlation import correlation_metrics
+from hkdnet_ros.metrics.gradient import qabf
 from hkdnet_ros.metrics.visual import vif as reference_vif
 from hkdnet_ros.training.losses import (
+    artefact_loss,
+    difference_loss,
+    edge_loss,
+    edge_preservation,
     gaussian_filter,
     gradient_loss,
     intensity_loss,
@@ -19,6 +25,8 @@ from hkdnet_ros.training.losses import (
     vif,
     vif_loss,
 )
+
+LOSSES = (intensity_loss, gradient_loss, ssim_loss, vif_loss, edge_loss, difference_loss, artefact_loss)
 
 
 def scenes(count=2, size=(96, 88), seed=0):
@@ -67,13 +75,46 @@ def test_vif_equals_the_measure():
     assert float(vif(a[None], noisy[None])) == pytest.approx(expected, abs=5e-3)
 
 
+def gray_levels(image):
+    return 255 * image[0, 0].double().numpy()
+
+
+def test_edge_preservation_is_near_the_measure():
+    """Not equal: to the measure an inverted edge is kept, and it has zeros outside the image."""
+    thermal, visible = scenes(2)[:1], scenes(2)[1:]
+    blurred = gaussian_filter(torch.nn.functional.pad(visible, (5, 5, 5, 5), "reflect"), 11, 2.0)
+    for fused in (thermal, torch.maximum(thermal, visible), blurred):
+        expected = qabf(*(gray_levels(image) for image in (thermal, visible, fused)))
+        assert 1 - float(edge_loss(fused, thermal, visible)) == pytest.approx(expected, abs=0.1)
+
+
+def test_an_inverted_edge_counts_as_lost():
+    image = scenes(1)
+    share, _ = edge_preservation(image, 1 - image)
+    assert float(share.max()) < 1e-3
+
+
+def test_difference_loss_equals_the_correlations_of_differences():
+    thermal, visible = scenes(2)[:1], scenes(2)[1:]
+    fused = 0.7 * thermal + 0.4 * visible.square()
+    expected = correlation_metrics(*(gray_levels(image) for image in (thermal, visible, fused)))["SCD"]
+    assert float(difference_loss(fused, thermal, visible)) == pytest.approx(1 - expected / 2, abs=1e-4)
+
+
+def test_artefacts_are_gradients_beyond_both_sources():
+    thermal, visible = scenes(2)[:1], scenes(2)[1:]
+    for fused in (thermal, visible, (thermal + visible) / 2):
+        assert float(artefact_loss(fused, thermal, visible)) < 1e-6
+    assert float(artefact_loss(1.5 * thermal, thermal, 0 * visible)) > 1e-3
+
+
 def test_losses_vanish_where_both_sources_are_the_fused_image():
     image = scenes(1)
-    for loss in (intensity_loss, gradient_loss, ssim_loss, vif_loss):
+    for loss in (gradient_loss, ssim_loss, vif_loss, artefact_loss):
         assert abs(float(loss(image, image, image))) < 5e-3, loss.__name__
 
 
-@pytest.mark.parametrize("loss", [intensity_loss, gradient_loss, ssim_loss, vif_loss])
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss is not artefact_loss])
 def test_losses_lead_a_free_image_from_noise_towards_the_sources(loss):
     thermal, visible = scenes(2)[:1], scenes(2)[1:]
     free = torch.full_like(thermal, 0.5).add(0.01 * torch.randn(thermal.shape)).requires_grad_(True)
@@ -90,7 +131,7 @@ def test_losses_lead_a_free_image_from_noise_towards_the_sources(loss):
 def test_losses_are_finite_on_flat_images():
     flat = torch.full((1, 1, 64, 64), 0.5)
     fused = flat.clone().requires_grad_(True)
-    sum(loss(fused, flat, flat) for loss in (intensity_loss, gradient_loss, ssim_loss, vif_loss)).backward()
+    sum(loss(fused, flat, flat) for loss in LOSSES).backward()
     assert bool(fused.grad.isfinite().all())
 
 
@@ -107,11 +148,18 @@ def test_saliency_marks_a_warm_person_and_not_a_warm_plain():
     assert float(thermal_saliency(torch.full((1, 1, 96, 96), 0.9)).max()) == 0.0
 
 
-def test_a_warm_person_stands_out_of_bright_ground_in_the_target():
-    """The maximum alone, 0.85 everywhere, would hide the person."""
-    thermal, ground = warm_person(0.2), torch.full((1, 1, 96, 96), 0.85)
-    target = intensity_target(thermal, ground)
+@pytest.mark.parametrize("clothing", [0.1, 0.85])
+def test_a_warm_person_stands_out_of_bright_ground_in_the_target(clothing):
+    """The maximum alone would hide the person: 0.8 in front of 0.85, or 0.85 everywhere."""
+    thermal, visible = warm_person(0.2), torch.full((1, 1, 96, 96), 0.85)
+    visible[:, :, 30:60, 40:52] = clothing
+    target = intensity_target(thermal, visible)
     assert float(target[0, 0, 45, 46] - target[0, 0, 5, 5]) > 0.05
+
+
+def test_the_target_is_the_brighter_source_where_nothing_glares_or_is_warm():
+    thermal, visible = torch.full((1, 1, 96, 96), 0.2), torch.full((1, 1, 96, 96), 0.4)
+    torch.testing.assert_close(intensity_target(thermal, visible), torch.full_like(visible, 0.39))
 
 
 def test_the_gradient_wanted_is_the_stronger_with_its_sign():
