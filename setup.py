@@ -16,7 +16,16 @@ setup(
     # folder of generated messages, where setuptools' import hook would lose.
     package_dir={"": "."},
     package_data={"hkdnet_ros": ["weights/*"]},
-    install_requires=["numpy", "opencv-python-headless<5", "PyYAML", "rosbags", "safetensors", "torch>=2.1", "tqdm"],
+    install_requires=[
+        "numpy",
+        "opencv-python-headless<5",
+        "PyYAML",
+        "rosbags",
+        "safetensors",
+        "tensorboardX",
+        "torch>=2.1",
+        "tqdm",
+    ],
     entry_points={
         "console_scripts": [
             "hkdnet = hkdnet_ros.cli:main",

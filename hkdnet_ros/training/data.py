@@ -7,11 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import SourceError
-from .pairs import list_pairs, read_pair
+from ..perception.frames import Frame
+from ..perception.thermal import ThermalConditioner
+from .distributed import is_first
+from .pairs import list_pairs, read_image, read_pair, to_gray
 
 
 class Batch(NamedTuple):
@@ -21,6 +25,18 @@ class Batch(NamedTuple):
     visible: Tensor
 
 
+def read_thermal(path: str | Path) -> NDArray[np.float32]:
+    """Return a thermal image file as float32 (H, W) in [0, 1], as a robot would condition it as a first frame.
+
+    16-bit counts are stretched between percentiles of the scene, for a camera's 14 bits in 16 would be nearly black;
+    all else is as :func:`~hkdnet_ros.training.pairs.to_gray` gives it.
+    """
+    image = read_image(path)
+    if image.dtype == np.uint8 or image.ndim == 3:
+        return to_gray(image)
+    return ThermalConditioner().condition(Frame(image, 0, "", "mono16"))
+
+
 class PairSet:
     """All pairs of a folder, held as 8 bit on ``device``: a few hundred VGA pairs are well under a gigabyte."""
 
@@ -28,10 +44,12 @@ class PairSet:
         self.folder = Path(folder)
         paths = list_pairs(folder)
         self.names = [pair.name for pair in paths]
-        self.images = [  # (2, H, W) uint8 each, thermal first
-            torch.from_numpy(np.stack([np.rint(255 * image).astype(np.uint8) for image in read_pair(pair)])).to(device)
-            for pair in tqdm(paths, desc=f"read {self.folder.name}", unit="pair", leave=False)
-        ]
+        self.images: list[Tensor] = []  # (2, H, W) uint8 each, thermal first
+        text = f"read {self.folder.name}"
+        with tqdm(paths, desc=text, unit="pair", leave=False, disable=not is_first()) as bar:
+            for pair in bar:
+                image = np.stack(read_pair(pair, read_thermal))
+                self.images.append(torch.from_numpy(np.rint(255 * image).astype(np.uint8)).to(device))
 
     def __len__(self) -> int:
         return len(self.images)

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..errors import ConfigError
-from ..inference.checkpoint import load_teacher, save_checkpoint, source_revision
+from ..errors import CheckpointError, ConfigError
+from ..inference.checkpoint import load_student, load_teacher, save_checkpoint, source_revision
 from ..inference.device import choose_device
 from ..network.presets import PRESETS, SCALES, StudentConfig, preset
 from ..network.student import Student, StudentOutput
@@ -19,6 +19,7 @@ from ..network.teacher import TeacherOutput
 from ..options import check_options, option
 from .augment import downscale, observe, vary_intensity
 from .data import Batch, PairSet
+from .distributed import is_first, joined
 from .loop import LoopConfig, fit, prepare_folder
 from .setup import add_options, channels_last, read_options, use_bf16
 from .train import FusionWeights, add_common_arguments, fusion_losses
@@ -47,7 +48,10 @@ class Apprentice(nn.Module):
         self.adapt_t = nn.Conv2d(student.config.tail_channels, 16, 1)
 
     def losses(self, mine: StudentOutput, teacher: TeacherOutput, weights: DistillationWeights) -> dict[str, Tensor]:
-        """Return the weighted mean absolute differences from the teacher; feature losses in units of its deviation."""
+        """Return the weighted mean absolute differences from the teacher; feature losses in units of its deviation.
+
+        Which features are drawn to which is from HKDnet (Xiao et al., IEEE TIM 2022).
+        """
 
         def feature_loss(maps: Tensor, target: Tensor) -> Tensor:
             target = target.float()
@@ -64,6 +68,19 @@ class Apprentice(nn.Module):
         return found
 
 
+def begin_with(student: Student, path: Path) -> None:
+    """Copy the weights at ``path`` into ``student``; those of another scale leave its enlarging layer random.
+
+    Raises :class:`CheckpointError` for weights of another configuration.
+    """
+    found, _ = load_student(path)
+    if dataclasses.replace(found.config, scale=student.config.scale) != student.config:
+        raise CheckpointError(f"{path} is a student of another preset; --start needs the widths and depths of this one")
+    own = student.state_dict()
+    fitting = {name: value for name, value in found.state_dict().items() if value.shape == own[name].shape}
+    student.load_state_dict(own | fitting)
+
+
 def distill_student(
     data: Path,
     validation: Path,
@@ -76,9 +93,14 @@ def distill_student(
     *,
     name: str = "custom",
     half: bool = False,
+    start: Path | None = None,
     progress: bool = True,
 ) -> None:
-    """Distil the teacher of ``teacher_path`` into a student and write ``out/student.safetensors``, log and pictures."""
+    """Distil the teacher of ``teacher_path`` into a student and write ``out/student.safetensors``, log and pictures.
+
+    It begins with the weights of ``start``, see :func:`begin_with`, or with random ones.
+    """
+    weights.check_crop(config.crop * student_config.scale)
     folder = prepare_folder(out)
     device = choose_device(config.device)
     teacher = channels_last(load_teacher(teacher_path)[0].to(device)).requires_grad_(False)
@@ -90,8 +112,10 @@ def distill_student(
         "preset": name, "scale": scale, "data": data.name, "pairs": len(pairs), "seed": config.seed,
         "revision": source_revision(),
     }  # fmt: skip
-    apprentice = channels_last(Apprentice(Student(student_config)).to(device))
-    student = apprentice.student
+    student = Student(student_config)
+    if start is not None:
+        begin_with(student, start)
+    apprentice = channels_last(Apprentice(student).to(device))
 
     def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
         truth = vary_intensity(pairs.crops(config.batch, config.crop * scale, generator), generator)
@@ -150,18 +174,22 @@ def override(config: StudentConfig, settings: list[str]) -> StudentConfig:
 
 def run(arguments: argparse.Namespace) -> int:
     """Distil a student as the command line says."""
-    config = override(preset(arguments.preset, scale=arguments.scale), arguments.overrides)
-    distill_student(
-        arguments.data,
-        arguments.val,
-        arguments.teacher,
-        arguments.out,
-        config,
-        read_options(arguments, LoopConfig),
-        read_options(arguments, FusionWeights),
-        read_options(arguments, DistillationWeights),
-        name=arguments.preset if not arguments.overrides else "custom",
-        half=arguments.half,
-    )
-    print(f"wrote {arguments.out / 'student.safetensors'}")
+    student_config = override(preset(arguments.preset, scale=arguments.scale), arguments.overrides)
+    config = read_options(arguments, LoopConfig)
+    with joined(config.device) as device:
+        distill_student(
+            arguments.data,
+            arguments.val,
+            arguments.teacher,
+            arguments.out,
+            student_config,
+            dataclasses.replace(config, device=device),
+            read_options(arguments, FusionWeights),
+            read_options(arguments, DistillationWeights),
+            name=arguments.preset if not arguments.overrides else "custom",
+            half=arguments.half,
+            start=arguments.start,
+        )
+        if is_first():
+            print(f"wrote {arguments.out / 'student.safetensors'}")
     return 0

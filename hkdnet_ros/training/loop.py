@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import math
 import os
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,11 @@ from tqdm import tqdm
 from ..errors import HkdnetError, SourceError
 from ..inference.memory import keep_large_buffers
 from ..options import check_options, option
+from .distributed import average, is_first, rank, share, wait
+from .log import Log
+
+LOG_EVERY = 50
+"""Steps between looks at the losses: reading them makes a GPU wait."""
 
 
 class TrainingError(HkdnetError):
@@ -30,7 +33,7 @@ class LoopConfig:
     """The budget and the schedule of one training."""
 
     steps: int = option(20000, "optimiser steps", low=1)
-    batch: int = option(16, "crops per step", low=1)
+    batch: int = option(16, "crops per step, of each process under torchrun", low=1)
     crop: int = option(96, "side of a low-resolution crop, or of a teacher's crop", unit="px", low=16)
     learning_rate: float = option(1e-3, "peak learning rate", low=1e-8, high=1.0)
     warmup: int = option(200, "steps of linear warm-up", low=0)
@@ -59,9 +62,10 @@ def learning_rate(step: int, config: LoopConfig) -> float:
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
 
 
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """Return the CPU generator of one step: resuming at any step draws what an unbroken run would have drawn."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + step)
+def step_generator(seed: int, step: int, rank: int = 0) -> torch.Generator:
+    """Return the CPU generator of one step and process: resuming draws what an unbroken run would have drawn."""
+    # The generator uses 32 bits; multiples of the golden ratio of 2**32 lie far apart in them.
+    return torch.Generator().manual_seed(seed * 1_000_003 + step + rank * 0x9E3779B1)
 
 
 class Averager:
@@ -98,20 +102,13 @@ def averaged(network: nn.Module, averager: Averager) -> Any:
         network.train()
 
 
-class Log:
-    """Rows of numbers as CSV; a resumed training appends."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def write(self, row: dict[str, float]) -> None:
-        """Append one row; the first row's keys are the header."""
-        fresh = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row), extrasaction="ignore")
-            if fresh:
-                writer.writeheader()
-            writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
+def check_finite(tensors: Iterable[Tensor], step: int, state_path: Path) -> None:
+    """Raise :class:`TrainingError` where a tensor holds NaN or infinity; reads once from the device."""
+    if not bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all()):
+        good = f"the last good state is {state_path}" if state_path.exists() else "no state was saved before"
+        raise TrainingError(
+            f"the loss or its gradient is not finite at step {step}; {good}; lower --learning-rate and run again"
+        )
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -122,8 +119,13 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def prepare_folder(out: str | Path) -> Path:
-    """Create the folder of a training; :class:`SourceError` where that cannot be done."""
+    """Create the folder of a training; :class:`SourceError` where that cannot be done.
+
+    Under torchrun only the first process writes, so only that one needs the folder.
+    """
     folder = Path(out)
+    if not is_first():
+        return folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"
@@ -151,6 +153,10 @@ def fit(
 
     Resumes from ``out/state.pt`` where one lies. At each validation the averaged ``network`` is measured, ``save``
     writes it, and the state is written; after a loss that is not finite, :class:`TrainingError`.
+
+    Processes of one group (:func:`~hkdnet_ros.training.distributed.joined`) train one network: all begin as the first
+    one does and take the same steps, along the mean of their gradients. The first alone reads and writes in ``out``,
+    validates and shows ``progress``. Buffers, such as batch statistics, are each process's own; the first's are saved.
     """
     keep_large_buffers()
     optimizer = torch.optim.AdamW(
@@ -158,54 +164,68 @@ def fit(
     )
     averager = Averager(network, config.average)
     state_path = out / "state.pt"
+
+    def state(step: int) -> dict[str, Any]:
+        return {
+            "trained": trained.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "average": averager.state,
+            "step": step,
+        }
+
+    def restore(state: dict[str, Any]) -> int:
+        trained.load_state_dict(state["trained"])
+        optimizer.load_state_dict(state["optimizer"])
+        averager.state = state["average"]
+        return int(state["step"])
+
     start = 0
-    if state_path.exists():
+    if is_first() and state_path.exists():
         try:
-            state = torch.load(state_path, map_location=device, weights_only=True)
-            trained.load_state_dict(state["trained"])
-            optimizer.load_state_dict(state["optimizer"])
-            averager.state = state["average"]
-            start = int(state["step"])
+            start = restore(torch.load(state_path, map_location=device, weights_only=True))
         except Exception as error:  # torch raises its own, pickle's, the file system's, KeyError, ...
             raise TrainingError(
                 f"{state_path} is damaged or of another network; choose another --out, or the settings of that run"
             ) from error
-    log = Log(out / "log.csv")
+    shared = share(state(start), device)
+    if not is_first():
+        start = restore(shared)
     trained.train()
-    began = time.monotonic()
-    bar = tqdm(range(start, config.steps), initial=start, total=config.steps, unit="step", disable=not progress)
-    for step in bar:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, config)
-        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-            losses = step_loss(step_generator(config.seed, step))
-        total = torch.stack(list(losses.values())).sum()
-        optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        norm = nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
-        done = step + 1
-        is_measured = done % config.validate_every == 0 or done == config.steps
-        if (step % 50 == 0 or is_measured) and not bool(torch.isfinite(norm)):
-            raise TrainingError(
-                f"the loss or its gradient is not finite at step {step}; the last good state is {state_path}, "
-                "lower --learning-rate and start again from there"
-            )
-        optimizer.step()
-        averager.update(network, step)
-        if is_measured:
-            with averaged(network, averager):
-                measured = validate(network, done)
-                save(network, done, measured)
-            row = {"step": done, "seconds": time.monotonic() - began, "loss": float(total.detach())}
-            row |= {name: float(value.detach()) for name, value in losses.items()} | measured
-            log.write(row)
-            bar.set_postfix({key: f"{value:.3f}" for key, value in measured.items()})
-            save_state(
-                state_path,
-                {
-                    "trained": trained.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "average": averager.state,
-                    "step": done,
-                },
-            )
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(Log(out, start)) if is_first() else None
+        hidden = log is None or not progress
+        steps = tqdm(range(start, config.steps), initial=start, total=config.steps, unit="step", disable=hidden)
+        bar = stack.enter_context(steps)  # ends the bar's line before an error is printed
+        for step in bar:
+            done = step + 1
+            is_measured = done % config.validate_every == 0 or done == config.steps
+            is_logged = is_measured or done % LOG_EVERY == 0 or step == start
+            rate = learning_rate(step, config)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+                losses = step_loss(step_generator(config.seed, step, rank()))
+            values = torch.stack([loss.float() for loss in losses.values()])
+            optimizer.zero_grad(set_to_none=True)
+            values.sum().backward()
+            values = values.detach()
+            average([values, *(weight.grad for weight in trained.parameters() if weight.grad is not None)])
+            norm = nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+            if is_logged:
+                check_finite([values, norm], step, state_path)
+            optimizer.step()
+            averager.update(network, step)
+            if is_measured:  # what a step between two looks broke
+                check_finite([*trained.state_dict().values(), *averager.state.values()], step, state_path)
+            if log is not None and is_logged:
+                named = dict(zip(losses, values.tolist(), strict=True))
+                log.write_losses(done, rate, named)
+                if is_measured:
+                    with averaged(network, averager):
+                        measured = validate(network, done)
+                        save(network, done, measured)
+                    log.write_measures(done, named, measured)
+                    bar.set_postfix({key: f"{value:.3f}" for key, value in measured.items()})
+                    save_state(state_path, state(done))
+            if is_measured:
+                wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,11 +55,10 @@ def match_folders(thermal_folder: Path, visible_folder: Path) -> list[PairPaths]
     return [PairPaths(path.name, path, visible[stem]) for stem, path in sorted(thermal.items())]
 
 
-def read_gray(path: str | Path) -> NDArray[np.float32]:
-    """Return an image file as float32 (H, W) in [0, 1].
+def read_image(path: str | Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Return an image file as it is: 8 or 16 bit, gray (H, W), or colour (H, W, 3) in OpenCV's order; without alpha.
 
-    8 bits are divided by 255, 16 bits by 65535; colour becomes BT.601 luma, alpha is dropped. Raises
-    :class:`SourceError` for a file that cannot be read, is no image, or has another depth.
+    Raises :class:`SourceError` for a file that cannot be read, is no image, or has another depth.
     """
     try:
         data = np.fromfile(path, dtype=np.uint8)
@@ -73,19 +72,37 @@ def read_gray(path: str | Path) -> NDArray[np.float32]:
         raise SourceError(f"{path}: not a readable image ({data.size} bytes); replace it or remove its pair")
     if image.dtype not in (np.uint8, np.uint16):
         raise SourceError(f"{path}: pixels are {image.dtype}; expected 8 or 16 bit unsigned integers")
-    full_scale = np.float32(255 if image.dtype == np.uint8 else 65535)
-    if image.ndim == 3 and image.shape[2] <= 2:  # gray with or without alpha
-        image = image[:, :, 0]
     if image.ndim == 3:
-        luma: NDArray[np.float32] = image[:, :, :3].astype(np.float32) @ LUMA_BGR / full_scale
+        image = image[:, :, 0] if image.shape[2] <= 2 else image[:, :, :3]  # 1 or 2: gray with or without alpha
+    return image  # type: ignore[return-value]  # checked above
+
+
+def to_gray(image: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Return what :func:`read_image` gave as float32 (H, W) in [0, 1].
+
+    8 bits are divided by 255, 16 bits by 65535; colour becomes BT.601 luma.
+    """
+    full_scale = np.float32(255 if image.dtype == np.uint8 else 65535)
+    if image.ndim == 3:
+        luma: NDArray[np.float32] = image.astype(np.float32) @ LUMA_BGR / full_scale
         return np.clip(luma, 0.0, 1.0)  # the weights' rounding may reach past 1
     gray: NDArray[np.float32] = image.astype(np.float32) / full_scale
     return gray
 
 
-def read_pair(paths: PairPaths) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return thermal and visible by :func:`read_gray`; raise :class:`SourceError` where their sizes differ."""
-    thermal, visible = read_gray(paths.thermal), read_gray(paths.visible)
+def read_gray(path: str | Path) -> NDArray[np.float32]:
+    """Return an image file as float32 (H, W) in [0, 1], see :func:`to_gray`; errors as :func:`read_image`."""
+    return to_gray(read_image(path))
+
+
+def read_pair(
+    paths: PairPaths, read_thermal: Callable[[Path], NDArray[np.float32]] = read_gray
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return thermal by ``read_thermal`` and visible by :func:`read_gray`, each float32 (H, W) in [0, 1].
+
+    Raises :class:`SourceError` where their sizes differ.
+    """
+    thermal, visible = read_thermal(paths.thermal), read_gray(paths.visible)
     if thermal.shape != visible.shape:
         raise SourceError(
             f"{paths.name}: thermal is {thermal.shape[1]}x{thermal.shape[0]}, "
@@ -97,8 +114,12 @@ def read_pair(paths: PairPaths) -> tuple[NDArray[np.float32], NDArray[np.float32
 def _images_by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder; pairs are expected as thermal/NAME and visible/NAME")
+    try:
+        files = sorted(folder.iterdir())
+    except OSError as err:
+        raise SourceError(f"{folder}: cannot be listed ({err.strerror})") from err
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in files:
         if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith(".") or not path.is_file():
             continue
         if path.stem in found:

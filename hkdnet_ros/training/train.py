@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from ..inference.checkpoint import save_checkpoint, source_revision
+from ..errors import ConfigError
+from ..inference.checkpoint import load_teacher, save_checkpoint, source_revision
 from ..inference.device import choose_device
+from ..metrics.visual import VIF_LEAST
 from ..network.teacher import Teacher
 from ..options import check_options, option
 from .augment import vary_intensity
 from .data import PairSet
+from .distributed import is_first, joined
 from .loop import LoopConfig, fit, prepare_folder
-from .losses import gradient_loss, intensity_loss, ssim_loss, vif_loss
+from .losses import artefact_loss, difference_loss, edge_loss, gradient_loss, intensity_loss, ssim_loss, vif_loss
 from .setup import add_options, channels_last, read_options, use_bf16
 from .validation import measure, write_pictures
 
@@ -28,10 +32,18 @@ class FusionWeights:
     intensity: float = option(1.0, "weight of the intensity loss", low=0.0)
     gradient: float = option(5.0, "weight of the gradient loss", low=0.0)
     ssim: float = option(1.5, "weight of the SSIM loss", low=0.0)
-    vif: float = option(0.5, "weight of the visual information fidelity loss", low=0.0)
+    vif: float = option(1.8, "weight of the visual information fidelity loss", low=0.0)
+    edge: float = option(2.0, "weight of the edge preservation loss", low=0.0)
+    difference: float = option(0.08, "weight of the correlation of differences loss", low=0.0)
+    artefact: float = option(15.0, "weight of the artefact loss", low=0.0)
 
     def __post_init__(self) -> None:
         check_options(self)
+
+    def check_crop(self, side: int) -> None:
+        """Raise :class:`ConfigError` where full-size crops of ``side`` pixels are too small for the losses."""
+        if side < VIF_LEAST:
+            raise ConfigError(f"crops are {side} px at full size, the losses need {VIF_LEAST}; choose a larger --crop")
 
 
 def fusion_losses(fused: Tensor, thermal: Tensor, visible: Tensor, weights: FusionWeights) -> dict[str, Tensor]:
@@ -43,21 +55,36 @@ def fusion_losses(fused: Tensor, thermal: Tensor, visible: Tensor, weights: Fusi
             ("gradient", weights.gradient, gradient_loss),
             ("ssim", weights.ssim, ssim_loss),
             ("vif", weights.vif, vif_loss),
+            ("edge", weights.edge, edge_loss),
+            ("difference", weights.difference, difference_loss),
+            ("artefact", weights.artefact, artefact_loss),
         )
         return {name: weight * loss(*images) for name, weight, loss in named if weight}
 
 
 def train_teacher(
-    data: Path, validation: Path, out: Path, config: LoopConfig, weights: FusionWeights, *, progress: bool = True
+    data: Path,
+    validation: Path,
+    out: Path,
+    config: LoopConfig,
+    weights: FusionWeights,
+    *,
+    start: Path | None = None,
+    progress: bool = True,
 ) -> None:
-    """Train a teacher on the pairs of ``data`` and write ``out/teacher.safetensors``, a log and pictures."""
+    """Train a teacher on the pairs of ``data`` and write ``out/teacher.safetensors``, a log and pictures.
+
+    It begins with the weights of ``start``, or with random ones.
+    """
+    weights.check_crop(config.crop)
     folder = prepare_folder(out)
     device = choose_device(config.device)
     pairs, held_out = PairSet(data, device), PairSet(validation, device)
     pairs.check_size(config.crop)
     torch.manual_seed(config.seed)
     facts = {"data": data.name, "pairs": len(pairs), "seed": config.seed, "revision": source_revision()}
-    network = channels_last(Teacher().to(device))
+    network = Teacher() if start is None else load_teacher(start)[0]
+    network = channels_last(network.to(device))
 
     def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
         batch = vary_intensity(pairs.crops(config.batch, config.crop, generator), generator)
@@ -81,6 +108,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with thermal/ and visible/ to train on")
     parser.add_argument("--val", type=Path, required=True, help="folder with thermal/ and visible/ to validate on")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; a run found there is resumed")
+    parser.add_argument("--start", type=Path, help="weights to begin with, instead of random ones")
     add_options(parser, LoopConfig)
     add_options(parser, FusionWeights)
 
@@ -88,17 +116,21 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``hkdnet train``."""
     add_common_arguments(parser)
-    parser.set_defaults(crop=128)
+    parser.set_defaults(crop=96, vif=1.3, edge=1.0, difference=0.14, artefact=18.0)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train a teacher as the command line says."""
-    train_teacher(
-        arguments.data,
-        arguments.val,
-        arguments.out,
-        read_options(arguments, LoopConfig),
-        read_options(arguments, FusionWeights),
-    )
-    print(f"wrote {arguments.out / 'teacher.safetensors'}")
+    config = read_options(arguments, LoopConfig)
+    with joined(config.device) as device:
+        train_teacher(
+            arguments.data,
+            arguments.val,
+            arguments.out,
+            dataclasses.replace(config, device=device),
+            read_options(arguments, FusionWeights),
+            start=arguments.start,
+        )
+        if is_first():
+            print(f"wrote {arguments.out / 'teacher.safetensors'}")
     return 0

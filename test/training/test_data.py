@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import re
+
+import cv2
 import numpy as np
 import pytest
 import torch
 
+from hkdnet_ros.cli import main
 from hkdnet_ros.errors import SourceError
 from hkdnet_ros.recording.resampling import reduce_bilinear
 from hkdnet_ros.training.augment import downscale, observe, vary_intensity
 from hkdnet_ros.training.data import Batch, PairSet
+from hkdnet_ros.training.pairs import read_gray
 
 CPU = torch.device("cpu")
 
@@ -51,6 +56,58 @@ def test_whole_pairs_come_as_batches_of_one(pair_folder):
     pair = PairSet(pair_folder, CPU).pair(1)
     assert pair.thermal.shape == pair.visible.shape == (1, 1, 104, 120)
     assert 0 <= float(pair.thermal.min()) < float(pair.thermal.max()) <= 1
+
+
+def test_16_bit_thermal_counts_are_stretched_to_the_scene(tmp_path):
+    """A 14-bit camera's counts from 7000 to 9000; divided by 65535 they would lie between 0.107 and 0.137."""
+    counts = np.linspace(7000, 9000, 64 * 64).astype(np.uint16).reshape(64, 64)
+    for name, image in (("thermal", counts), ("visible", np.full((64, 64), 51, np.uint8))):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / "a.png"), image)
+    pair = PairSet(tmp_path, CPU).pair(0)
+    expected = np.clip((counts - 7010.0) / 1980.0, 0, 1)  # 0.5 % of the scene lie below 7010, and above 8990
+    np.testing.assert_allclose(pair.thermal[0, 0].numpy(), expected, atol=0.004)
+    assert (float(pair.thermal.min()), float(pair.thermal.max())) == (0, 1)
+    assert pair.visible.unique().tolist() == pytest.approx([0.2])
+
+
+def test_8_bit_thermal_images_keep_their_levels(pair_folder):
+    """The camera has conditioned them already."""
+    stored = PairSet(pair_folder, CPU).pair(0).thermal[0, 0].numpy()
+    np.testing.assert_array_equal(stored, read_gray(pair_folder / "thermal" / "0.png"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("missing", "thermal: no such folder; pairs are expected as thermal/NAME and visible/NAME"),
+        ("empty", "hold no images; expected files of the same names"),
+        ("unmatched", "visible: 1 image(s) without a partner of the same name: 3; add or remove them"),
+        ("sizes", "3.png: thermal is 60x50, visible 120x112; register the pair to one size"),
+        ("unreadable", "3.png: not a readable image (4 bytes); replace it or remove its pair"),
+        ("small", "0.png is 120x100; crops of 128 px need a larger image"),
+    ],
+)
+def test_pairs_that_cannot_be_trained_on_end_the_command_with_one_line(pair_folder, tmp_path, capsys, fault, says):
+    path = pair_folder / "thermal" / "3.png"
+    if fault == "missing":
+        (pair_folder / "thermal").rename(tmp_path / "elsewhere")
+    elif fault == "empty":
+        for image in pair_folder.glob("*/*.png"):
+            image.unlink()
+    elif fault == "unmatched":
+        path.unlink()
+    elif fault == "sizes":
+        cv2.imwrite(str(path), np.zeros((50, 60), np.uint8))
+    elif fault == "unreadable":
+        path.write_bytes(b"\x89PNG")
+    words = ["--data", str(pair_folder), "--val", str(pair_folder), "--out", str(tmp_path / "run")]
+    assert main(["train", *words, "--crop", "128", "--steps", "1", "--device", "cpu"]) == 1
+    # The bar of the pairs that were read is overwritten after carriage returns.
+    lines = [line for line in re.split("[\r\n]", capsys.readouterr().err) if line.strip()]
+    assert lines[-1].startswith("hkdnet: ")
+    assert lines[-1].endswith(says)
+    assert all(line.startswith("read pairs: ") for line in lines[:-1])
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -118,3 +175,21 @@ def test_misregistration_stays_within_half_a_low_resolution_pixel():
     offset = (centroid(low.thermal) - centroid(low.visible)).abs()
     assert float(offset.max()) < 0.6
     assert 0.08 < float((offset > 0.05).float().mean()) < 0.35
+
+
+def test_half_of_the_pairs_are_only_reduced_and_the_others_spoilt():
+    batch = batch_of(200)
+    low = observe(batch, 2, generator())
+    reduced = [
+        downscale(batch.visible, 2, kernel).mul(255).round().div(255) for kernel in ("bilinear", "area", "bicubic")
+    ]
+    difference = min(((low.visible - image).abs().flatten(1).amax(1) for image in reduced), key=torch.median)
+    assert 0.5 < float((difference == 0).float().mean()) < 0.75  # of the others, some have no fault by chance
+    assert float((difference > 0.02).float().mean()) > 0.15
+
+
+def test_spoilt_images_keep_their_brightness():
+    batch = batch_of(200)
+    low = observe(batch, 2, generator())
+    for before, after in zip(batch, low, strict=True):
+        assert float((before.mean((1, 2, 3)) - after.mean((1, 2, 3))).abs().max()) < 0.02

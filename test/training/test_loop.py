@@ -98,6 +98,27 @@ def test_weights_that_are_not_finite_are_not_saved_at_the_end_either(tmp_path):
     assert saved == []
 
 
+def test_averages_that_are_not_finite_are_not_saved_though_the_loss_is(tmp_path):
+    """As after one bad update of weights that later losses do not see."""
+    network = line()
+    network.register_buffer("statistic", torch.zeros(1))
+    saved: list[int] = []
+
+    def step_loss(generator):
+        network.statistic.fill_(math.inf)
+        return {"square": network(torch.ones(3)).square().sum()}
+
+    with pytest.raises(TrainingError, match="not finite at step 3; no state was saved before") as caught:
+        fit(
+            network=network, trained=network, step_loss=step_loss, config=CONFIG, out=tmp_path, autocast=False,
+            validate=lambda model, step: {}, device=torch.device("cpu"), progress=False,
+            save=lambda model, step, measured: saved.append(step),
+        )  # fmt: skip
+    assert "\n" not in str(caught.value)
+    assert saved == []
+    assert not (tmp_path / "state.pt").exists()
+
+
 @pytest.mark.parametrize("fault", ["truncated", "empty", "another network"])
 def test_a_state_that_cannot_be_resumed_is_said_in_one_line(tmp_path, fault):
     train(line(), tmp_path)

@@ -92,6 +92,15 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
         read_gray(write(tmp_path / "x.tiff", np.zeros((2, 2), np.float32)))
 
 
+def test_a_folder_that_cannot_be_listed_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(SourceError, match=r"thermal: cannot be listed \(Permission denied\)"):
+        list_pairs(folder)
+
+
 def test_pair_of_different_sizes_is_refused(folder: Path) -> None:
     write(folder / "visible" / "a.png", np.zeros((4, 8), np.uint8))
     first, second = list_pairs(folder)

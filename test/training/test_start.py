@@ -1,0 +1,84 @@
+"""Trainings that begin with given weights."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from hkdnet_ros.errors import CheckpointError, ConfigError
+from hkdnet_ros.inference.checkpoint import load_student, load_teacher, save_checkpoint
+from hkdnet_ros.network.presets import PRESETS
+from hkdnet_ros.network.student import Student
+from hkdnet_ros.network.teacher import Teacher
+from hkdnet_ros.training.distill import DistillationWeights, begin_with, distill_student
+from hkdnet_ros.training.loop import LoopConfig
+from hkdnet_ros.training.train import FusionWeights, train_teacher
+
+SMALL = dataclasses.replace(PRESETS["realtime"], scale=2, group_blocks=1)
+STILL = LoopConfig(steps=1, batch=1, crop=48, warmup=0, learning_rate=1e-8, device="cpu", precision="fp32")
+
+
+def checkpoint(network, path):
+    """Save ``network``, its zeros made random so that every tensor tells where it comes from."""
+    torch.manual_seed(3)
+    for value in network.parameters():
+        torch.nn.init.normal_(value, std=0.02)
+    save_checkpoint(path, network, {})
+    return path
+
+
+def assert_same_weights(network, other):
+    found = dict(other.named_parameters())
+    for name, value in network.named_parameters():
+        torch.testing.assert_close(found[name], value, rtol=0, atol=1e-7, msg=name)
+
+
+def test_a_teacher_goes_on_from_given_weights(pair_folder, tmp_path):
+    start = checkpoint(Teacher(), tmp_path / "start.safetensors")
+    train_teacher(pair_folder, pair_folder, tmp_path / "run", STILL, FusionWeights(), start=start, progress=False)
+    assert_same_weights(load_teacher(start)[0], load_teacher(tmp_path / "run" / "teacher.safetensors")[0])
+
+
+def test_a_student_goes_on_from_given_weights(pair_folder, tmp_path):
+    teacher = checkpoint(Teacher(), tmp_path / "teacher.safetensors")
+    start = checkpoint(Student(SMALL), tmp_path / "start.safetensors")
+    distill_student(
+        pair_folder, pair_folder, teacher, tmp_path / "run", SMALL, STILL, FusionWeights(), DistillationWeights(),
+        start=start, progress=False,
+    )  # fmt: skip
+    assert_same_weights(load_student(start)[0], load_student(tmp_path / "run" / "student.safetensors")[0])
+
+
+def test_a_student_of_another_preset_is_refused_in_one_line(tmp_path):
+    start = checkpoint(Student(SMALL), tmp_path / "start.safetensors")
+    with pytest.raises(CheckpointError, match=r"start\.safetensors is a student of another preset") as caught:
+        begin_with(Student(dataclasses.replace(SMALL, group_blocks=2)), start)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scale", [3, 4])
+def test_from_a_student_of_another_scale_all_but_the_enlarging_layer_is_taken(tmp_path, scale):
+    path = checkpoint(Student(SMALL), tmp_path / "start.safetensors")
+    student = Student(dataclasses.replace(SMALL, scale=scale))
+    own = {name: value.clone() for name, value in student.state_dict().items()}
+    begin_with(student, path)
+    given = load_student(path)[0].state_dict()
+    for name, value in student.state_dict().items():
+        expected = own if name.startswith("super_resolution.expand.") else given
+        assert torch.equal(value, expected[name]), name
+
+
+def test_weights_of_the_other_network_are_refused(tmp_path):
+    path = checkpoint(Student(SMALL), tmp_path / "start.safetensors")
+    with pytest.raises(CheckpointError, match="holds student, expected a teacher"):
+        load_teacher(path)
+
+
+def test_crops_too_small_for_the_losses_are_refused(pair_folder, tmp_path):
+    with pytest.raises(ConfigError, match=r"crops are 32 px at full size, the losses need 41; choose a larger --crop"):
+        train_teacher(
+            pair_folder, pair_folder, tmp_path / "run", dataclasses.replace(STILL, crop=32), FusionWeights(),
+            progress=False,
+        )  # fmt: skip
