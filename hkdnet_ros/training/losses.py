@@ -101,7 +101,7 @@ def intensity_target(thermal: Tensor, visible: Tensor) -> Tensor:
 
     A maximum alone loses a warm person in front of ground or lamps that are bright in the visible image. So a tenth of
     the way towards the mean of both is gone everywhere, and up to two fifths where the visible image is near white.
-    That leaves the top of the range to what is salient in the thermal image, which is drawn a fifth of the way to white.
+    That leaves the top of the range to what is salient in the thermal image: it is drawn a fifth of the way to white.
     """
     glare = ((visible - 0.5) / 0.4).clamp(0, 1)
     target = torch.lerp(torch.maximum(thermal, visible), (thermal + visible) / 2, 0.1 + 0.3 * glare)
