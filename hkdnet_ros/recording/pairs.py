@@ -1,0 +1,129 @@
+"""``hkdnet pairs``: the registered pairs of a recording, as folders of images to train and to evaluate on."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ..errors import ConfigError, SourceError
+from ..perception import color
+from ..perception.frames import Frame
+from ..perception.pairing import PairingConfig, StampPairer
+from ..perception.registration import resample
+from .sources import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC, CameraSource, open_source
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``hkdnet pairs``."""
+    parser.add_argument("source", metavar="SOURCE", help=FORMS.replace("%", "%%"))
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets thermal/, visible/ and overlay/")
+    parser.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="time between two pairs")
+    parser.add_argument("--slop", type=float, default=0.02, metavar="SECONDS", help="largest skew of a pair")
+    parser.add_argument(
+        "--homography", type=Path, metavar="FILE",
+        help="text file of 3x3 numbers that take visible pixels to thermal pixels (default: both show the same view)",
+    )  # fmt: skip
+    parser.add_argument("--thermal-topic", default=THERMAL_TOPIC, help="thermal images of a bag")
+    parser.add_argument("--visible-topic", default=VISIBLE_TOPIC, help="visible images of a bag")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the pairs and say how many there are."""
+    homography = None if arguments.homography is None else read_homography(arguments.homography)
+    if arguments.every < 0:
+        raise ConfigError(f"--every is {arguments.every:g}; it must be 0 or more")
+    source = open_source(arguments.source, thermal_topic=arguments.thermal_topic, visible_topic=arguments.visible_topic)
+    pairs = matches(source, PairingConfig(slop=arguments.slop))
+    count, last_ns = 0, None
+    for thermal, visible in tqdm(pairs, desc="pairs", unit="pair"):
+        if last_ns is not None and 0 <= thermal.stamp_ns - last_ns < arguments.every * 1e9:
+            continue
+        last_ns = thermal.stamp_ns
+        grid = on_thermal_grid(visible, thermal, homography)
+        # Counts keep their depth; a thermal image in colour is a rendering, of which its luma is all there is.
+        heat = color.luma(thermal.image, thermal.encoding) if color.is_color(thermal.encoding) else thermal.image
+        name = f"{count:06}.png"
+        _write(arguments.out / "thermal" / name, heat)
+        _write(arguments.out / "visible" / name, grid)
+        _write(arguments.out / "overlay" / name, overlay(heat, grid))
+        count += 1
+    source.close()
+    if not count:
+        raise SourceError(
+            f"{source.name}: no two images within {arguments.slop:g} s of each other; try a larger --slop"
+        )
+    print(f"{count} pairs in {arguments.out}; look through {arguments.out / 'overlay'} before you train on them")
+    return 0
+
+
+def read_homography(path: Path) -> NDArray[np.float64]:
+    """Return the (3, 3) matrix in a text file, as ``numpy.savetxt`` writes it; else :class:`ConfigError`."""
+    try:
+        matrix: NDArray[np.float64] = np.loadtxt(path, dtype=np.float64, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read as numbers: {error}") from error
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-12:
+        raise ConfigError(f"{path}: expected 3 rows of 3 numbers, a matrix that can be inverted")
+    return matrix
+
+
+def matches(source: CameraSource, config: PairingConfig) -> Iterator[tuple[Frame, Frame]]:
+    """Yield (thermal, visible) frames of ``source``, paired as the node pairs them."""
+    pairer: StampPairer[Frame] = StampPairer(config)
+    for stream, frame in source.events():
+        # Recordings count from 0, which in a header means that the driver set no stamp.
+        for match in pairer.add(stream, frame.stamp_ns + 1, frame):
+            yield match.thermal, match.visible
+    for match in pairer.flush():
+        yield match.thermal, match.visible
+
+
+def on_thermal_grid(visible: Frame, thermal: Frame, homography: NDArray[np.float64] | None) -> NDArray[Any]:
+    """Return the visible image at the thermal image's size, (H, W) or (H, W, 3) with blue first.
+
+    ``homography`` takes visible to thermal pixels. What the visible camera does not see is black.
+    """
+    height, width = thermal.image.shape[:2]
+    image: NDArray[Any] = visible.image
+    if color.is_color(visible.encoding):
+        has_alpha = visible.encoding in ("rgba8", "bgra8")
+        if visible.encoding.startswith("rgb"):
+            image = cv2.cvtColor(image, cv2.COLOR_RGBA2BGR if has_alpha else cv2.COLOR_RGB2BGR)
+        else:
+            image = np.ascontiguousarray(image[:, :, :3])
+    if homography is None:
+        return resample(image, width, height)
+    # Shrunk by areas first, so that the warp has little left to shrink and nothing aliases.
+    rows, columns = image.shape[:2]
+    to_full = np.array(
+        [[columns / width, 0, columns / width / 2 - 0.5], [0, rows / height, rows / height / 2 - 0.5], [0, 0, 1]]
+    )
+    return cv2.warpPerspective(
+        resample(image, width, height), homography @ to_full, (width, height), flags=cv2.INTER_CUBIC
+    )
+
+
+def overlay(thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return thermal in red over visible in green, (H, W, 3) uint8, for the eye to check the registration."""
+    low, high = np.percentile(thermal, (1, 99))
+    red = np.clip((thermal.astype(np.float32) - low) * (255 / max(high - low, 1e-6)), 0, 255).astype(np.uint8)
+    if visible.ndim == 3:
+        visible = cv2.cvtColor(visible, cv2.COLOR_BGR2GRAY)
+    green = visible if visible.dtype == np.uint8 else cv2.convertScaleAbs(visible, alpha=1 / 257)
+    return np.dstack([np.zeros_like(red), green, red])
+
+
+def _write(path: Path, image: NDArray[Any]) -> None:
+    data = cv2.imencode(".png", image)[1].tobytes()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise SourceError(f"cannot write {path}: {error.strerror}; choose another --out") from error
