@@ -19,7 +19,7 @@ VERBS = {
     "replay": ("hkdnet_ros.node.replay", "publish a recording or the simulator as camera topics"),
     "fuse": ("hkdnet_ros.recording.fuse", "fuse two images, or two folders of images"),
     "pairs": ("hkdnet_ros.recording.pairs", "write a recording's pairs as images to train and to evaluate on"),
-    "evaluate": ("hkdnet_ros.recording.evaluate", "measure fusion quality on pairs, baselines beside it"),
+    "evaluate": ("hkdnet_ros.recording.evaluate", "measure fusion quality on pairs and clips, baselines beside it"),
     "train": ("hkdnet_ros.training.train", "train the high-resolution fusion teacher"),
     "distill": ("hkdnet_ros.training.distill", "distil a teacher into a fusion and super-resolution student"),
     "benchmark": ("hkdnet_ros.inference.benchmark", "time the engine on this machine"),

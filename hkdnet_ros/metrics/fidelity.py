@@ -10,6 +10,8 @@ from .correlation import mean_squared_error, psnr
 from .images import eight_bit
 from .structural import ssim
 
+FIDELITY_KEYS = ("SR_PSNR", "SR_SSIM")
+
 
 def fidelity_metrics(output: NDArray[Any], teacher: NDArray[Any]) -> dict[str, float]:
     """Return SR_PSNR (dB, infinity for equality) and SR_SSIM of the student's ``output`` against the ``teacher``'s.

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError, SourceError
+from ..metrics.fidelity import fidelity_metrics
 from ..metrics.fusion import FUSION_KEYS, fusion_metrics
 from ..metrics.images import min_max_stretch
 from ..training.pairs import PairPaths, read_pair
@@ -25,6 +26,9 @@ from .resampling import crop_to_multiple, reduce_bilinear
 STRETCHED = "+stretch"
 """Ends the name of a method whose images were stretched from 0 to 255 before measuring."""
 
+ENLARGED = "bicubic>"
+"""Begins the name of a source that was enlarged as the baselines enlarge it, to be compared with fused videos."""
+
 LEAST_THERMAL_RANGE = 8
 
 _Image = NDArray[np.uint8]
@@ -32,7 +36,7 @@ _Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The measures (by :data:`FUSION_KEYS`) of one method on one image."""
+    """The measures, by name, of one method on one image; ``image`` is its file's name or the number of a frame."""
 
     method: str
     image: str
@@ -66,47 +70,82 @@ def read_sources(paths: PairPaths, scale: int) -> tuple[_Image, _Image]:
     return thermal, visible
 
 
-def measure_pair(paths: PairPaths, scale: int, methods: Mapping[str, Method]) -> MeasuredPair:
+def measure_pair(
+    paths: PairPaths, scale: int, methods: Mapping[str, Method], teacher: Method | None = None
+) -> MeasuredPair:
     """Fuse the reduced pair by each method and measure each result, as it is and stretched.
 
-    Raises what :func:`read_sources` does, and :class:`ImageError` naming the pair and the method where an image cannot
-    be fused or measured.
+    With a ``teacher``, the unstretched results are measured also against what it makes of the pair itself. Raises what
+    :func:`read_sources` does, and :class:`ImageError` naming the pair and the method where an image cannot be fused or
+    measured.
     """
     thermal, visible = read_sources(paths, scale)
     reduced = reduce_bilinear(thermal, scale), reduce_bilinear(visible, scale)
+    taught = teacher(thermal, visible) if teacher else None
     fused_images: dict[str, _Image] = {}
     measurements = []
     for method, fuse in methods.items():
         try:
             fused = fuse(*reduced)
-            for name, image in ((method, fused), (method + STRETCHED, min_max_stretch(fused))):
-                measurements.append(Measurement(name, paths.name, fusion_metrics(thermal, visible, image)))
+            values = fusion_metrics(thermal, visible, fused)
+            if taught is not None:
+                values |= fidelity_metrics(fused, taught)
+            stretched = fusion_metrics(thermal, visible, min_max_stretch(fused))
         except ImageError as err:
             raise ImageError(f"{paths.name}, {method}: {err}") from err
+        measurements += [
+            Measurement(method, paths.name, values),
+            Measurement(method + STRETCHED, paths.name, stretched),
+        ]
         fused_images[method] = np.clip(np.rint(fused), 0, 255).astype(np.uint8)
     return MeasuredPair(paths.name, thermal, visible, fused_images, measurements)
 
 
 def mean_values(measurements: Iterable[Measurement]) -> dict[str, dict[str, float]]:
-    """Return the means over images as {method: {key: value}}, methods in order of appearance."""
-    rows: dict[str, list[Mapping[str, float]]] = {}
+    """Return the means as {method: {key: value}}, methods in order of appearance.
+
+    A measure's mean is over the images that have it.
+    """
+    columns: dict[str, dict[str, list[float]]] = {}
     for measurement in measurements:
-        rows.setdefault(measurement.method, []).append(measurement.values)
+        of_method = columns.setdefault(measurement.method, {})
+        for key, value in measurement.values.items():
+            of_method.setdefault(key, []).append(value)
     return {
-        method: {key: float(np.mean([row[key] for row in values])) for key in FUSION_KEYS}
-        for method, values in rows.items()
+        method: {key: float(np.mean(values)) for key, values in of_method.items()}
+        for method, of_method in columns.items()
     }
 
 
-def write_measurements(path: Path, scale: int, measurements: Iterable[Measurement]) -> None:
-    """Write one CSV row per method and image; :func:`read_peers` reads it back. Raises :class:`SourceError`."""
+def write_measurements(path: Path, scale: int, measurements: Sequence[Measurement]) -> None:
+    """Write one CSV row per method and image; :func:`read_peers` reads it back.
+
+    A measure that a row lacks is an empty cell. Raises :class:`SourceError`.
+    """
+    keys = tuple(dict.fromkeys(key for row in measurements for key in row.values))
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(("scale", "method", "image", *FUSION_KEYS))
+            writer.writerow(("scale", "method", "image", *keys))
             for row in measurements:
-                values = (f"{row.values[key]:.5f}" for key in FUSION_KEYS)
+                values = (f"{row.values[key]:.5f}" if key in row.values else "" for key in keys)
                 writer.writerow((scale, row.method, row.image, *values))
+    except OSError as err:
+        raise SourceError(f"{path}: cannot be written ({err.strerror})") from err
+
+
+def make_folder(folder: Path) -> None:
+    """Create the folder for the results; raises :class:`SourceError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise SourceError(f"{folder}: cannot be made a folder for the results ({err.strerror})") from err
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write one of the results; raises :class:`SourceError`."""
+    try:
+        path.write_bytes(content)
     except OSError as err:
         raise SourceError(f"{path}: cannot be written ({err.strerror})") from err
 

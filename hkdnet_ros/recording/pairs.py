@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from tqdm import tqdm
 from ..errors import ConfigError, SourceError
 from ..perception import color
 from ..perception.frames import Frame
-from ..perception.pairing import PairingConfig, StampPairer
+from ..perception.pairing import PairingConfig
 from ..perception.registration import resample
-from .sources import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC, CameraSource, open_source
+from .sources import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC, matches, open_source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.every < 0:
         raise ConfigError(f"--every is {arguments.every:g}; it must be 0 or more")
     source = open_source(arguments.source, thermal_topic=arguments.thermal_topic, visible_topic=arguments.visible_topic)
-    pairs = matches(source, PairingConfig(slop=arguments.slop))
     count, last_ns = 0, None
-    for thermal, visible in tqdm(pairs, desc="pairs", unit="pair"):
+    for match in tqdm(matches(source, PairingConfig(slop=arguments.slop)), desc="pairs", unit="pair"):
+        thermal, visible = match.thermal, match.visible
         if last_ns is not None and 0 <= thermal.stamp_ns - last_ns < arguments.every * 1e9:
             continue
         last_ns = thermal.stamp_ns
@@ -72,17 +71,6 @@ def read_homography(path: Path) -> NDArray[np.float64]:
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-12:
         raise ConfigError(f"{path}: expected 3 rows of 3 numbers, a matrix that can be inverted")
     return matrix
-
-
-def matches(source: CameraSource, config: PairingConfig) -> Iterator[tuple[Frame, Frame]]:
-    """Yield (thermal, visible) frames of ``source``, paired as the node pairs them."""
-    pairer: StampPairer[Frame] = StampPairer(config)
-    for stream, frame in source.events():
-        # Recordings count from 0, which in a header means that the driver set no stamp.
-        for match in pairer.add(stream, frame.stamp_ns + 1, frame):
-            yield match.thermal, match.visible
-    for match in pairer.flush():
-        yield match.thermal, match.visible
 
 
 def on_thermal_grid(visible: Frame, thermal: Frame, homography: NDArray[np.float64] | None) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from typing import Protocol
 from ..errors import SourceError
 from ..perception.camera import CameraModel
 from ..perception.frames import THERMAL, VISIBLE, Frame
+from ..perception.pairing import Match, PairingConfig, StampPairer
 from ..perception.registration import resample
 
 THERMAL_TOPIC, VISIBLE_TOPIC = "thermal/image_raw", "rgb/image_raw"
@@ -169,6 +170,14 @@ def repeated(source: CameraSource, loop: bool) -> Iterator[tuple[str, Frame]]:
             return
         end, interval = max(last.values())
         start_ns += end + (interval or round(1e9 / NOMINAL_FPS))
+
+
+def matches(source: CameraSource, config: PairingConfig | None = None) -> Iterator[Match[Frame]]:
+    """Yield the pairs of ``source`` once, as the node would pair them."""
+    pairer: StampPairer[Frame] = StampPairer(config)
+    for stream, frame in source.events():
+        yield from pairer.add(stream, frame.stamp_ns + 1, frame)  # to the pairer a stamp of 0 is one that was not set
+    yield from pairer.flush()
 
 
 def shifted(frame: Frame, by_ns: int) -> Frame:

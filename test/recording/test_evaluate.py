@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hkdnet_ros import cli
+from hkdnet_ros.metrics.fidelity import fidelity_metrics
 from hkdnet_ros.metrics.fusion import FUSION_KEYS, fusion_metrics
 from hkdnet_ros.metrics.images import min_max_stretch
 
@@ -148,6 +149,80 @@ def test_a_values_file_serves_as_peers_of_the_next_run(folder: Path) -> None:
     (folder / "out" / "values.csv").rename(folder / "before.csv")
     assert evaluate(folder, "--limit", "1", "--model", "--peers", str(folder / "before.csv")) == 0
     assert "| hkdnet(realtime) |" in (folder / "out" / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> Path:
+    """An untrained teacher's weights."""
+    import torch
+
+    from hkdnet_ros.inference.checkpoint import save_checkpoint
+    from hkdnet_ros.network.teacher import Teacher
+
+    torch.manual_seed(0)
+    network = Teacher()
+    torch.nn.init.constant_(network.output.bias, 0.5)  # a picture of grays instead of black
+    save_checkpoint(tmp_path / "teacher.safetensors", network, {})
+    return tmp_path / "teacher.safetensors"
+
+
+def test_fidelity_is_to_the_teachers_fusion_of_the_full_size_pair(folder: Path, teacher: Path) -> None:
+    import torch
+
+    from hkdnet_ros.inference.checkpoint import load_teacher
+
+    assert evaluate(folder, "--limit", "1", "--teacher", str(teacher)) == 0
+    pair = [torch.tensor(textured(seed)[:182, :200] / 255.0, dtype=torch.float32)[None, None] for seed in (0, 1)]
+    with torch.inference_mode():
+        taught = load_teacher(teacher)[0](*pair).fused[0, 0].clamp(0, 1).numpy() * 255
+    fused = cv2.imread(str(folder / "out" / "contact_sheet.png"), cv2.IMREAD_UNCHANGED)[56 : 56 + 182]
+    for column, row in enumerate(row for row in values(folder) if not row["method"].endswith("+stretch")):
+        left = 4 + (column + 2) * 404  # after thermal and visible
+        expected = fidelity_metrics(fused[:, left : left + 200], taught)
+        assert {key: float(row[key]) for key in expected} == pytest.approx(expected, abs=1e-4)
+
+
+def test_fidelity_is_reported_where_there_is_a_teacher_and_not_ranked(folder: Path, teacher: Path) -> None:
+    def cells(report: str) -> list[list[str]]:
+        return [line.split(" | ") for line in report.splitlines() if line.startswith("| bicubic>")]
+
+    assert evaluate(folder, "--model") == 0
+    without = (folder / "out" / "report.md").read_text(encoding="utf-8")
+    assert "SR_" not in without
+    assert evaluate(folder, "--model", "--teacher", str(teacher)) == 0
+    report = (folder / "out" / "report.md").read_text(encoding="utf-8")
+    assert [row[:15] for row in cells(report)] == [row[:15] for row in cells(without)]  # ranks and order as before
+    as_is, stretched = report.split("## Stretched alike")
+    assert "| SR_PSNR | SR_SSIM |" in as_is
+    assert "SR_PSNR" not in stretched.split("Mean rank")[0]
+
+
+def test_a_published_method_has_no_fidelity(folder: Path, teacher: Path) -> None:
+    assert evaluate(folder, "--model", "--limit", "1") == 0
+    peers = folder / "peers.csv"
+    peers.write_text((folder / "out" / "values.csv").read_text().replace("bicubic>", "published>"))
+    assert evaluate(folder, "--model", "--limit", "1", "--teacher", str(teacher), "--peers", str(peers)) == 0
+    lines = (folder / "out" / "report.md").read_text(encoding="utf-8").split("## Stretched alike")[0].splitlines()
+    assert all(line.endswith("| – | – |") for line in lines if line.startswith("| published>"))
+    assert not any("–" in line for line in lines if line.startswith("| bicubic>"))
+
+
+def test_other_weights_than_a_teachers_are_named(
+    folder: Path, teacher: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "no such weights file" in failure(folder, capsys, "--teacher", str(folder / "gone.safetensors"))
+    teacher.write_bytes(b"no weights")
+    assert "not a readable safetensors file" in failure(folder, capsys, "--teacher", str(teacher))
+
+
+def test_a_scale_without_shipped_weights_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "hkdnet_ros.inference.engine")  # the real one
+    monkeypatch.setattr("hkdnet_ros.inference.checkpoint.WEIGHTS", folder)
+    assert "no weights come with the package for realtime at x3" in failure(folder, capsys, "--scale", "3")
+    assert evaluate(folder, "--scale", "3", "--model") == 0
+    assert {row["scale"] for row in values(folder)} == {"3"}
 
 
 def failure(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:

@@ -1,0 +1,93 @@
+"""Methods to compare: the baselines, the models that a command line names, and the teacher."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError
+from ..network.presets import SCALES
+from .baselines import Method, baselines
+
+if TYPE_CHECKING:
+    from ..inference.engine import FusionEngine
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that :func:`open_methods` reads; the engine's defaults stay with its configuration."""
+    parser.add_argument("--scale", type=int, choices=SCALES, default=2, help="how much to reduce and enlarge")
+    parser.add_argument(
+        "--model", nargs="*", metavar="MODEL", default=argparse.SUPPRESS,
+        help="presets or .safetensors files; none after --model: baselines alone (default: the engine's)",
+    )  # fmt: skip
+    parser.add_argument("--device", default=argparse.SUPPRESS, help="as for the node: auto, cpu, cuda:0, ...")
+    parser.add_argument("--precision", default=argparse.SUPPRESS, help="as for the node: auto, fp32, fp16, ...")
+
+
+def open_methods(
+    arguments: argparse.Namespace, stack: contextlib.ExitStack
+) -> tuple[dict[str, Method], dict[str, str]]:
+    """Return the baselines and the models by name, and of each model what it runs on.
+
+    The models are closed by ``stack``. Raises :class:`ConfigError` and :class:`CheckpointError` as the engine does,
+    and for two models of one name.
+    """
+    methods, facts = baselines(arguments.scale), {}
+    for engine in _open_engines(arguments, stack):
+        name = f"hkdnet({engine.model_name})"
+        if name in methods:
+            raise ConfigError(f"two models are called {engine.model_name}; evaluate one at a time")
+        methods[name] = _method(engine)
+        facts[name] = f"{engine.precision} on {engine.device}"
+    return methods, facts
+
+
+def _open_engines(arguments: argparse.Namespace, stack: contextlib.ExitStack) -> list[FusionEngine]:
+    given: dict[str, Any] = {key: value for key, value in vars(arguments).items() if key in ("device", "precision")}
+    models: list[dict[str, Any]] = [{"model": model} for model in arguments.model] if "model" in arguments else [{}]
+    if not models:
+        return []
+    from ..inference.engine import EngineConfig, FusionEngine
+
+    engines = []
+    for model in models:
+        engine = FusionEngine(EngineConfig(scale=arguments.scale, **model, **given))
+        stack.callback(engine.close)
+        engines.append(engine)
+    return engines
+
+
+def _method(engine: FusionEngine) -> Method:
+    def fuse(thermal: NDArray[np.uint8], visible: NDArray[np.uint8]) -> NDArray[np.float32]:
+        fused: NDArray[np.float32] = engine.fuse(thermal, visible) * np.float32(255)
+        return fused
+
+    return fuse
+
+
+def open_teacher(path: Path, device: str) -> Method:
+    """Return the fusion by the teacher in ``path``, in fp32: takes a pair at full size and enlarges nothing.
+
+    ``device`` is as for the engine. Raises :class:`CheckpointError` for weights that are not a teacher's.
+    """
+    import torch
+
+    from ..inference.checkpoint import load_teacher
+    from ..inference.compute_thread import compute
+    from ..inference.device import choose_device
+
+    place = choose_device(device)
+    teacher = compute(lambda: load_teacher(path)[0].to(place))
+
+    @torch.inference_mode()
+    def forward(thermal: NDArray[np.uint8], visible: NDArray[np.uint8]) -> NDArray[np.float32]:
+        images = (torch.tensor(image, device=place)[None, None] / 255 for image in (thermal, visible))
+        fused: NDArray[np.float32] = (teacher(*images).fused[0, 0].clamp(0, 1) * 255).cpu().numpy()
+        return fused
+
+    return lambda thermal, visible: compute(forward, thermal, visible)
