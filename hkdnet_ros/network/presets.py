@@ -14,9 +14,9 @@ class StudentConfig:
     """Widths and depths of a student; a checkpoint stores them, so weights and network always agree."""
 
     scale: int = 2
-    stride: int = 1  # 2: the network works on 2x2 pixel blocks, a quarter of the positions
+    stride: int = 1  # 2: branches and decoder work on 2x2 pixel blocks, a quarter of the positions
     head_channels: int = 16
-    channels: int = 64
+    channels: int = 64  # maps of the branches
     branch_blocks: int = 9  # RCABs per modality
     dfa_units: int = 6  # 0 leaves dual-frequency attention out
     line_keys: int = 640  # keys along one line of dual-frequency attention
@@ -24,6 +24,7 @@ class StudentConfig:
     position_keys: int = 4096  # keys of position attention: exact up to 64x64 pixels
     corner: bool = True
     decoder_channels: tuple[int, ...] = (64, 64, 32, 16)
+    detail_channels: int = 64  # maps of the super-resolution part
     groups: int = 5
     group_blocks: int = 20  # RCABs per group
     upscaled_channels: int = 64
@@ -33,22 +34,28 @@ class StudentConfig:
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
             raise ConfigError(f"scale is {self.scale}; choose one of {', '.join(map(str, SCALES))}")
+        if self.decoder_channels[-1] % self.stride**2:
+            raise ConfigError(
+                f"the decoder ends with {self.decoder_channels[-1]} maps; blocks of {self.stride}x{self.stride} pixels "
+                f"need a multiple of {self.stride**2}"
+            )
 
 
 PRESETS = {
     "paper": StudentConfig(),
     "realtime": StudentConfig(
         stride=2,
-        channels=48,
+        channels=32,
         head_channels=16,
         branch_blocks=1,
         dfa_units=1,
         line_keys=80,
         cea_channels=8,
         position_keys=64,
-        decoder_channels=(48, 48, 48, 32),
+        decoder_channels=(32, 32, 32, 64),
+        detail_channels=32,
         groups=1,
-        group_blocks=2,
+        group_blocks=4,
         upscaled_channels=12,
         tail_channels=8,
         image_skip=True,

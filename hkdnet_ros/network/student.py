@@ -23,17 +23,21 @@ class StudentOutput(NamedTuple):
 
 
 class Head(nn.Module):
-    """Shallow features of one luma, by weights that both modalities share, at 1 / ``stride`` of its size."""
+    """Shallow features of one luma, by weights that both modalities share: fine ones of every pixel, and coarse ones.
+
+    The coarse ones, of blocks of ``stride`` x ``stride`` pixels, are what the branches work on.
+    """
 
     def __init__(self, config: StudentConfig) -> None:
         super().__init__()
+        self.conv1 = conv3x3(1, config.head_channels, reflect=True)
         self.unshuffle = nn.PixelUnshuffle(config.stride)
-        self.conv1 = conv3x3(config.stride**2, config.head_channels, reflect=True)
-        self.conv2 = conv3x3(config.head_channels, config.channels, reflect=True)
+        self.conv2 = conv3x3(config.head_channels * config.stride**2, config.channels, reflect=True)
 
-    def forward(self, image: Tensor) -> Tensor:  # (B, 1, H, W) -> (B, C, H / stride, W / stride)
-        first = activate(self.conv1(self.unshuffle(image)))
-        return activate(self.conv2(first.to(self.conv2.weight.dtype)))
+    # (B, 1, H, W) -> (B, head_channels, H, W), (B, C, H / stride, W / stride)
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        fine = activate(self.conv1(image)).to(self.conv2.weight.dtype)
+        return fine, activate(self.conv2(self.unshuffle(fine)))
 
 
 class Branch(nn.Module):
@@ -50,20 +54,30 @@ class Branch(nn.Module):
 
 
 class SuperResolution(nn.Module):
-    """RCAN-like part: residual groups with a long skip, then pixel shuffle to the high resolution."""
+    """RCAN-like part: residual groups with a long skip, then pixel shuffle to the high resolution.
+
+    It works on single pixels always. Where the decoder worked on blocks of them, the fine features of both modalities
+    join in, for detail that is smaller than a block.
+    """
 
     def __init__(self, config: StudentConfig) -> None:
         super().__init__()
-        channels = config.channels
-        self.enter = conv3x3(config.decoder_channels[-1], channels)
+        self.stride = config.stride
+        channels = config.detail_channels
+        inputs = config.decoder_channels[-1] // config.stride**2
+        if config.stride > 1:
+            inputs += 2 * config.head_channels
+        self.enter = conv3x3(inputs, channels)
         self.groups = nn.Sequential(*(rcab_group(channels, config.group_blocks) for _ in range(config.groups)))
         self.leave = conv3x3(channels, channels)
-        factor = config.scale * config.stride
-        self.expand = conv3x3(channels, config.upscaled_channels * factor**2)
-        self.shuffle = nn.PixelShuffle(factor)
+        self.expand = conv3x3(channels, config.upscaled_channels * config.scale**2)
+        self.shuffle = nn.PixelShuffle(config.scale)
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, D, H / stride, W / stride) -> (B, U, sH, sW)
-        x = self.enter(x)
+    # (B, D, H / stride, W / stride), twice (B, head_channels, H, W) -> (B, U, scale H, scale W)
+    def forward(self, decoded: Tensor, thermal_fine: Tensor, visible_fine: Tensor) -> Tensor:
+        if self.stride > 1:
+            decoded = torch.cat([F.pixel_shuffle(decoded, self.stride), thermal_fine, visible_fine], 1)
+        x = self.enter(decoded)
         return self.shuffle(self.expand(x + self.leave(self.groups(x))))
 
 
@@ -106,10 +120,12 @@ class Student(nn.Module):
         missing = (0, -width % self.config.stride, 0, -height % self.config.stride)
         if any(missing):
             thermal, visible = F.pad(thermal, missing, "replicate"), F.pad(visible, missing, "replicate")
-        thermal_maps = self.thermal(self.head(thermal))
-        visible_maps = self.visible(self.head(visible))
+        thermal_fine, thermal_maps = self.head(thermal)
+        visible_fine, visible_maps = self.head(visible)
+        thermal_maps = self.thermal(thermal_maps)
+        visible_maps = self.visible(visible_maps)
         fused_maps = blend(thermal_maps, visible_maps, activity_weight(thermal_maps, visible_maps))
-        u = self.super_resolution(self.decoder(fused_maps))
+        u = self.super_resolution(self.decoder(fused_maps), thermal_fine, visible_fine)
         u = u[:, :, : height * self.config.scale, : width * self.config.scale]
         t = activate(self.tail(u))
         fused = self.output(t.to(self.output.weight.dtype))

@@ -20,7 +20,16 @@ from .augment import vary_intensity
 from .data import PairSet
 from .distributed import is_first, joined
 from .loop import LoopConfig, fit, prepare_folder
-from .losses import artefact_loss, difference_loss, edge_loss, gradient_loss, intensity_loss, ssim_loss, vif_loss
+from .losses import (
+    artefact_loss,
+    difference_loss,
+    edge_loss,
+    gradient_loss,
+    information_loss,
+    intensity_loss,
+    ssim_loss,
+    vif_loss,
+)
 from .setup import add_options, channels_last, read_options, use_bf16
 from .validation import measure, write_pictures
 
@@ -29,13 +38,14 @@ from .validation import measure, write_pictures
 class FusionWeights:
     """Weights of the fusion losses against the high-resolution sources."""
 
-    intensity: float = option(1.0, "weight of the intensity loss", low=0.0)
+    intensity: float = option(5.0, "weight of the intensity loss", low=0.0)
     gradient: float = option(5.0, "weight of the gradient loss", low=0.0)
-    ssim: float = option(1.5, "weight of the SSIM loss", low=0.0)
-    vif: float = option(1.8, "weight of the visual information fidelity loss", low=0.0)
-    edge: float = option(2.0, "weight of the edge preservation loss", low=0.0)
+    ssim: float = option(4.0, "weight of the SSIM loss", low=0.0)
+    vif: float = option(1.6, "weight of the visual information fidelity loss", low=0.0)
+    edge: float = option(3.0, "weight of the edge preservation loss", low=0.0)
     difference: float = option(0.08, "weight of the correlation of differences loss", low=0.0)
-    artefact: float = option(15.0, "weight of the artefact loss", low=0.0)
+    artefact: float = option(45.0, "weight of the artefact loss", low=0.0)
+    information: float = option(7.0, "weight of the mutual information loss", low=0.0)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -58,6 +68,7 @@ def fusion_losses(fused: Tensor, thermal: Tensor, visible: Tensor, weights: Fusi
             ("edge", weights.edge, edge_loss),
             ("difference", weights.difference, difference_loss),
             ("artefact", weights.artefact, artefact_loss),
+            ("information", weights.information, information_loss),
         )
         return {name: weight * loss(*images) for name, weight, loss in named if weight}
 
@@ -116,7 +127,9 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``hkdnet train``."""
     add_common_arguments(parser)
-    parser.set_defaults(crop=96, vif=1.3, edge=1.0, difference=0.14, artefact=18.0)
+    parser.set_defaults(
+        crop=96, intensity=2.0, ssim=1.5, vif=1.3, edge=1.0, difference=0.08, artefact=18.0, information=0.0
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:

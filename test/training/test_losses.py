@@ -16,6 +16,7 @@ from hkdnet_ros.training.losses import (
     edge_preservation,
     gaussian_filter,
     gradient_loss,
+    information_loss,
     intensity_loss,
     intensity_target,
     signed_gradient,
@@ -26,7 +27,16 @@ from hkdnet_ros.training.losses import (
     vif_loss,
 )
 
-LOSSES = (intensity_loss, gradient_loss, ssim_loss, vif_loss, edge_loss, difference_loss, artefact_loss)
+LOSSES = (
+    intensity_loss,
+    gradient_loss,
+    ssim_loss,
+    vif_loss,
+    edge_loss,
+    difference_loss,
+    artefact_loss,
+    information_loss,
+)
 
 
 def scenes(count=2, size=(96, 88), seed=0):
@@ -106,6 +116,24 @@ def test_artefacts_are_gradients_beyond_both_sources():
     for fused in (thermal, visible, (thermal + visible) / 2):
         assert float(artefact_loss(fused, thermal, visible)) < 1e-6
     assert float(artefact_loss(1.5 * thermal, thermal, 0 * visible)) > 1e-3
+
+
+def test_information_loss_equals_the_measures_of_hard_histograms():
+    """Where every gray level is that of a bin, soft histograms are hard ones."""
+    random = np.random.default_rng(1)
+    thermal = random.integers(0, 32, (80, 80))
+    visible = np.sort(random.integers(0, 32, (80, 80)), 0)
+    fused = np.maximum(thermal // 2, visible)
+    told = entropy = 0.0
+    for source in (thermal, visible):
+        joint = np.histogram2d(source[::2, ::2].ravel(), fused[::2, ::2].ravel(), 32, [[0, 32], [0, 32]])[0] / 1600
+        expected = joint.sum(1)[:, None] * joint.sum(0)
+        seen = joint > 0
+        told += (joint[seen] * np.log(joint[seen] / expected[seen])).sum()
+        marginal = joint.sum(1)[joint.sum(1) > 0]
+        entropy -= (marginal * np.log(marginal)).sum()
+    images = [torch.from_numpy(image).float()[None, None] / 31 for image in (fused, thermal, visible)]
+    assert float(information_loss(*images)) == pytest.approx(1 - told / entropy, abs=1e-3)
 
 
 def test_losses_vanish_where_both_sources_are_the_fused_image():
