@@ -103,7 +103,7 @@ class FusionNode(LifecycleNodeMixin, Node):
         self._session: FusionSession | None = None
         self._subscriptions_now: list[FollowingSubscription] = []
         self._camera_info_subscription: Subscription[CameraInfo] | None = None
-        self._parameters_of_node = NodeParameters(self, lambda: self._config is not None)
+        self._parameters_of_node = NodeParameters(self, lambda: self._config is not None, self._apply)
         self._receiving = MutuallyExclusiveCallbackGroup()
         self._outputs = {
             topic: self._create_output(kind, topic)
@@ -124,6 +124,12 @@ class FusionNode(LifecycleNodeMixin, Node):
             return TransitionCallbackReturn.ERROR
         return result
 
+    def _apply(self, config: FusionConfig) -> None:
+        """Follow a change of live parameters."""
+        session = self._session  # once: another thread may end it meanwhile
+        if session is not None:
+            session.reconfigure(config)
+
     def _create_output(self, kind: type[Any], topic: str) -> LifecyclePublisher[Any]:
         overrides = QoSOverridingOptions.with_default_policies()
         return self.create_lifecycle_publisher(kind, f"fused/{topic}", _output_qos(), qos_overriding_options=overrides)
@@ -137,7 +143,7 @@ class FusionNode(LifecycleNodeMixin, Node):
     def on_configure(self, state: LifecycleState) -> None:
         """Read the parameters, load the model and, where ``grid`` says for what size, warm it up."""
         begun = time.perf_counter()
-        self._config = config = self._parameters_of_node.config()  # from here on parameters are refused
+        self._config = config = self._parameters_of_node.config()  # from here on only live parameters change
         try:
             self._engine = engine = self._engine_factory(config.engine)
             width, height = config.pipeline.grid
@@ -188,8 +194,8 @@ class FusionNode(LifecycleNodeMixin, Node):
         Node.destroy_node(self)
 
     def _start(self, state: LifecycleState) -> None:
-        assert self._config is not None
         assert self._engine is not None
+        config = self._parameters_of_node.config()  # again, for the live ones
         for publisher in self._outputs.values():
             publisher.on_activate(state)
         outputs = Outputs(
@@ -198,7 +204,7 @@ class FusionNode(LifecycleNodeMixin, Node):
             status=self._outputs["status"].publish,
             now_ns=lambda: int(self.get_clock().now().nanoseconds),
         )
-        session = FusionSession(self._config, self._engine, outputs, self.get_logger())
+        session = FusionSession(config, self._engine, outputs, self.get_logger())
         self._session = session
         for stream, topic in IMAGE_TOPICS.items():
             receive = functools.partial(session.receive, stream)

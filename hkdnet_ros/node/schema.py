@@ -7,8 +7,9 @@ descriptions stand in the dataclasses only; what a user reads about parameters i
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,6 +142,12 @@ def _all_specs() -> tuple[ParameterSpec, ...]:
 
 
 SPECS = _all_specs()
+
+
+def unknown_parameter(name: str, known: Iterable[str]) -> str:
+    """Return what to say about a parameter that is none of ``known``, with the nearest of those where one is near."""
+    nearest = difflib.get_close_matches(name, list(known), n=1)
+    return f"no parameter is called {name!r}" + (f"; did you mean {nearest[0]!r}?" if nearest else "")
 
 
 def build(values: Mapping[str, Any]) -> FusionConfig:

@@ -98,6 +98,11 @@ class FusionSession:
         """Take the calibration of the visible camera."""
         self._camera_info.update(message)
 
+    def reconfigure(self, config: FusionConfig) -> None:
+        """Go by the live parameters of ``config`` from the next image on."""
+        self._pairer.reconfigure(config.sync)
+        self._pipeline.reconfigure(config.pipeline, config.thermal)
+
     def totals(self) -> Totals:
         """Return the counts since the session began, the pairer's drops among them."""
         totals = self._statistics.totals()

@@ -47,7 +47,7 @@ class PipelineConfig:
         (0, 0), "width and height both images are brought to; [0, 0]: the thermal image's", unit="px", low=0, high=8192
     )
     output: str = option(
-        "auto", "auto: bgr8 where visible has colour, else mono8; gray: mono8", choices=("auto", "gray")
+        "auto", "auto: bgr8 where visible has colour, else mono8; gray: mono8", choices=("auto", "gray"), live=True
     )
 
     def __post_init__(self) -> None:
@@ -69,6 +69,11 @@ class FusionPipeline:
         self._config = config or PipelineConfig()
         self._conditioner = ThermalConditioner(thermal_config)
 
+    def reconfigure(self, config: PipelineConfig, thermal_config: ThermalConfig) -> None:
+        """Go by other settings from the next frame on; the thermal range is kept. Any thread may call this."""
+        self._config = config
+        self._conditioner.reconfigure(thermal_config)
+
     def process(self, pair: Pair) -> FusedFrame:
         """Fuse one pair: ``scale`` times the grid's size, stamp and frame of the visible image.
 
@@ -78,11 +83,12 @@ class FusionPipeline:
         """
         _check(pair.thermal, THERMAL)
         _check(pair.visible, VISIBLE)
+        config = self._config  # once: another thread may exchange it meanwhile
         clock = _StageClock()
         thermal: NDArray[Any] = self._conditioner.condition(pair.thermal)
         clock.lap("thermal")
 
-        width, height = self._config.grid if any(self._config.grid) else thermal.shape[::-1]
+        width, height = config.grid if any(config.grid) else thermal.shape[::-1]
         thermal = resample(thermal, width, height)
         # More visible pixels than the output has serve nothing after this. Means of means over whole pixels are
         # means, so that shrinking twice, to the output and then to the grid, is still correct in area.
@@ -93,7 +99,7 @@ class FusionPipeline:
 
         luma: NDArray[Any]
         chroma: color.Chroma | None = None
-        if self._config.output == "auto" and color.is_color(pair.visible.encoding):
+        if config.output == "auto" and color.is_color(pair.visible.encoding):
             luma, chroma = color.split(visible, pair.visible.encoding)
         else:
             luma = color.luma(visible, pair.visible.encoding)

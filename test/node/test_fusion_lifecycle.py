@@ -16,12 +16,13 @@ import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import ParameterType
-from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
+from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters, SetParametersAtomically
 from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from hkdnet_ros.errors import CheckpointError, ConfigError
 from hkdnet_ros.node.fusion import FusionNode, load_engine
+from hkdnet_ros.node.image_messages import encode_image
 from hkdnet_ros.node.schema import SPECS, FusionConfig, NodeConfig
 
 SUCCESS, FAILURE, ERROR = (getattr(TransitionCallbackReturn, name) for name in ("SUCCESS", "FAILURE", "ERROR"))
@@ -267,6 +268,49 @@ def test_a_configured_node_refuses_changes_and_says_what_to_do(make_node, remote
     assert remote.set("grid", [0, 0]) == (True, "")
     assert node.trigger_cleanup() == SUCCESS
     assert remote.set("scale", 3) == (True, "")
+
+
+def test_a_live_parameter_changes_the_running_node(make_node, remote, rig):
+    make_node(sync__slop=0.01)
+    rig.wait_for_node()
+    gray, color = np.zeros((16, 16), np.uint8), np.zeros((16, 16, 3), np.uint8)
+
+    def publish_apart(stamp_ns):
+        rig.thermal.publish(encode_image(gray, "mono8", stamp_ns, ""))
+        rig.visible.publish(encode_image(color, "bgr8", stamp_ns + 40_000_000, ""))
+        rig.thermal.publish(encode_image(gray, "mono8", stamp_ns + 90_000_000, ""))  # decides the pair before
+
+    publish_apart(10**9)
+    assert remote.set("sync.slop", 0.05) == (True, "")
+    assert remote.set("output", "gray") == (True, "")
+    publish_apart(2 * 10**9)
+    wait_for(lambda: rig.images, what="the image")
+    (image,) = rig.images
+    assert (image.header.stamp.sec, image.encoding) == (2, "mono8")
+
+
+def test_a_set_with_one_refused_value_changes_none(make_node, remote):
+    node = make_node(autostart=False)
+    assert node.trigger_configure() == SUCCESS
+    wanted = [Parameter("sync.slop", value=0.2), Parameter("scale", value=3)]
+    request = [parameter.to_parameter_msg() for parameter in wanted]
+    result = remote.call(SetParametersAtomically, "set_parameters_atomically", parameters=request).result
+    assert not result.successful
+    assert "scale is fixed while the node is configured" in result.reason
+    assert remote.get("sync.slop").double_value == FusionConfig().sync.slop
+    assert remote.set("thermal.range_low", 300.0)[0] is False  # above range_high
+    wanted = [Parameter("thermal.range_low", value=290), Parameter("thermal.range_high", value=310)]
+    request = [parameter.to_parameter_msg() for parameter in wanted]
+    assert remote.call(SetParametersAtomically, "set_parameters_atomically", parameters=request).result.successful
+    assert node._parameters_of_node.config().thermal.range_high == 310.0
+
+
+def test_an_unknown_start_parameter_fails_configure_with_the_nearest_name(make_node, monkeypatch):
+    node = make_node(autostart=False, sync__slopp=0.1)
+    lines = kept_log(node, monkeypatch)
+    assert node.trigger_configure() == FAILURE
+    (line,) = lines
+    assert "no parameter is called 'sync.slopp'; did you mean 'sync.slop'?" in line
 
 
 def test_a_parameter_cannot_be_removed(make_node, remote):
