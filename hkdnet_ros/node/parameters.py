@@ -47,6 +47,7 @@ class NodeParameters:
         self._node = node
         self._is_configured = is_configured
         self._apply = apply
+        self._setting_back = False
         self._specs = {spec.name: spec for spec in SPECS}
         self._faults: dict[str, str] = {}
         for spec in SPECS:
@@ -63,6 +64,17 @@ class NodeParameters:
         if faults:
             raise ConfigError("; ".join(faults))
         return build(self._values())
+
+    def set_back(self, section: str, config: Any) -> None:
+        """Let the parameters of one section say what ``config`` says, whether they are live or not."""
+        values = [
+            Parameter(spec.name, value=_plain(getattr(config, spec.field))) for spec in SPECS if spec.section == section
+        ]
+        self._setting_back = True
+        try:
+            self._node.set_parameters(values)
+        finally:
+            self._setting_back = False
 
     def _unknown(self) -> list[str]:
         """Return what is wrong with names that were given to the node and that nobody declared."""
@@ -116,7 +128,8 @@ class NodeParameters:
                 converted = spec.convert(parameter.value)
             except ConfigError as error:
                 return SetParametersResult(successful=False, reason=str(error))
-            if self._is_configured() and not spec.info.live and converted != spec.convert(values[name]):
+            is_fixed = self._is_configured() and not spec.info.live and not self._setting_back
+            if is_fixed and converted != spec.convert(values[name]):
                 reason = f"{name} is fixed while the node is configured; deactivate and clean it up, set, configure"
                 return SetParametersResult(successful=False, reason=reason)
         # Where parameters contradict each other already, as a file may have it, any change may be a step out of that.

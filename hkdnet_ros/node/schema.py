@@ -16,9 +16,15 @@ from typing import Any
 from ..errors import ConfigError
 from ..inference.config import EngineConfig
 from ..options import OptionInfo, check_option, check_options, option, option_info
+from ..perception.mode import ModeConfig
 from ..perception.pairing import PairingConfig
 from ..perception.pipeline import PipelineConfig
+from ..perception.shutter import ShutterConfig
 from ..perception.thermal import ThermalConfig
+
+# What NodeConfig.device_failure may be.
+CPU = "cpu"
+INACTIVE = "inactive"
 
 _WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
 
@@ -28,6 +34,13 @@ class NodeConfig:
     """What the node itself does, beside its stages."""
 
     autostart: bool = option(True, "configure and activate at the start; false where a lifecycle manager does that")
+
+    device_failure: str = option(
+        CPU,
+        "when CUDA runs out of memory or is lost and a retry fails: cpu goes on with the CPU, inactive deactivates the "
+        "node",
+        choices=(CPU, INACTIVE),
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -42,11 +55,21 @@ class FusionConfig:
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
     sync: PairingConfig = field(default_factory=PairingConfig)
     thermal: ThermalConfig = field(default_factory=ThermalConfig)
+    shutter: ShutterConfig = field(default_factory=ShutterConfig)
+    mode: ModeConfig = field(default_factory=ModeConfig)
 
 
 SECTIONS: dict[str, type[Any]] = typing.get_type_hints(FusionConfig)
 # section of FusionConfig -> prefix of its parameters
-PREFIXES = {"node": "", "engine": "", "pipeline": "", "sync": "sync.", "thermal": "thermal."}
+PREFIXES = {
+    "node": "",
+    "engine": "",
+    "pipeline": "",
+    "sync": "sync.",
+    "thermal": "thermal.",
+    "shutter": "shutter.",
+    "mode": "mode.",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class StampWatch:
         self._faults: dict[str, Counter[str]] = {THERMAL: Counter(), VISIBLE: Counter()}
         self._last: dict[str, int] = {}
         self._clocks = {THERMAL: _ClockDrift(), VISIBLE: _ClockDrift()}
+        self._closest_ns: int | None = None  # skew of the nearest two stamps since the window began
         self._skews = [0] * (len(_EDGES_MS) + 1)
         self._begin_window(now_ns)
 
@@ -133,7 +134,7 @@ class StampWatch:
     def _begin_window(self, now_ns: int) -> None:
         self._window_ns = now_ns
         self._received = {THERMAL: 0, VISIBLE: 0}
-        self._closest_ns: int | None = None
+        self._closest_ns = None
 
 
 class _ClockDrift:

@@ -25,6 +25,7 @@ class FakeEngine:
     model_name = "fake"
     device = "cpu"
     precision = "fp32"
+    memory = None
 
     def __init__(self, scale=2):
         self.scale = scale

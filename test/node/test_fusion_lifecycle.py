@@ -20,7 +20,7 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters,
 from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from hkdnet_ros.errors import CheckpointError, ConfigError
+from hkdnet_ros.errors import CheckpointError, ConfigError, DeviceError
 from hkdnet_ros.node.fusion import FusionNode, load_engine
 from hkdnet_ros.node.image_messages import encode_image
 from hkdnet_ros.node.schema import SPECS, FusionConfig, NodeConfig
@@ -143,6 +143,36 @@ def test_a_model_that_cannot_be_loaded_fails_configure_and_the_node_lives_on(mak
     assert lines == ["error: configure failed: no file my.safetensors; expected a preset name or a path"]
     assert remote.transition(Transition.TRANSITION_CONFIGURE)
     assert remote.state() == "inactive"
+
+
+def test_a_model_that_cannot_be_loaded_later_leaves_the_one_before(make_node, remote, monkeypatch):
+    def factory(config):
+        if config.model == "bad":
+            raise CheckpointError("no file bad; expected a preset name or a path")
+        return FakeEngine()
+
+    node = make_node(factory, autostart=False)
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_cleanup() == SUCCESS
+    assert remote.set("model", "bad") == (True, "")
+    lines = kept_log(node, monkeypatch)
+    assert node.trigger_configure() == SUCCESS
+    assert (
+        lines[0] == "error: no file bad; expected a preset name or a path; going back to the model before, realtime x2"
+    )
+    assert remote.get("model").string_value == "realtime"
+    assert remote.set("model", "other")[0] is False  # fixed again
+    assert node.trigger_activate() == SUCCESS
+
+
+def test_a_lost_device_deactivates_the_node_where_the_parameter_says_so(make_node, remote, rig, engine):
+    node = make_node(device_failure="inactive")
+    rig.wait_for_node()
+    engine.error = DeviceError("the device failed: CUDA error")
+    rig.publish_pair(np.zeros((16, 16), np.uint8), np.zeros((16, 16, 3), np.uint8), 10**9)
+    wait_for(lambda: remote.state() == "inactive", what="the inactive state")
+    engine.error = None
+    assert node.trigger_activate() == SUCCESS
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not weights at all"], ids=["missing", "empty", "damaged"])
@@ -271,7 +301,7 @@ def test_a_configured_node_refuses_changes_and_says_what_to_do(make_node, remote
 
 
 def test_a_live_parameter_changes_the_running_node(make_node, remote, rig):
-    make_node(sync__slop=0.01)
+    node = make_node(sync__slop=0.01)
     rig.wait_for_node()
     gray, color = np.zeros((16, 16), np.uint8), np.zeros((16, 16, 3), np.uint8)
 
@@ -281,6 +311,7 @@ def test_a_live_parameter_changes_the_running_node(make_node, remote, rig):
         rig.thermal.publish(encode_image(gray, "mono8", stamp_ns + 90_000_000, ""))  # decides the pair before
 
     publish_apart(10**9)
+    wait_for(lambda: node._session.totals().received == {"thermal": 2, "visible": 1}, what="the images")
     assert remote.set("sync.slop", 0.05) == (True, "")
     assert remote.set("output", "gray") == (True, "")
     publish_apart(2 * 10**9)

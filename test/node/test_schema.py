@@ -96,8 +96,9 @@ def test_the_parameter_file_holds_every_parameter_at_its_default():
 def test_every_parameter_in_the_file_has_its_description_above_it():
     lines = [line.strip() for line in parameter_file().splitlines()]
     for spec in SPECS:
-        name = spec.name.rpartition(".")[2]
-        (index,) = [i for i, line in enumerate(lines) if line.startswith(f"{name}:")]
+        prefix, _, name = spec.name.rpartition(".")
+        begin = lines.index(f"{prefix}:") if prefix else 0
+        index = next(i for i, line in enumerate(lines) if i > begin and line.startswith(f"{name}:"))
         comment = []
         while lines[index - 1].startswith("# "):
             index -= 1

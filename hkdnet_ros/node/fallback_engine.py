@@ -1,0 +1,113 @@
+"""An engine that outlives its device."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DeviceError
+from ..inference.config import EngineConfig
+from ..perception.pipeline import Fuser
+from .schema import CPU
+from .status import Described
+
+Result = TypeVar("Result")
+
+
+class Engine(Fuser, Described, Protocol):
+    """What the node needs of an inference engine."""
+
+    @property
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes in use on the device, and how many it has; None for the CPU."""
+
+    def warm_up(self, height: int, width: int) -> float:
+        """Do what the first call of a size would otherwise do; return the seconds it took."""
+
+    def close(self) -> None:
+        """Free the model and its device memory."""
+
+
+class FallbackEngine:
+    """An engine that tries once more where its device fails, and then goes on with the CPU.
+
+    With ``on_failure`` "inactive" it raises the second :class:`DeviceError` instead. ``warn`` hears of both steps.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[EngineConfig], Engine],
+        config: EngineConfig,
+        on_failure: str,
+        warn: Callable[[str], Any],
+    ) -> None:
+        """Load the engine for ``config``. Raises what ``load`` raises."""
+        self._load = load
+        self._config = config
+        self._on_failure = on_failure
+        self._warn = warn
+        self._engine: Engine | None = None
+        self._surely(lambda engine: engine)
+
+    @property
+    def scale(self) -> int:
+        return self._loaded().scale
+
+    @property
+    def timings(self) -> Mapping[str, float]:
+        return self._loaded().timings
+
+    @property
+    def model_name(self) -> str:
+        return self._loaded().model_name
+
+    @property
+    def device(self) -> str:
+        return self._loaded().device
+
+    @property
+    def precision(self) -> str:
+        return self._loaded().precision
+
+    @property
+    def memory(self) -> tuple[int, int] | None:
+        return self._loaded().memory
+
+    def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
+        """Fuse as the engine does, on another device where need be."""
+        return self._surely(lambda engine: engine.fuse(thermal, visible))
+
+    def warm_up(self, height: int, width: int) -> float:
+        """Warm up as the engine does, on another device where need be."""
+        return self._surely(lambda engine: engine.warm_up(height, width))
+
+    def close(self) -> None:
+        """Free the model and its device memory."""
+        if self._engine is not None:
+            self._engine.close()
+
+    def _loaded(self) -> Engine:
+        if self._engine is None:
+            self._engine = self._load(self._config)
+        return self._engine
+
+    def _surely(self, action: Callable[[Engine], Result]) -> Result:
+        try:
+            return action(self._loaded())
+        except DeviceError as error:
+            self._warn(f"{error}; trying once more")
+        try:
+            return action(self._loaded())
+        except DeviceError as error:
+            if self._on_failure != CPU or self._config.device == CPU:
+                raise
+            self._warn(f"{error}; going on with the CPU, until the node is configured again")
+        self.close()
+        self._engine = None
+        # fp16 is for CUDA only.
+        self._config = dataclasses.replace(self._config, device=CPU, precision="auto")
+        return action(self._loaded())
