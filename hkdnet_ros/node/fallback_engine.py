@@ -51,6 +51,7 @@ class FallbackEngine:
         self._on_failure = on_failure
         self._warn = warn
         self._engine: Engine | None = None
+        self._failure = ""
         self._surely(lambda engine: engine)
 
     @property
@@ -76,6 +77,11 @@ class FallbackEngine:
     @property
     def memory(self) -> tuple[int, int] | None:
         return self._loaded().memory
+
+    @property
+    def failure(self) -> str:
+        """Why the device that was asked for was left; empty where it was not."""
+        return self._failure
 
     def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
         """Fuse as the engine does, on another device where need be."""
@@ -105,6 +111,7 @@ class FallbackEngine:
         except DeviceError as error:
             if self._on_failure != CPU or self._config.device == CPU:
                 raise
+            self._failure = str(error)
             self._warn(f"{error}; going on with the CPU, until the node is configured again")
         self.close()
         self._engine = None

@@ -1,7 +1,7 @@
 """The fusion node: a lifecycle node around :class:`~hkdnet_ros.node.session.FusionSession`.
 
 Subscribed: thermal/image_raw, thermal/shutter, rgb/image_raw, rgb/camera_info. Published: fused/image,
-fused/camera_info, fused/status. Parameters: docs/parameters.md.
+fused/camera_info, fused/status, /diagnostics. Parameters: docs/parameters.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it here only
 from rclpy.exceptions import ParameterException
@@ -29,8 +30,10 @@ from hkdnet_ros.msg import FusionStatus
 from ..errors import HkdnetError, MissingDependencyError
 from ..inference.config import EngineConfig
 from ..perception.frames import THERMAL, VISIBLE
+from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
 from .fallback_engine import Engine, FallbackEngine
 from .following_subscription import FollowingSubscription, no_events
+from .health import OK, Report, device_report, qos_report, reports
 from .parameters import NodeParameters
 from .schema import FusionConfig
 from .session import FusionSession, Outputs
@@ -39,6 +42,7 @@ IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "rgb/image_raw"}
 CAMERA_INFO_TOPIC = "rgb/camera_info"
 SHUTTER_TOPIC = "thermal/shutter"
 _TICK_S = 0.1
+_DIAGNOSTICS_S = 1.0
 
 
 # Reliable, as rviz and image viewers ask for it by default and best-effort subscribers accept it, too; and a large
@@ -102,7 +106,7 @@ class FusionNode(LifecycleNodeMixin, Node):
         # Re-entrant: the state can be asked for during a transition. A second transition is refused by rcl itself.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._engine_factory = engine_factory
-        self._engine: Engine | None = None
+        self._engine: FallbackEngine | None = None
         self._config: FusionConfig | None = None
         self._session: FusionSession | None = None
         self._subscriptions_now: list[FollowingSubscription] = []
@@ -112,6 +116,8 @@ class FusionNode(LifecycleNodeMixin, Node):
         self._receiving = MutuallyExclusiveCallbackGroup()
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # the node's own may stand still in simulation
         self.create_timer(_TICK_S, self._tick, self._receiving, clock=steady)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(_DIAGNOSTICS_S, self._diagnose, self._receiving, clock=steady)
         self._device_lost = self.create_guard_condition(self._give_up, ReentrantCallbackGroup())
         self._outputs = {
             topic: self._create_output(kind, topic)
@@ -141,6 +147,35 @@ class FusionNode(LifecycleNodeMixin, Node):
         session = self._session
         if session is not None:
             session.tick()
+
+    def _diagnose(self) -> None:
+        """Publish the node's health, in every state."""
+        if not self._diagnostics.get_subscription_count():
+            return
+        session, engine = self._session, self._engine  # once: a transition may take them away meanwhile
+        state = "active" if session else "inactive" if engine else "unconfigured"
+        found = [Report("state", OK, state)]
+        if session is not None:
+            found += reports(session.health(), self._parameters_of_node.config().diagnostics)
+            mismatches = [text for subscription in list(self._subscriptions_now) for text in subscription.unheard()]
+            for publisher in self._outputs.values():
+                mismatches += deaf_subscribers(self, publisher.topic_name, publisher.qos_profile)
+            found.append(qos_report(mismatches))
+        if engine is not None:
+            found.append(
+                device_report(
+                    model=engine.model_name,
+                    scale=engine.scale,
+                    device=engine.device,
+                    precision=engine.precision,
+                    memory=engine.memory,
+                    resident=resident_bytes(),
+                    failure=engine.failure,
+                )
+            )
+        name = self.get_fully_qualified_name().removeprefix("/")
+        now_ns = self.get_clock().now().nanoseconds
+        self._diagnostics.publish(diagnostic_array(found, name, engine.device if engine else "", now_ns))
 
     def _give_up(self) -> None:
         if self._session is None:  # deactivated for this already
@@ -175,7 +210,7 @@ class FusionNode(LifecycleNodeMixin, Node):
             f"{engine.precision} on {engine.device}"
         )
 
-    def _load_engine(self, config: FusionConfig) -> Engine:
+    def _load_engine(self, config: FusionConfig) -> FallbackEngine:
         """Return the engine that the parameters ask for, or the one before where that cannot be had.
 
         A robot that tries a new model should not be blind because its file is bad. The parameters are then set back.

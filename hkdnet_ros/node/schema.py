@@ -21,6 +21,7 @@ from ..perception.pairing import PairingConfig
 from ..perception.pipeline import PipelineConfig
 from ..perception.shutter import ShutterConfig
 from ..perception.thermal import ThermalConfig
+from .health import DiagnosticsConfig
 
 # What NodeConfig.device_failure may be.
 CPU = "cpu"
@@ -57,6 +58,7 @@ class FusionConfig:
     thermal: ThermalConfig = field(default_factory=ThermalConfig)
     shutter: ShutterConfig = field(default_factory=ShutterConfig)
     mode: ModeConfig = field(default_factory=ModeConfig)
+    diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig)
 
 
 SECTIONS: dict[str, type[Any]] = typing.get_type_hints(FusionConfig)
@@ -69,6 +71,7 @@ PREFIXES = {
     "thermal": "thermal.",
     "shutter": "shutter.",
     "mode": "mode.",
+    "diagnostics": "diagnostics.",
 }
 
 

@@ -26,6 +26,7 @@ from ..perception.shutter import HOLD, ShutterDetector
 from ..perception.timing import StampWatch
 from .camera_scaling import OutputCameraInfo
 from .fallback_engine import Engine
+from .health import Health
 from .image_messages import check_image, decode, encode_image, stamp_to_ns
 from .schema import FusionConfig
 from .statistics import (
@@ -86,7 +87,7 @@ class _Task:
 class FusionSession:
     """Pairs, fuses and publishes until :meth:`stop`.
 
-    One thread at a time calls the ``receive`` methods and :meth:`tick`; any thread the others.
+    One thread at a time calls the ``receive`` methods, :meth:`tick` and :meth:`health`; any thread the others.
     """
 
     def __init__(self, config: FusionConfig, engine: Engine, outputs: Outputs, logger: Logger) -> None:
@@ -105,6 +106,7 @@ class FusionSession:
         now_ns = outputs.now_ns()
         self._watch = StampWatch(config.sync, now_ns)
         self._selector = ModeSelector(config.mode, now_ns, shutter_action=config.shutter.action)
+        self._cause = ""
         self._warm_size = config.pipeline.grid  # the node warmed the engine up for it
         self._camera_info = OutputCameraInfo(logger)
         self._worker: LatestWorker[_Task] = LatestWorker(self._process, name="fusion")
@@ -112,7 +114,8 @@ class FusionSession:
     def receive(self, stream: str, message: Image) -> None:
         """Take one camera image of ``stream`` ("thermal" or "visible"); what is malformed is counted and logged."""
         settled = time.perf_counter()
-        self._statistics.add_received(stream)
+        now_ns = self._outputs.now_ns()
+        self._statistics.add_received(stream, now_ns)
         try:
             check_image(message)
             # A view, as a rule. Pixels of visible images are left to the worker.
@@ -121,7 +124,7 @@ class FusionSession:
         except HkdnetError as error:
             self._drop(bad_image(stream), str(error))
             return
-        stamp_ns, now_ns = stamp_to_ns(message.header.stamp), self._outputs.now_ns()
+        stamp_ns = stamp_to_ns(message.header.stamp)
         if stamp_ns <= 0 and self._throttle.passes(f"{stream} stamp"):  # counted below
             self._logger.warning(f"{stream} image has a stamp of {stamp_ns} ns; expected its time of exposure")
         if frame is not None:
@@ -166,6 +169,25 @@ class FusionSession:
     def mode(self) -> str:
         """What is published at this time: FUSED, STOPPED or a single stream (perception/mode.py)."""
         return self._selector.mode
+
+    def health(self) -> Health:
+        """Return the figures for /diagnostics."""
+        now_ns, totals = self._outputs.now_ns(), self.totals()
+        return Health(
+            mode=self._selector.mode,
+            cause=self._cause,
+            thermal_fault=self._thermal_fault,
+            rates=self._statistics.rates(now_ns),
+            received=totals.received,
+            pairs=totals.pairs,
+            published=totals.published,
+            drops=totals.drops,
+            latencies=self._statistics.latencies(),
+            since_output=self._statistics.since_output(now_ns),
+            skews=self._watch.skew_histogram(),
+            stamp_faults={stream: self._watch.faults(stream) for stream in (THERMAL, VISIBLE)},
+            drift_ppm=self._watch.drift_ppm(),
+        )
 
     def reconfigure(self, config: FusionConfig) -> None:
         """Go by the live parameters of ``config`` from the next image on."""
@@ -223,6 +245,7 @@ class FusionSession:
             return
         log = self._logger.info if change.mode == FUSED else self._logger.warning
         log(f"mode {change.mode}: {change.cause}")
+        self._cause = change.cause
         if {before, change.mode} & {THERMAL, VISIBLE}:
             self._pairer.reset()  # what waits was published alone, or would come out after later images that were
 
@@ -256,7 +279,6 @@ class FusionSession:
         if camera_info is not None:
             self._outputs.camera_info(camera_info)
         published = time.perf_counter()
-        self._statistics.add_published()
         latencies = {
             "queue": begun - task.settled,
             "decode": decoded - begun,
@@ -264,7 +286,10 @@ class FusionSession:
             "encode": encoded - processed,
             "publish": published - encoded,
         }
-        age_ns = self._outputs.now_ns() - fused.stamp_ns
+        now_ns = self._outputs.now_ns()
+        age_ns = now_ns - fused.stamp_ns
+        self._statistics.add_published(now_ns)
+        self._statistics.add_latencies({**latencies, "age": age_ns / 1e9})
         skew_ns = thermal.stamp_ns - visible.stamp_ns if thermal and visible else 0
         status = fusion_status(fused, image.header, skew_ns, age_ns, latencies, self.totals(), self._engine)
         self._outputs.status(status)

@@ -8,6 +8,7 @@ from rigging import Rig, kept_log, wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
@@ -176,6 +177,32 @@ def test_ages_are_told_by_the_clock_of_the_simulation(make_node, rig, spun):
     rig.publish_pair(thermal(), visible(), 7 * S)
     wait_for(lambda: rig.statuses, what="a status")
     assert (rig.statuses[0].age.sec, rig.statuses[0].age.nanosec) == (0, 250 * MS)
+
+
+def test_diagnostics_tell_the_state_the_streams_and_who_cannot_be_heard(make_node, rig, spun):
+    heard = []
+    rig.node.create_subscription(DiagnosticArray, "/diagnostics", heard.append, 10)
+    node = make_node(autostart=False, **{"qos_overrides./thermal/image_raw.subscription.reliability": "reliable"})
+    wait_for(lambda: heard, what="diagnostics of a node that is not configured")
+    assert [(status.name, status.message) for status in heard[0].status] == [("fusion: state", "unconfigured")]
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+    best_effort = Rig(spun, "BEST_EFFORT")
+    rig.wait_for_node()
+    rig.publish_pair(thermal(), visible(), S)
+    wait_for(lambda: rig.statuses, what="a status")
+    del heard[:]
+    wait_for(lambda: heard, what="diagnostics")
+    by_name = {status.name: status for status in heard[0].status}
+    assert set(by_name) == {
+        f"fusion: {name}" for name in ("state", "rates", "pairing", "latency", "mode", "qos", "device")
+    }
+    values = {item.key: item.value for item in by_name["fusion: pairing"].values}
+    assert (values["pairs"], values["published"], values["skew -2 to 2 ms"]) == ("1", "1", "1")
+    assert by_name["fusion: qos"].level == DiagnosticStatus.WARN
+    assert "/thermal/image_raw: publisher rig" in by_name["fusion: qos"].message
+    assert {status.hardware_id for status in heard[0].status} == {"cpu"}
+    assert best_effort.node is not None
 
 
 def test_large_images_arrive_whole(make_node, spun):
