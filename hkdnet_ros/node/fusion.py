@@ -1,7 +1,7 @@
 """The fusion node: a lifecycle node around :class:`~hkdnet_ros.node.session.FusionSession`.
 
 Subscribed: thermal/image_raw, thermal/shutter, rgb/image_raw, rgb/camera_info. Published: fused/image,
-fused/camera_info, fused/status, /diagnostics. Parameters: docs/parameters.md.
+fused/image/compressed, fused/camera_info, fused/status, /diagnostics. Parameters: docs/parameters.md.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Bool
 
 from hkdnet_ros.msg import FusionStatus
@@ -35,7 +35,7 @@ from .fallback_engine import Engine, FallbackEngine
 from .following_subscription import FollowingSubscription, no_events
 from .health import OK, Report, device_report, qos_report, reports
 from .parameters import NodeParameters
-from .schema import FusionConfig
+from .schema import COMPRESSED, FusionConfig
 from .session import FusionSession, Outputs
 
 IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "rgb/image_raw"}
@@ -121,7 +121,12 @@ class FusionNode(LifecycleNodeMixin, Node):
         self._device_lost = self.create_guard_condition(self._give_up, ReentrantCallbackGroup())
         self._outputs = {
             topic: self._create_output(kind, topic)
-            for topic, kind in (("image", Image), ("camera_info", CameraInfo), ("status", FusionStatus))
+            for topic, kind in (
+                ("image", Image),
+                ("image/compressed", CompressedImage),
+                ("camera_info", CameraInfo),
+                ("status", FusionStatus),
+            )
         }
         if self.get_parameter("autostart").value:
             group = MutuallyExclusiveCallbackGroup()
@@ -185,7 +190,9 @@ class FusionNode(LifecycleNodeMixin, Node):
 
     def _create_output(self, kind: type[Any], topic: str) -> LifecyclePublisher[Any]:
         overrides = QoSOverridingOptions.with_default_policies()
-        return self.create_lifecycle_publisher(kind, f"fused/{topic}", _output_qos(), qos_overriding_options=overrides)
+        base, _, transport = topic.partition("/")
+        name = self.resolve_topic_name(f"fused/{base}") + (f"/{transport}" if transport else "")
+        return self.create_lifecycle_publisher(kind, name, _output_qos(), qos_overriding_options=overrides)
 
     def _autostart(self) -> None:
         self._autostart_timer.cancel()
@@ -274,17 +281,23 @@ class FusionNode(LifecycleNodeMixin, Node):
         for publisher in self._outputs.values():
             publisher.on_activate(state)
         outputs = Outputs(
-            image=self._outputs["image"].publish,
-            camera_info=self._outputs["camera_info"].publish,
-            status=self._outputs["status"].publish,
+            image=self._outputs["image"],
+            compressed=self._outputs["image/compressed"],
+            camera_info=self._outputs["camera_info"],
+            status=self._outputs["status"],
             now_ns=lambda: int(self.get_clock().now().nanoseconds),
             device_lost=self._device_lost.trigger,
         )
         session = FusionSession(config, self._engine, outputs, self.get_logger())
         self._session = session
+        transports = {THERMAL: config.node.thermal_transport, VISIBLE: config.node.rgb_transport}
         for stream, topic in IMAGE_TOPICS.items():
             receive = functools.partial(session.receive, stream)
-            self._subscriptions_now.append(FollowingSubscription(self, Image, topic, receive, self._receiving))
+            kind: type[Any] = Image
+            if transports[stream] == COMPRESSED:
+                # As image_transport does: a remap of the image's topic moves the compressed one, too.
+                kind, topic = CompressedImage, f"{self.resolve_topic_name(topic)}/{COMPRESSED}"
+            self._subscriptions_now.append(FollowingSubscription(self, kind, topic, receive, self._receiving))
         for kind, topic, take in (
             (CameraInfo, CAMERA_INFO_TOPIC, session.receive_camera_info),
             (Bool, SHUTTER_TOPIC, session.receive_shutter),

@@ -27,7 +27,12 @@ class DiagnosticsConfig:
         0.0, "least rate of visible images; 0: not checked", unit="Hz", low=0, high=1000, live=True
     )
     fused_rate: float = option(
-        0.0, "least rate of published images; 0: not checked", unit="Hz", low=0, high=1000, live=True
+        0.0,
+        "least rate of fused images while somebody subscribes; 0: not checked",
+        unit="Hz",
+        low=0,
+        high=1000,
+        live=True,
     )
     tolerance: float = option(0.1, "share by which a rate may be below its least", low=0, high=1, live=True)
     max_age: float = option(
@@ -50,6 +55,7 @@ class Health:
     mode: str
     cause: str  # of the mode; empty where it never changed
     thermal_fault: str  # why the thermal image is no live view; empty where it is one
+    is_wanted: bool  # somebody subscribes to an output; else nothing is fused
     rates: Mapping[str, float]  # Hz, by stream, OUTPUT among them
     received: Mapping[str, int]  # by stream
     pairs: int
@@ -97,7 +103,11 @@ def qos_report(mismatches: Sequence[str]) -> Report:
 
 
 def _rates(health: Health, config: DiagnosticsConfig) -> Report:
-    least = {THERMAL: config.thermal_rate, VISIBLE: config.visible_rate, OUTPUT: config.fused_rate}
+    least = {
+        THERMAL: config.thermal_rate,
+        VISIBLE: config.visible_rate,
+        OUTPUT: config.fused_rate if health.is_wanted else 0.0,
+    }
     values: dict[str, object] = {}
     level, slow = OK, []
     for stream, expected in least.items():

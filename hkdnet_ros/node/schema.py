@@ -23,6 +23,10 @@ from ..perception.shutter import ShutterConfig
 from ..perception.thermal import ThermalConfig
 from .health import DiagnosticsConfig
 
+# What NodeConfig.*_transport may be.
+RAW = "raw"
+COMPRESSED = "compressed"
+
 # What NodeConfig.device_failure may be.
 CPU = "cpu"
 INACTIVE = "inactive"
@@ -36,6 +40,13 @@ class NodeConfig:
 
     autostart: bool = option(True, "configure and activate at the start; false where a lifecycle manager does that")
 
+    thermal_transport: str = option(
+        RAW, "compressed subscribes to the thermal topic with /compressed behind it", choices=(RAW, COMPRESSED)
+    )
+    rgb_transport: str = option(
+        RAW, "compressed subscribes to the visible topic with /compressed behind it", choices=(RAW, COMPRESSED)
+    )
+    jpeg_quality: int = option(90, "of fused/image/compressed", low=1, high=100, live=True)
     device_failure: str = option(
         CPU,
         "when CUDA runs out of memory or is lost and a retry fails: cpu goes on with the CPU, inactive deactivates the "

@@ -11,10 +11,10 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Bool
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Bool, Header
 
 from ..errors import DeviceError, HkdnetError
 from ..perception.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
@@ -25,15 +25,17 @@ from ..perception.pipeline import FusionPipeline
 from ..perception.shutter import HOLD, ShutterDetector
 from ..perception.timing import StampWatch
 from .camera_scaling import OutputCameraInfo
+from .compressed_images import check_compressed, decode_compressed, encode_jpeg
 from .fallback_engine import Engine
 from .health import Health
-from .image_messages import check_image, decode, encode_image, stamp_to_ns
+from .image_messages import check_image, decode, encode_image, ns_to_stamp, stamp_to_ns
 from .schema import FusionConfig
 from .statistics import (
     BAD_PAIR,
     DEVICE_FAILED,
     INTERNAL_ERROR,
     NO_LIVE_VIEW,
+    NO_SUBSCRIBER,
     ONE_STREAM,
     STOPPED,
     SUPERSEDED,
@@ -56,15 +58,26 @@ class Logger(Protocol):
     def error(self, message: str, /) -> Any: ...
 
 
+class Output(Protocol):
+    """The part of rclpy's publisher used here."""
+
+    def publish(self, msg: Any, /) -> Any: ...
+    def get_subscription_count(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Outputs:
     """Where messages go, the clock that says when, and whom to tell that the device is lost."""
 
-    image: Callable[[Image], None]
-    camera_info: Callable[[CameraInfo], None]
-    status: Callable[[Any], None]
+    image: Output
+    compressed: Output
+    camera_info: Output
+    status: Output
     now_ns: Callable[[], int]  # the node's clock
     device_lost: Callable[[], None]
+
+
+AnyImage: TypeAlias = "Image | CompressedImage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,7 @@ class _Task:
     """What to fuse, or a single image to super-resolve."""
 
     thermal: _Thermal | None
-    visible: Image | None
+    visible: AnyImage | None
     settled: float  # time.perf_counter() when it was known that this is to be done
 
 
@@ -107,19 +120,20 @@ class FusionSession:
         self._watch = StampWatch(config.sync, now_ns)
         self._selector = ModeSelector(config.mode, now_ns, shutter_action=config.shutter.action)
         self._cause = ""
+        self._jpeg_quality = config.node.jpeg_quality
         self._warm_size = config.pipeline.grid  # the node warmed the engine up for it
         self._camera_info = OutputCameraInfo(logger)
         self._worker: LatestWorker[_Task] = LatestWorker(self._process, name="fusion")
 
-    def receive(self, stream: str, message: Image) -> None:
+    def receive(self, stream: str, message: AnyImage) -> None:
         """Take one camera image of ``stream`` ("thermal" or "visible"); what is malformed is counted and logged."""
         settled = time.perf_counter()
         now_ns = self._outputs.now_ns()
         self._statistics.add_received(stream, now_ns)
         try:
-            check_image(message)
+            _check(message)
             # A view, as a rule. Pixels of visible images are left to the worker.
-            frame = decode(message) if stream == THERMAL else None
+            frame = _decode(message) if stream == THERMAL else None
             fault = self._shutter.observe(frame) if frame is not None and frame.stamp_ns > 0 else self._thermal_fault
         except HkdnetError as error:
             self._drop(bad_image(stream), str(error))
@@ -177,6 +191,7 @@ class FusionSession:
             mode=self._selector.mode,
             cause=self._cause,
             thermal_fault=self._thermal_fault,
+            is_wanted=self._is_wanted(),
             rates=self._statistics.rates(now_ns),
             received=totals.received,
             pairs=totals.pairs,
@@ -193,6 +208,7 @@ class FusionSession:
         """Go by the live parameters of ``config`` from the next image on."""
         self._pairer.reconfigure(config.sync)
         self._watch.reconfigure(config.sync)
+        self._jpeg_quality = config.node.jpeg_quality
         self._pipeline.reconfigure(config.pipeline, config.thermal)
         self._selector.config = config.mode
 
@@ -224,7 +240,7 @@ class FusionSession:
         return None
 
     def _take_alone(
-        self, stream: str, thermal: _Thermal | None, message: Image, lag_ns: int | None, stamp_ns: int
+        self, stream: str, thermal: _Thermal | None, message: AnyImage, lag_ns: int | None, stamp_ns: int
     ) -> None:
         """Take an image while one stream is published alone."""
         if stream != self._selector.mode:
@@ -235,8 +251,18 @@ class FusionSession:
             self._put(_Task(thermal, None if thermal else message, time.perf_counter()))
 
     def _put(self, task: _Task) -> None:
-        if self._worker.put(task):
+        if not self._is_wanted():
+            self._statistics.add_drop(NO_SUBSCRIBER)
+        elif self._worker.put(task):
             self._statistics.add_drop(SUPERSEDED)  # not logged: it is how the node keeps up with its cameras
+
+    def _is_wanted(self) -> bool:
+        """Whether anybody would hear of the result."""
+        outputs = self._outputs
+        return any(
+            output.get_subscription_count()
+            for output in (outputs.image, outputs.compressed, outputs.camera_info, outputs.status)
+        )
 
     def _update_mode(self, now_ns: int) -> None:
         before = self._selector.mode
@@ -266,18 +292,16 @@ class FusionSession:
     def _fuse_and_publish(self, task: _Task) -> None:
         begun = time.perf_counter()
         thermal = task.thermal.frame if task.thermal else None
-        visible = decode(task.visible) if task.visible else None
+        visible = _decode(task.visible) if task.visible else None
         decoded = time.perf_counter()
         fused = self._fuse(thermal, visible)
         if task.thermal and not task.thermal.is_live:
             fused = dataclasses.replace(fused, mode=HELD)
         processed = time.perf_counter()
-        image = encode_image(fused.image, _encoding(fused), fused.stamp_ns, fused.frame_id)
+        messages = self._messages(fused, visible)
         encoded = time.perf_counter()
-        self._outputs.image(image)
-        camera_info = self._camera_info.scaled_to(fused, visible) if visible else None
-        if camera_info is not None:
-            self._outputs.camera_info(camera_info)
+        for output, message in messages:
+            output.publish(message)
         published = time.perf_counter()
         latencies = {
             "queue": begun - task.settled,
@@ -291,8 +315,23 @@ class FusionSession:
         self._statistics.add_published(now_ns)
         self._statistics.add_latencies({**latencies, "age": age_ns / 1e9})
         skew_ns = thermal.stamp_ns - visible.stamp_ns if thermal and visible else 0
-        status = fusion_status(fused, image.header, skew_ns, age_ns, latencies, self.totals(), self._engine)
-        self._outputs.status(status)
+        header = Header(stamp=ns_to_stamp(fused.stamp_ns), frame_id=fused.frame_id)
+        self._outputs.status.publish(
+            fusion_status(fused, header, skew_ns, age_ns, latencies, self.totals(), self._engine)
+        )
+
+    def _messages(self, fused: FusedFrame, visible: Frame | None) -> list[tuple[Output, Any]]:
+        """Return what somebody subscribes to, with where it goes. ``visible`` is the image whose calibration holds."""
+        outputs, header = self._outputs, (fused.stamp_ns, fused.frame_id)
+        messages: list[tuple[Output, Any]] = []
+        if outputs.image.get_subscription_count():
+            messages.append((outputs.image, encode_image(fused.image, _encoding(fused), *header)))
+        if outputs.compressed.get_subscription_count():
+            messages.append((outputs.compressed, encode_jpeg(fused.image, self._jpeg_quality, *header)))
+        camera_info = self._camera_info.scaled_to(fused, visible) if visible else None
+        if camera_info is not None and outputs.camera_info.get_subscription_count():
+            messages.append((outputs.camera_info, camera_info))
+        return messages
 
     def _fuse(self, thermal: Frame | None, visible: Frame | None) -> FusedFrame:
         if thermal and visible:
@@ -315,6 +354,17 @@ class FusionSession:
         count = self._statistics.add_drop(reason)
         if self._throttle.passes(reason):
             self._logger.warning(f"{reason} dropped ({count} so far): {fact}")
+
+
+def _check(message: AnyImage) -> None:
+    if isinstance(message, CompressedImage):
+        check_compressed(message)
+    else:
+        check_image(message)
+
+
+def _decode(message: AnyImage) -> Frame:
+    return decode_compressed(message) if isinstance(message, CompressedImage) else decode(message)
 
 
 def _encoding(fused: FusedFrame) -> str:

@@ -20,6 +20,7 @@ SUPERSEDED = "superseded"  # a newer pair came before inference had time for thi
 BAD_PAIR = "bad pair"  # the pipeline refused the pixels, NaN for one
 NO_LIVE_VIEW = "no live view"  # a thermal image that is frozen, flat or behind the shutter
 STOPPED = "stopped"  # a pair made while the mode said to publish nothing
+NO_SUBSCRIBER = "no subscriber"  # nobody would have seen the result
 ONE_STREAM = "one stream"  # the other stream is published alone until this one has settled
 DEVICE_FAILED = "device failed"  # CUDA ran out of memory or was lost
 INTERNAL_ERROR = "internal error"  # a defect of this program, logged with its traceback

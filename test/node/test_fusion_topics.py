@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from rigging import Rig, kept_log, wait_for
@@ -12,8 +14,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, CompressedImage
 
+from hkdnet_ros.node.compressed_images import decode_compressed, encode_jpeg
 from hkdnet_ros.node.image_messages import decode, encode_image, ns_to_stamp, stamp_to_ns
 from hkdnet_ros.perception.frames import Pair
 from hkdnet_ros.perception.pipeline import FusionPipeline
@@ -203,6 +206,26 @@ def test_diagnostics_tell_the_state_the_streams_and_who_cannot_be_heard(make_nod
     assert "/thermal/image_raw: publisher rig" in by_name["fusion: qos"].message
     assert {status.hardware_id for status in heard[0].status} == {"cpu"}
     assert best_effort.node is not None
+
+
+def test_compressed_topics_follow_the_remap_of_their_image(spun, engine):
+    from hkdnet_ros.node.fusion import FusionNode
+
+    arguments = ["--ros-args", "-r", "thermal/image_raw:=/lepton/image", "-p", "thermal_transport:=compressed"]
+    node = spun.add(FusionNode(lambda config: engine, context=spun.context, cli_args=arguments), threads=4)
+    wait_for(lambda: node.count_subscribers("/lepton/image/compressed"), what="the compressed subscription")
+    assert node.count_publishers("/fused/image/compressed")
+    rig = Rig(spun)
+    jpegs = []
+    rig.node.create_subscription(CompressedImage, "fused/image/compressed", jpegs.append, 10)
+    camera = rig.node.create_publisher(CompressedImage, "/lepton/image/compressed", 10)
+    wait_for(camera.get_subscription_count, what="the subscription")
+    wait_for(rig.visible.get_subscription_count, what="the subscription")
+    time.sleep(0.3)
+    camera.publish(encode_jpeg(thermal(), 90, S, "thermal"))
+    rig.visible.publish(encode_image(visible(), "bgr8", S, "rgb"))
+    wait_for(lambda: jpegs and rig.images, what="both images")
+    assert decode_compressed(jpegs[0]).image.shape == (48, 64, 3)
 
 
 def test_large_images_arrive_whole(make_node, spun):

@@ -10,6 +10,7 @@ WELL = Health(
     mode="fused",
     cause="",
     thermal_fault="",
+    is_wanted=True,
     rates={"thermal": 9.0, "visible": 30.0, "fused": 8.9},
     received={"thermal": 90, "visible": 300},
     pairs=89,
@@ -46,6 +47,12 @@ def test_a_rate_below_the_least_and_its_tolerance_is_a_warning_and_none_at_all_a
     slow = report("rates", config, rates={"thermal": 8.9})
     assert (slow.level, slow.message) == (WARN, "thermal 8.9 Hz, expected 10")
     assert report("rates", config, rates={}).level == ERROR
+
+
+def test_an_output_that_nobody_subscribes_to_needs_no_rate():
+    config = DiagnosticsConfig(fused_rate=5)
+    assert report("rates", config, rates={}).level == ERROR
+    assert report("rates", config, rates={}, is_wanted=False).level == OK
 
 
 def test_cameras_that_send_but_never_pair_are_a_warning():

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from array import array
 
+import cv2
 import numpy as np
 import pytest
 from rigging import wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_msgs.msg import Bool
 
 from hkdnet_ros.errors import DeviceError, ImageError
-from hkdnet_ros.node.image_messages import NS_PER_S, decode, encode_image, stamp_to_ns
+from hkdnet_ros.node.compressed_images import decode_compressed
+from hkdnet_ros.node.image_messages import NS_PER_S, decode, encode_image, ns_to_stamp, stamp_to_ns
 from hkdnet_ros.node.schema import build
 from hkdnet_ros.node.session import FusionSession, Outputs
-from hkdnet_ros.node.statistics import BAD_PAIR, DEVICE_FAILED, INTERNAL_ERROR, SUPERSEDED
+from hkdnet_ros.node.statistics import BAD_PAIR, DEVICE_FAILED, INTERNAL_ERROR, NO_SUBSCRIBER, SUPERSEDED
 from hkdnet_ros.perception.frames import Pair
 from hkdnet_ros.perception.pipeline import FusionPipeline
 
@@ -34,16 +36,31 @@ def bgr(stamp_ns, height=20, width=30, seed=0):
     return encode_image(image, "bgr8", stamp_ns, "rgb")
 
 
+class Kept(list):
+    """A publisher that keeps what it is given."""
+
+    subscribers = 1
+
+    def publish(self, message):
+        self.append(message)
+
+    def get_subscription_count(self):
+        return self.subscribers
+
+
 class Session:
     """A session with its outputs."""
 
     def __init__(self, engine, logger, **parameters):
-        self.images, self.camera_infos, self.statuses, self.logger = [], [], [], logger
+        self.images, self.compressed, self.camera_infos, self.statuses = Kept(), Kept(), Kept(), Kept()
+        self.compressed.subscribers = 0
+        self.logger = logger
         self.now_ns, self.devices_lost = NOW_NS + 50 * MS, []
         outputs = Outputs(
-            image=self.images.append,
-            camera_info=self.camera_infos.append,
-            status=self.statuses.append,
+            image=self.images,
+            compressed=self.compressed,
+            camera_info=self.camera_infos,
+            status=self.statuses,
             now_ns=lambda: self.now_ns,
             device_lost=lambda: self.devices_lost.append(True),
         )
@@ -426,3 +443,55 @@ def test_a_lost_device_is_told_and_the_pair_dropped(make_session, engine):
     session.pair(NOW_NS)
     wait_for(lambda: session.drops() == {DEVICE_FAILED: 1}, what="the drop")
     wait_for(lambda: session.devices_lost == [True], what="the call")
+
+
+# What is published for whom
+
+
+def test_only_what_somebody_subscribes_to_is_published(make_session, engine):
+    session = make_session()
+    session.it.receive_camera_info(camera(30, 20))
+    session.images.subscribers, session.camera_infos.subscribers, session.compressed.subscribers = 0, 0, 1
+    session.pair(NOW_NS)
+    wait_for(lambda: session.statuses)
+    assert (len(session.images), len(session.camera_infos), len(session.compressed)) == (0, 0, 1)
+    session.compressed.subscribers = session.statuses.subscribers = 0
+    session.pair(NOW_NS + 33 * MS)
+    assert session.drops() == {NO_SUBSCRIBER: 1}
+    assert len(engine.sizes) == 1
+
+
+def test_the_compressed_output_is_the_image_as_jpeg_with_its_header(make_session):
+    session = make_session(output="gray", jpeg_quality=95)
+    session.compressed.subscribers = 1
+    smooth = encode_image(np.tile(np.arange(30, dtype=np.uint8) * 8, (20, 1)), "mono8", NOW_NS, "rgb")
+    session.pair(NOW_NS, visible=smooth)
+    wait_for(lambda: session.statuses)
+    (image,), (compressed,) = session.images, session.compressed
+    assert compressed.header == image.header == session.statuses[0].header
+    difference = decode(image).image.astype(int) - decode_compressed(compressed).image
+    assert np.abs(difference).max() < 12
+
+
+def test_compressed_inputs_are_fused_as_raw_ones_are(make_session):
+    session = make_session()
+    counts = (np.arange(600).reshape(20, 30) * 50).astype(np.uint16)
+    color = decode(bgr(NOW_NS)).image
+    raw = make_session()
+    raw.pair(NOW_NS, encode_image(counts, "mono16", NOW_NS, "thermal"), bgr(NOW_NS))
+    session.pair(NOW_NS, png(counts), png(color))
+    wait_for(lambda: session.statuses and raw.statuses)
+    np.testing.assert_array_equal(decode(session.images[0]).image, decode(raw.images[0]).image)
+
+
+def test_a_damaged_compressed_image_is_a_counted_drop(make_session):
+    session = make_session()
+    for data in (b"", b"GIF89a", bytes(png(np.zeros((20, 30), np.uint8)).data)[:40]):
+        session.it.receive("thermal", CompressedImage(format="png", data=data))
+    assert session.drops() == {"bad thermal image": 3}
+
+
+def png(image):
+    message = CompressedImage(format="png", data=array("B", cv2.imencode(".png", image)[1].tobytes()))
+    message.header.stamp, message.header.frame_id = ns_to_stamp(NOW_NS), "camera"
+    return message
