@@ -20,7 +20,7 @@ from ..errors import DeviceError, HkdnetError
 from ..perception.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..perception.mode import FUSED, HELD, ModeSelector
 from ..perception.mode import STOPPED as STOPPED_MODE
-from ..perception.pairing import DUPLICATE, ZERO_STAMP, StampPairer
+from ..perception.pairing import DUPLICATE, NEAREST, ZERO_STAMP, StampPairer
 from ..perception.pipeline import FusionPipeline
 from ..perception.shutter import HOLD, ShutterDetector
 from ..perception.timing import StampWatch
@@ -45,6 +45,7 @@ from .statistics import (
     bad_image,
 )
 from .status import fusion_status
+from .time_synchronizer import StockPairer
 from .worker import LatestWorker
 
 _LOG_PERIOD_S = 5.0
@@ -109,7 +110,11 @@ class FusionSession:
         self._logger = logger
         self._statistics = Statistics()
         self._throttle = Throttle(_LOG_PERIOD_S)
-        self._pairer: StampPairer[Any] = StampPairer(config.sync)  # of _Thermal and Image
+        self._sync = config.sync
+        # Of _Thermal and AnyImage.
+        self._pairer: StampPairer[Any] | StockPairer = (
+            StampPairer(config.sync) if config.sync.policy == NEAREST else StockPairer(config.sync)
+        )
         self._pipeline = FusionPipeline(engine, config.pipeline, config.thermal)
         self._shutter = ShutterDetector(config.shutter)
         self._shutter_action = config.shutter.action
@@ -206,8 +211,10 @@ class FusionSession:
 
     def reconfigure(self, config: FusionConfig) -> None:
         """Go by the live parameters of ``config`` from the next image on."""
-        self._pairer.reconfigure(config.sync)
-        self._watch.reconfigure(config.sync)
+        if config.sync != self._sync:
+            self._sync = config.sync
+            self._pairer.reconfigure(config.sync)
+            self._watch.reconfigure(config.sync)
         self._jpeg_quality = config.node.jpeg_quality
         self._pipeline.reconfigure(config.pipeline, config.thermal)
         self._selector.config = config.mode

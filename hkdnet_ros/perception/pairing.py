@@ -22,6 +22,11 @@ from .frames import THERMAL, VISIBLE
 
 Payload = TypeVar("Payload")
 
+# What PairingConfig.policy may be; this module is the first.
+NEAREST = "nearest"
+APPROXIMATE = "approximate"
+EXACT = "exact"
+
 # Why a message was dropped, the keys of the drop counts.
 OVERFLOW = "overflow"  # its queue was full before a partner came
 UNPAIRED = "unpaired"  # no partner within the slop, or every such partner had a nearer one
@@ -40,6 +45,11 @@ _LATE_REACH = 4  # so many messages back, or in a row, are out of order; beyond 
 class PairingConfig:
     """Which messages of the two streams may form a pair."""
 
+    policy: str = option(
+        NEAREST,
+        "nearest: by nearest stamp; approximate, exact: as message_filters does, which must be installed",
+        choices=(NEAREST, APPROXIMATE, EXACT),
+    )
     slop: float = option(
         0.05, "largest time between the two images of a pair (inclusive)", unit="s", low=0, high=10, live=True
     )
