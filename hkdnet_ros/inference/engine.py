@@ -80,6 +80,7 @@ class FusionEngine:
         path = weights_path(config.model, config.scale)
         self._name = path.stem if path.suffix == ".safetensors" else config.model
         self._network, self._metadata = load_student(path, scale=config.scale)
+        self._scale = self._network.config.scale  # known after close(), too
         fold_batch_norms(self._network)
         self._network.to(self._device).requires_grad_(False)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -93,7 +94,7 @@ class FusionEngine:
     @property
     def scale(self) -> int:
         """Output size over input size."""
-        return self._network.config.scale
+        return self._scale
 
     @property
     def device(self) -> str:

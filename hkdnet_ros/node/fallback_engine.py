@@ -50,33 +50,32 @@ class FallbackEngine:
         self._config = config
         self._on_failure = on_failure
         self._warn = warn
-        self._engine: Engine | None = None
         self._failure = ""
-        self._surely(lambda engine: engine)
+        self._engine = self._surely(lambda: load(config), self._load_on_cpu)
 
     @property
     def scale(self) -> int:
-        return self._loaded().scale
+        return self._engine.scale
 
     @property
     def timings(self) -> Mapping[str, float]:
-        return self._loaded().timings
+        return self._engine.timings
 
     @property
     def model_name(self) -> str:
-        return self._loaded().model_name
+        return self._engine.model_name
 
     @property
     def device(self) -> str:
-        return self._loaded().device
+        return self._engine.device
 
     @property
     def precision(self) -> str:
-        return self._loaded().precision
+        return self._engine.precision
 
     @property
     def memory(self) -> tuple[int, int] | None:
-        return self._loaded().memory
+        return self._engine.memory
 
     @property
     def failure(self) -> str:
@@ -85,36 +84,41 @@ class FallbackEngine:
 
     def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
         """Fuse as the engine does, on another device where need be."""
-        return self._surely(lambda engine: engine.fuse(thermal, visible))
+        return self._surely(
+            lambda: self._engine.fuse(thermal, visible), lambda: self._moved_to_cpu().fuse(thermal, visible)
+        )
 
     def warm_up(self, height: int, width: int) -> float:
         """Warm up as the engine does, on another device where need be."""
-        return self._surely(lambda engine: engine.warm_up(height, width))
+        return self._surely(
+            lambda: self._engine.warm_up(height, width), lambda: self._moved_to_cpu().warm_up(height, width)
+        )
 
     def close(self) -> None:
         """Free the model and its device memory."""
-        if self._engine is not None:
-            self._engine.close()
+        self._engine.close()
 
-    def _loaded(self) -> Engine:
-        if self._engine is None:
-            self._engine = self._load(self._config)
-        return self._engine
-
-    def _surely(self, action: Callable[[Engine], Result]) -> Result:
+    def _surely(self, action: Callable[[], Result], otherwise: Callable[[], Result]) -> Result:
+        """Return ``action()``, tried twice, or ``otherwise()`` where the device fails and the CPU may take over."""
         try:
-            return action(self._loaded())
+            return action()
         except DeviceError as error:
             self._warn(f"{error}; trying once more")
         try:
-            return action(self._loaded())
+            return action()
         except DeviceError as error:
             if self._on_failure != CPU or self._config.device == CPU:
                 raise
             self._failure = str(error)
             self._warn(f"{error}; going on with the CPU, until the node is configured again")
-        self.close()
-        self._engine = None
+        return otherwise()
+
+    def _moved_to_cpu(self) -> Engine:
+        self._engine.close()
+        self._engine = self._load_on_cpu()
+        return self._engine
+
+    def _load_on_cpu(self) -> Engine:
         # fp16 is for CUDA only.
         self._config = dataclasses.replace(self._config, device=CPU, precision="auto")
-        return action(self._loaded())
+        return self._load(self._config)

@@ -132,7 +132,6 @@ class FusionSession:
 
     def receive(self, stream: str, message: AnyImage) -> None:
         """Take one camera image of ``stream`` ("thermal" or "visible"); what is malformed is counted and logged."""
-        settled = time.perf_counter()
         now_ns = self._outputs.now_ns()
         self._statistics.add_received(stream, now_ns)
         try:
@@ -166,7 +165,7 @@ class FusionSession:
             if self._selector.mode == STOPPED_MODE:
                 self._statistics.add_drop(STOPPED)
             else:
-                self._put(_Task(match.thermal, match.visible, settled))
+                self._put(match.thermal, match.visible)
 
     def receive_camera_info(self, message: CameraInfo) -> None:
         """Take the calibration of the visible camera."""
@@ -255,9 +254,10 @@ class FusionSession:
         elif lag_ns is None:
             self._statistics.add_drop(DUPLICATE if stamp_ns > 0 else ZERO_STAMP)
         else:
-            self._put(_Task(thermal, None if thermal else message, time.perf_counter()))
+            self._put(thermal, None if thermal else message)
 
-    def _put(self, task: _Task) -> None:
+    def _put(self, thermal: _Thermal | None, visible: AnyImage | None) -> None:
+        task = _Task(thermal, visible, time.perf_counter())
         if not self._is_wanted():
             self._statistics.add_drop(NO_SUBSCRIBER)
         elif self._worker.put(task):
@@ -321,6 +321,8 @@ class FusionSession:
         age_ns = now_ns - fused.stamp_ns
         self._statistics.add_published(now_ns)
         self._statistics.add_latencies({**latencies, "age": age_ns / 1e9})
+        if not self._outputs.status.get_subscription_count():
+            return
         skew_ns = thermal.stamp_ns - visible.stamp_ns if thermal and visible else 0
         header = Header(stamp=ns_to_stamp(fused.stamp_ns), frame_id=fused.frame_id)
         self._outputs.status.publish(
