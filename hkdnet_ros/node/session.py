@@ -180,7 +180,7 @@ class FusionSession:
         now_ns = self._outputs.now_ns()
         self._update_mode(now_ns)
         warning = self._watch.warning(now_ns)
-        if warning:
+        if warning and not self._thermal_fault:  # why images behind a shutter do not pair is known
             self._logger.warning(warning)
 
     @property
@@ -276,8 +276,11 @@ class FusionSession:
         change = self._selector.update(now_ns)
         if change is None:
             return
-        log = self._logger.info if change.mode == FUSED else self._logger.warning
-        log(f"mode {change.mode}: {change.cause}")
+        text = f"mode {change.mode}: {change.cause}"
+        if change.mode == FUSED:  # one line of code per severity, or rclpy's logger raises
+            self._logger.info(text)
+        else:
+            self._logger.warning(text)
         self._cause = change.cause
         if {before, change.mode} & {THERMAL, VISIBLE}:
             self._pairer.reset()  # what waits was published alone, or would come out after later images that were
