@@ -25,5 +25,9 @@ class MissingDependencyError(HkdnetError):
     """A feature needs a package that is not installed here."""
 
 
+class DeviceError(HkdnetError):
+    """The device that computes ran out of memory or was lost."""
+
+
 class ProcessError(HkdnetError):
     """A process that a command started failed, ended early or did not answer."""

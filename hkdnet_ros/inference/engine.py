@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..errors import ConfigError, ImageError
+from ..errors import ConfigError, DeviceError, ImageError
 from ..network.student import Student
 from .checkpoint import load_student, weights_path
 from .compute_thread import compute
@@ -62,11 +63,12 @@ class FusionEngine:
     """Fuses and super-resolves pairs of luma images with a student network.
 
     Not thread-safe: one thread calls :meth:`fuse` at a time. Raises :class:`CheckpointError` for weights that cannot
-    be loaded and :class:`ConfigError` for a device or precision that cannot be had.
+    be loaded and :class:`ConfigError` for a device or precision that cannot be had. Every call may raise
+    :class:`DeviceError` where CUDA runs out of memory or is lost.
     """
 
     def __init__(self, config: EngineConfig | None = None) -> None:
-        compute(self._load, config or EngineConfig())
+        _on_device(self._load, config or EngineConfig())
 
     def _load(self, config: EngineConfig) -> None:
         keep_large_buffers()
@@ -78,6 +80,7 @@ class FusionEngine:
         path = weights_path(config.model, config.scale)
         self._name = path.stem if path.suffix == ".safetensors" else config.model
         self._network, self._metadata = load_student(path, scale=config.scale)
+        self._scale = self._network.config.scale  # known after close(), too
         fold_batch_norms(self._network)
         self._network.to(self._device).requires_grad_(False)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -91,7 +94,7 @@ class FusionEngine:
     @property
     def scale(self) -> int:
         """Output size over input size."""
-        return self._network.config.scale
+        return self._scale
 
     @property
     def device(self) -> str:
@@ -157,7 +160,7 @@ class FusionEngine:
         be strided and read-only. Raises :class:`ImageError` for anything else, NaN included.
         """
         _check_images(thermal, visible)
-        return compute(self._fuse, thermal, visible)
+        return _on_device(self._fuse, thermal, visible)
 
     @torch.inference_mode()
     def _fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
@@ -180,8 +183,20 @@ class FusionEngine:
         self._network = None  # type: ignore[assignment]
         self._input = self._staging = self._output = torch.empty(0)
         if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+            with contextlib.suppress(RuntimeError):  # a device that is lost
+                torch.cuda.empty_cache()
         give_back_buffers()
+
+    @property
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes in use on the device by anyone, and how many it has; None for the CPU or where it does not answer."""
+        if self._device.type != "cuda":
+            return None
+        try:
+            free, total = torch.cuda.mem_get_info(self._device)
+        except RuntimeError:
+            return None
+        return total - free, total
 
     def _now(self) -> float:
         if self._device.type == "cuda":
@@ -215,6 +230,26 @@ class FusionEngine:
         # The page-locked buffer is written again by the next call: the caller gets memory of its own.
         copied: NDArray[np.float32] = self._output.numpy().copy()
         return copied
+
+
+def is_device_failure(error: RuntimeError) -> bool:
+    """Tell whether torch raised ``error`` because CUDA has no memory left or does not answer any more."""
+    words = ("CUDA", "cuDNN", "CUDNN", "CUBLAS")  # torch's older versions have no class for these
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
+def _on_device(function: Callable[..., Any], *args: Any) -> Any:
+    """Compute ``function(*args)``; a failure of the device becomes a :class:`DeviceError`, with its memory freed."""
+    try:
+        return compute(function, *args)
+    except RuntimeError as error:
+        if not is_device_failure(error):
+            raise
+        with contextlib.suppress(RuntimeError):
+            torch.cuda.empty_cache()
+        reason = str(error).splitlines()[0]
+    # Outside of the clause: the exception's traceback keeps the tensors that should be freed.
+    raise DeviceError(f"the device failed: {reason}")
 
 
 def _check_images(thermal: NDArray[Any], visible: NDArray[Any]) -> None:

@@ -24,6 +24,8 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
+from .diagnostics import unheard_publishers
+
 FOLLOW = "best_available"  # ROS's own word for it, from Iron on
 _PERIOD_S = 0.5
 
@@ -66,6 +68,10 @@ class FollowingSubscription:
     def reliability(self) -> ReliabilityPolicy:
         """What the subscription asks for at this time."""
         return self._reliability
+
+    def unheard(self) -> list[str]:
+        """Return, one text each, the publishers of the topic that this does not hear."""
+        return unheard_publishers(self._node, self._resolved, self._kind, self._subscription.qos_profile)
 
     def destroy(self) -> None:
         """End the subscription, for good; any thread may call this."""

@@ -1,7 +1,7 @@
 """The fusion node: a lifecycle node around :class:`~hkdnet_ros.node.session.FusionSession`.
 
-Subscribed: thermal/image_raw, rgb/image_raw, rgb/camera_info. Published: fused/image, fused/camera_info, fused/status.
-Parameters: config/fusion.yaml.
+Subscribed: thermal/image_raw, thermal/shutter, rgb/image_raw, rgb/camera_info. Published: fused/image,
+fused/image/compressed, fused/camera_info, fused/status, /diagnostics. Parameters: docs/parameters.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it here only
 from rclpy.exceptions import ParameterException
@@ -21,20 +22,27 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Bool
 
 from hkdnet_ros.msg import FusionStatus
 
 from ..errors import HkdnetError, MissingDependencyError
 from ..inference.config import EngineConfig
 from ..perception.frames import THERMAL, VISIBLE
+from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
+from .fallback_engine import Engine, FallbackEngine
 from .following_subscription import FollowingSubscription, no_events
+from .health import OK, Report, device_report, qos_report, reports
 from .parameters import NodeParameters
-from .schema import FusionConfig
-from .session import Engine, FusionSession, Outputs
+from .schema import COMPRESSED, FusionConfig
+from .session import FusionSession, Outputs
 
 IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "rgb/image_raw"}
 CAMERA_INFO_TOPIC = "rgb/camera_info"
+SHUTTER_TOPIC = "thermal/shutter"
+_TICK_S = 0.1
+_DIAGNOSTICS_S = 1.0
 
 
 # Reliable, as rviz and image viewers ask for it by default and best-effort subscribers accept it, too; and a large
@@ -44,8 +52,8 @@ def _output_qos() -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.RELIABLE)
 
 
-# Small and repeated, so best effort hears every publisher and loses nothing.
-def _camera_info_qos() -> QoSProfile:
+# Small, and the calibration is repeated, so best effort hears every publisher and loses nothing that matters.
+def _small_qos() -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
@@ -98,21 +106,31 @@ class FusionNode(LifecycleNodeMixin, Node):
         # Re-entrant: the state can be asked for during a transition. A second transition is refused by rcl itself.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._engine_factory = engine_factory
-        self._engine: Engine | None = None
+        self._engine: FallbackEngine | None = None
         self._config: FusionConfig | None = None
         self._session: FusionSession | None = None
         self._subscriptions_now: list[FollowingSubscription] = []
-        self._camera_info_subscription: Subscription[CameraInfo] | None = None
-        self._parameters_of_node = NodeParameters(self, lambda: self._config is not None)
+        self._small_subscriptions: list[Subscription[Any]] = []
+        self._good_engine_config: EngineConfig | None = None  # of the last engine that could be loaded
+        self._parameters_of_node = NodeParameters(self, lambda: self._config is not None, self._apply)
         self._receiving = MutuallyExclusiveCallbackGroup()
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # the node's own may stand still in simulation
+        self.create_timer(_TICK_S, self._tick, self._receiving, clock=steady)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(_DIAGNOSTICS_S, self._diagnose, self._receiving, clock=steady)
+        self._device_lost = self.create_guard_condition(self._give_up, ReentrantCallbackGroup())
         self._outputs = {
             topic: self._create_output(kind, topic)
-            for topic, kind in (("image", Image), ("camera_info", CameraInfo), ("status", FusionStatus))
+            for topic, kind in (
+                ("image", Image),
+                ("image/compressed", CompressedImage),
+                ("camera_info", CameraInfo),
+                ("status", FusionStatus),
+            )
         }
         if self.get_parameter("autostart").value:
-            clock = Clock(clock_type=ClockType.STEADY_TIME)  # the node's own may stand still in simulation
             group = MutuallyExclusiveCallbackGroup()
-            self._autostart_timer = self.create_timer(0.0, self._autostart, group, clock=clock)
+            self._autostart_timer = self.create_timer(0.0, self._autostart, group, clock=steady)
 
     # By its mangled name the method that all transitions go through, asked for by a service or not: in Humble and Jazzy
     # it lets rcl's error about a transition that is not possible at the time escape, which would end the process.
@@ -124,9 +142,57 @@ class FusionNode(LifecycleNodeMixin, Node):
             return TransitionCallbackReturn.ERROR
         return result
 
+    def _apply(self, config: FusionConfig) -> None:
+        """Follow a change of live parameters."""
+        session = self._session  # once: another thread may end it meanwhile
+        if session is not None:
+            session.reconfigure(config)
+
+    def _tick(self) -> None:
+        session = self._session
+        if session is not None:
+            session.tick()
+
+    def _diagnose(self) -> None:
+        """Publish the node's health, in every state."""
+        if not self._diagnostics.get_subscription_count():
+            return
+        session, engine = self._session, self._engine  # once: a transition may take them away meanwhile
+        state = "active" if session else "inactive" if engine else "unconfigured"
+        found = [Report("state", OK, state)]
+        if session is not None:
+            found += reports(session.health(), self._parameters_of_node.config().diagnostics)
+            mismatches = [text for subscription in list(self._subscriptions_now) for text in subscription.unheard()]
+            for publisher in self._outputs.values():
+                mismatches += deaf_subscribers(self, publisher.topic_name, publisher.qos_profile)
+            found.append(qos_report(mismatches))
+        if engine is not None:
+            found.append(
+                device_report(
+                    model=engine.model_name,
+                    scale=engine.scale,
+                    device=engine.device,
+                    precision=engine.precision,
+                    memory=engine.memory,
+                    resident=resident_bytes(),
+                    failure=engine.failure,
+                )
+            )
+        name = self.get_fully_qualified_name().removeprefix("/")
+        now_ns = self.get_clock().now().nanoseconds
+        self._diagnostics.publish(diagnostic_array(found, name, engine.device if engine else "", now_ns))
+
+    def _give_up(self) -> None:
+        if self._session is None:  # deactivated for this already
+            return
+        self.get_logger().error("deactivating: the device failed, and device_failure is 'inactive'")
+        self.trigger_deactivate()
+
     def _create_output(self, kind: type[Any], topic: str) -> LifecyclePublisher[Any]:
         overrides = QoSOverridingOptions.with_default_policies()
-        return self.create_lifecycle_publisher(kind, f"fused/{topic}", _output_qos(), qos_overriding_options=overrides)
+        base, _, transport = topic.partition("/")
+        name = self.resolve_topic_name(f"fused/{base}") + (f"/{transport}" if transport else "")
+        return self.create_lifecycle_publisher(kind, name, _output_qos(), qos_overriding_options=overrides)
 
     def _autostart(self) -> None:
         self._autostart_timer.cancel()
@@ -137,9 +203,9 @@ class FusionNode(LifecycleNodeMixin, Node):
     def on_configure(self, state: LifecycleState) -> None:
         """Read the parameters, load the model and, where ``grid`` says for what size, warm it up."""
         begun = time.perf_counter()
-        self._config = config = self._parameters_of_node.config()  # from here on parameters are refused
+        self._config = config = self._parameters_of_node.config()  # from here on only live parameters change
         try:
-            self._engine = engine = self._engine_factory(config.engine)
+            self._engine = engine = self._load_engine(config)
             width, height = config.pipeline.grid
             if width and height:
                 engine.warm_up(height, width)
@@ -150,6 +216,28 @@ class FusionNode(LifecycleNodeMixin, Node):
             f"configured in {time.perf_counter() - begun:.1f} s: {engine.model_name} x{engine.scale}, "
             f"{engine.precision} on {engine.device}"
         )
+
+    def _load_engine(self, config: FusionConfig) -> FallbackEngine:
+        """Return the engine that the parameters ask for, or the one before where that cannot be had.
+
+        A robot that tries a new model should not be blind because its file is bad. The parameters are then set back.
+        """
+        log = self.get_logger()
+
+        def load(wanted: EngineConfig) -> FallbackEngine:
+            return FallbackEngine(self._engine_factory, wanted, config.node.device_failure, log.warning)
+
+        good = self._good_engine_config
+        try:
+            engine = load(config.engine)
+            self._good_engine_config = config.engine
+        except HkdnetError as error:
+            if good is None or good == config.engine:
+                raise
+            log.error(f"{error}; going back to the model before, {good.model} x{good.scale}")
+            engine = load(good)
+            self._parameters_of_node.set_back("engine", good)
+        return engine
 
     @_transition
     def on_activate(self, state: LifecycleState) -> None:
@@ -188,37 +276,43 @@ class FusionNode(LifecycleNodeMixin, Node):
         Node.destroy_node(self)
 
     def _start(self, state: LifecycleState) -> None:
-        assert self._config is not None
         assert self._engine is not None
+        config = self._parameters_of_node.config()  # again, for the live ones
         for publisher in self._outputs.values():
             publisher.on_activate(state)
         outputs = Outputs(
-            image=self._outputs["image"].publish,
-            camera_info=self._outputs["camera_info"].publish,
-            status=self._outputs["status"].publish,
+            image=self._outputs["image"],
+            compressed=self._outputs["image/compressed"],
+            camera_info=self._outputs["camera_info"],
+            status=self._outputs["status"],
             now_ns=lambda: int(self.get_clock().now().nanoseconds),
+            device_lost=self._device_lost.trigger,
         )
-        session = FusionSession(self._config, self._engine, outputs, self.get_logger())
+        session = FusionSession(config, self._engine, outputs, self.get_logger())
         self._session = session
+        transports = {THERMAL: config.node.thermal_transport, VISIBLE: config.node.rgb_transport}
         for stream, topic in IMAGE_TOPICS.items():
             receive = functools.partial(session.receive, stream)
-            self._subscriptions_now.append(FollowingSubscription(self, Image, topic, receive, self._receiving))
-        self._camera_info_subscription = self.create_subscription(
-            CameraInfo,
-            CAMERA_INFO_TOPIC,
-            session.receive_camera_info,
-            _camera_info_qos(),
-            callback_group=self._receiving,
-            event_callbacks=no_events(),
-        )
+            kind: type[Any] = Image
+            if transports[stream] == COMPRESSED:
+                # As image_transport does: a remap of the image's topic moves the compressed one, too.
+                kind, topic = CompressedImage, f"{self.resolve_topic_name(topic)}/{COMPRESSED}"
+            self._subscriptions_now.append(FollowingSubscription(self, kind, topic, receive, self._receiving))
+        for kind, topic, take in (
+            (CameraInfo, CAMERA_INFO_TOPIC, session.receive_camera_info),
+            (Bool, SHUTTER_TOPIC, session.receive_shutter),
+        ):
+            subscription = self.create_subscription(
+                kind, topic, take, _small_qos(), callback_group=self._receiving, event_callbacks=no_events()
+            )
+            self._small_subscriptions.append(subscription)
 
     def _stop(self, state: LifecycleState) -> None:
         for subscription in self._subscriptions_now:
             subscription.destroy()
         self._subscriptions_now.clear()
-        if self._camera_info_subscription is not None:
-            self.destroy_subscription(self._camera_info_subscription)
-            self._camera_info_subscription = None
+        while self._small_subscriptions:
+            self.destroy_subscription(self._small_subscriptions.pop())
         if self._session is not None:
             session, self._session = self._session, None
             session.stop()

@@ -1,7 +1,7 @@
-"""Writes the parameter file and the README's table of parameters from the schema.
+"""Writes the parameter file and the parameter reference from the schema.
 
 After a change of the schema, ``python -m hkdnet_ros.node.parameter_file > config/fusion.yaml`` and
-``python -m hkdnet_ros.node.parameter_file --markdown`` for the table; tests compare both.
+``python -m hkdnet_ros.node.parameter_file --markdown > docs/parameters.md``; tests compare both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from .schema import SPECS
 _HEAD = """\
 # Every parameter of the fusion node, with its default. Pass a copy with what you change:
 #   ros2 launch hkdnet_ros fusion.launch.py params_file:=my.yaml
-# They are fixed while the node is configured: deactivate and clean it up, set them, configure and activate it.
+# Those marked (live) may be set at any time. The others are fixed while the node is configured: deactivate and clean it
+# up, set them, configure and activate it.
 # Written from the program's own schema by `python -m hkdnet_ros.node.parameter_file`.
 /**:
   ros__parameters:
@@ -34,17 +35,36 @@ def parameter_file() -> str:
             lines.append(f"\n    {prefix}:")
             group = prefix
         comment = spec.info.description + (f" ({spec.limits})" if spec.limits else "")
+        comment += " (live)" if spec.info.live else ""
         lines += textwrap.wrap(comment, 110, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
         lines.append(f"{indent}{name}: {_yaml(spec.default)}")
     return "\n".join(lines) + "\n"
 
 
-def parameter_table() -> str:
-    """Return the parameters as a Markdown table: name, default, unit and range, meaning."""
-    rows = ["| parameter | default | unit, range | meaning |", "| --- | --- | --- | --- |"]
+_REFERENCE = """\
+# Parameters of the fusion node
+
+Written from the program's own schema by `python -m hkdnet_ros.node.parameter_file --markdown`; `config/fusion.yaml` has
+the same as a file to copy.
+
+- A *live* parameter may be set at any time and holds from the next image on. A *fixed* one cannot change while the node
+  is configured: deactivate and clean it up, set it, configure and activate it.
+- What is set together (`set_parameters_atomically`) is checked as a whole: a set that is refused changes nothing and
+  says why. An integer will do where a number is meant.
+- A wrong value, or a name that is no parameter, does not keep the node from starting: *configure* fails and says which.
+- `qos_overrides./TOPIC.subscription.*` and `.publisher.*` fix the quality of service, as in every ROS 2 node; they are
+  read at the start. The `reliability` of an image subscription is `best_available` by default: that of its publisher.
+
+"""
+
+
+def parameter_reference() -> str:
+    """Return the text of docs/parameters.md: name, default, unit and range, when it may change, meaning."""
+    rows = ["| parameter | default | unit, range | | meaning |", "| --- | --- | --- | --- | --- |"]
     for spec in SPECS:
-        rows.append(f"| `{spec.name}` | `{_yaml(spec.default)}` | {spec.limits or '-'} | {spec.info.description} |")
-    return "\n".join(rows) + "\n"
+        limits, changes = spec.limits or "-", "live" if spec.info.live else "fixed"
+        rows.append(f"| `{spec.name}` | `{_yaml(spec.default)}` | {limits} | {changes} | {spec.info.description} |")
+    return _REFERENCE + "\n".join(rows) + "\n"
 
 
 def _yaml(value: Any) -> str:
@@ -57,4 +77,4 @@ def _yaml(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    print(parameter_table() if "--markdown" in sys.argv[1:] else parameter_file(), end="")
+    print(parameter_reference() if "--markdown" in sys.argv[1:] else parameter_file(), end="")

@@ -10,13 +10,13 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ..errors import ConfigError
-from .schema import SPECS, FusionConfig, ParameterSpec, build
+from .schema import SPECS, FusionConfig, ParameterSpec, build, unknown_parameter
 
 
 def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
     """Return the ROS description of a parameter. Ranges are given where both limits are; the rest stands in words."""
     result = ParameterDescriptor(name=spec.name, description=spec.info.description)
-    changes = "" if spec.info.live else "fixed while the node is configured"
+    changes = "may be changed at any time" if spec.info.live else "fixed while the node is configured"
     result.additional_constraints = "; ".join(filter(None, (spec.limits, changes)))
     low, high = spec.info.low, spec.info.high
     if spec.length is None and low is not None and high is not None:
@@ -34,12 +34,20 @@ class NodeParameters:
     """The parameters of one node.
 
     A value that the command line or a parameter file gives wrongly does not keep the node from starting: it is
-    remembered, and :meth:`config` (that is, the configure transition) fails with it until it is set right.
+    remembered, and :meth:`config` (that is, the configure transition) fails with it until it is set right. It also
+    fails with a name that is no parameter, which only another start of the node can mend.
+
+    Once the node is configured only live parameters can be changed: ``apply`` is called with the configuration after
+    each set of parameters that was accepted as a whole.
     """
 
-    def __init__(self, node: Node, is_configured: Callable[[], bool]) -> None:
+    def __init__(
+        self, node: Node, is_configured: Callable[[], bool], apply: Callable[[FusionConfig], None] = lambda config: None
+    ) -> None:
         self._node = node
         self._is_configured = is_configured
+        self._apply = apply
+        self._setting_back = False
         self._specs = {spec.name: spec for spec in SPECS}
         self._faults: dict[str, str] = {}
         for spec in SPECS:
@@ -47,12 +55,39 @@ class NodeParameters:
         node.add_on_set_parameters_callback(self._check)
         if hasattr(node, "add_pre_set_parameters_callback"):  # not in Humble, where an integer stays one
             node.add_pre_set_parameters_callback(self._integers_to_floats)
+            # After the set, as another's callback may refuse what this one accepts.
+            node.add_post_set_parameters_callback(lambda _: self._changed(self._values()))
 
     def config(self) -> FusionConfig:
         """Return the configuration that the parameters say; :class:`ConfigError` where one is wrong."""
-        if self._faults:
-            raise ConfigError("; ".join(self._faults.values()))
+        faults = [*self._unknown(), *self._faults.values()]
+        if faults:
+            raise ConfigError("; ".join(faults))
         return build(self._values())
+
+    def set_back(self, section: str, config: Any) -> None:
+        """Let the parameters of one section say what ``config`` says, whether they are live or not."""
+        values = [
+            Parameter(spec.name, value=_plain(getattr(config, spec.field))) for spec in SPECS if spec.section == section
+        ]
+        self._setting_back = True
+        try:
+            self._node.set_parameters(values)
+        finally:
+            self._setting_back = False
+
+    def _unknown(self) -> list[str]:
+        """Return what is wrong with names that were given to the node and that nobody declared."""
+        given = self._node._parameter_overrides  # rclpy has no public way to what the command line and files say
+        return [
+            unknown_parameter(name, self._specs)
+            for name in sorted(given)
+            if not self._node.has_parameter(name) and not name.startswith("qos_overrides.")  # declared when activated
+        ]
+
+    def _changed(self, values: dict[str, Any]) -> None:
+        if self._is_configured():
+            self._apply(build(values))
 
     def _values(self) -> dict[str, Any]:
         return {name: self._node.get_parameter(name).value for name in self._specs}
@@ -93,15 +128,19 @@ class NodeParameters:
                 converted = spec.convert(parameter.value)
             except ConfigError as error:
                 return SetParametersResult(successful=False, reason=str(error))
-            if self._is_configured() and converted != spec.convert(values[name]):
+            is_fixed = self._is_configured() and not spec.info.live and not self._setting_back
+            if is_fixed and converted != spec.convert(values[name]):
                 reason = f"{name} is fixed while the node is configured; deactivate and clean it up, set, configure"
                 return SetParametersResult(successful=False, reason=reason)
         # Where parameters contradict each other already, as a file may have it, any change may be a step out of that.
-        contradiction = _contradiction({**values, **{name: parameter.value for name, parameter in ours.items()}})
+        wanted = {**values, **{name: parameter.value for name, parameter in ours.items()}}
+        contradiction = _contradiction(wanted)
         if contradiction and not _contradiction(values):
             return SetParametersResult(successful=False, reason=contradiction)
         for name in ours:
             self._faults.pop(name, None)
+        if ours and not hasattr(self._node, "add_post_set_parameters_callback"):  # Humble
+            self._changed(wanted)
         return SetParametersResult(successful=True)
 
 

@@ -102,6 +102,9 @@ class _Runner:
     def _end(self) -> None:
         import rclpy
 
+        # A callback that is due when the executor ends makes rclpy print a line about its guard condition.
+        for timer in list(self._node.timers):
+            timer.cancel()
         self._ending.set()
         self._executor.wake()
         self._spinner.join()

@@ -7,17 +7,29 @@ descriptions stand in the dataclasses only; what a user reads about parameters i
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ConfigError
 from ..inference.config import EngineConfig
 from ..options import OptionInfo, check_option, check_options, option, option_info
+from ..perception.mode import ModeConfig
 from ..perception.pairing import PairingConfig
 from ..perception.pipeline import PipelineConfig
+from ..perception.shutter import ShutterConfig
 from ..perception.thermal import ThermalConfig
+from .health import DiagnosticsConfig
+
+# What NodeConfig.*_transport may be.
+RAW = "raw"
+COMPRESSED = "compressed"
+
+# What NodeConfig.device_failure may be.
+CPU = "cpu"
+INACTIVE = "inactive"
 
 _WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
 
@@ -27,6 +39,20 @@ class NodeConfig:
     """What the node itself does, beside its stages."""
 
     autostart: bool = option(True, "configure and activate at the start; false where a lifecycle manager does that")
+
+    thermal_transport: str = option(
+        RAW, "compressed subscribes to the thermal topic with /compressed behind it", choices=(RAW, COMPRESSED)
+    )
+    rgb_transport: str = option(
+        RAW, "compressed subscribes to the visible topic with /compressed behind it", choices=(RAW, COMPRESSED)
+    )
+    jpeg_quality: int = option(90, "of fused/image/compressed", low=1, high=100, live=True)
+    device_failure: str = option(
+        CPU,
+        "when CUDA runs out of memory or is lost and a retry fails: cpu goes on with the CPU, inactive deactivates the "
+        "node",
+        choices=(CPU, INACTIVE),
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -41,11 +67,23 @@ class FusionConfig:
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
     sync: PairingConfig = field(default_factory=PairingConfig)
     thermal: ThermalConfig = field(default_factory=ThermalConfig)
+    shutter: ShutterConfig = field(default_factory=ShutterConfig)
+    mode: ModeConfig = field(default_factory=ModeConfig)
+    diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig)
 
 
 SECTIONS: dict[str, type[Any]] = typing.get_type_hints(FusionConfig)
 # section of FusionConfig -> prefix of its parameters
-PREFIXES = {"node": "", "engine": "", "pipeline": "", "sync": "sync.", "thermal": "thermal."}
+PREFIXES = {
+    "node": "",
+    "engine": "",
+    "pipeline": "",
+    "sync": "sync.",
+    "thermal": "thermal.",
+    "shutter": "shutter.",
+    "mode": "mode.",
+    "diagnostics": "diagnostics.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +179,12 @@ def _all_specs() -> tuple[ParameterSpec, ...]:
 
 
 SPECS = _all_specs()
+
+
+def unknown_parameter(name: str, known: Iterable[str]) -> str:
+    """Return what to say about a parameter that is none of ``known``, with the nearest of those where one is near."""
+    nearest = difflib.get_close_matches(name, list(known), n=1)
+    return f"no parameter is called {name!r}" + (f"; did you mean {nearest[0]!r}?" if nearest else "")
 
 
 def build(values: Mapping[str, Any]) -> FusionConfig:

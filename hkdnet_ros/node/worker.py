@@ -20,8 +20,15 @@ class LatestWorker(Generic[Item]):
         self._changed = threading.Condition()
         self._waiting: list[Item] = []  # at most one
         self._stopping = False
+        self._working = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an item waits or is worked on."""
+        with self._changed:
+            return bool(self._waiting) or self._working
 
     def put(self, item: Item) -> bool:
         """Hand over ``item`` to be worked on next; return whether it was given up an older one, or itself, for that.
@@ -54,5 +61,8 @@ class LatestWorker(Generic[Item]):
                 if self._stopping:
                     return
                 item = self._waiting.pop()
+                self._working = True
             self._work(item)
             del item  # else the images of the last pair stay in memory until the next
+            with self._changed:
+                self._working = False

@@ -61,9 +61,9 @@ class Pair:
 class FusedFrame:
     """One fused, super-resolved image.
 
-    ``image`` is uint8, (H, W) gray or (H, W, 3) bgr8. ``stamp_ns`` and ``frame_id`` are the visible frame's. ``mode``
-    says what went into it ("fused"). ``validity`` is a bool (H, W) mask of pixels both cameras saw, None where all
-    are valid. ``timings`` are milliseconds by stage.
+    ``image`` is uint8, (H, W) gray or (H, W, 3) bgr8. ``stamp_ns`` and ``frame_id`` are the visible frame's
+    (the thermal frame's in mode THERMAL). ``mode`` says what went into it (perception/mode.py). ``validity`` is a bool
+    (H, W) mask of pixels both cameras saw, None where all are valid. ``timings`` are milliseconds by stage.
     """
 
     image: NDArray[np.uint8]

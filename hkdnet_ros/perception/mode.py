@@ -14,6 +14,9 @@ from .shutter import HOLD
 FUSED = "fused"
 STOPPED = "stopped"
 
+# A FusedFrame's mode while FUSED, where the last live thermal image stands for one that is none (shutter.action hold).
+HELD = "held"
+
 # What ModeConfig.without_* may be, beside the other stream.
 STOP = "stop"
 

@@ -22,6 +22,11 @@ from .frames import THERMAL, VISIBLE
 
 Payload = TypeVar("Payload")
 
+# What PairingConfig.policy may be; this module is the first.
+NEAREST = "nearest"
+APPROXIMATE = "approximate"
+EXACT = "exact"
+
 # Why a message was dropped, the keys of the drop counts.
 OVERFLOW = "overflow"  # its queue was full before a partner came
 UNPAIRED = "unpaired"  # no partner within the slop, or every such partner had a nearer one
@@ -40,13 +45,20 @@ _LATE_REACH = 4  # so many messages back, or in a row, are out of order; beyond 
 class PairingConfig:
     """Which messages of the two streams may form a pair."""
 
-    slop: float = option(0.05, "largest time between the two images of a pair (inclusive)", unit="s", low=0, high=10)
+    policy: str = option(
+        NEAREST,
+        "nearest: by nearest stamp; approximate, exact: as message_filters does, which must be installed",
+        choices=(NEAREST, APPROXIMATE, EXACT),
+    )
+    slop: float = option(
+        0.05, "largest time between the two images of a pair (inclusive)", unit="s", low=0, high=10, live=True
+    )
     queue_size: int = option(10, "images of each stream that may wait for a partner", low=1, high=1000)
     thermal_offset: float = option(
-        0.0, "added to thermal stamps before they are compared", unit="s", low=-4e9, high=4e9
+        0.0, "added to thermal stamps before they are compared", unit="s", low=-4e9, high=4e9, live=True
     )
     visible_offset: float = option(
-        0.0, "added to visible stamps before they are compared", unit="s", low=-4e9, high=4e9
+        0.0, "added to visible stamps before they are compared", unit="s", low=-4e9, high=4e9, live=True
     )
 
     def __post_init__(self) -> None:
@@ -109,6 +121,13 @@ class _Stream(Generic[Payload]):
         """Whether ``stamp``, older than the last, means a clock that jumped rather than one message out of order."""
         self.late_run += 1
         return stamp <= self.recent[0] or self.late_run > _LATE_REACH
+
+    def shift_to(self, offset_ns: int) -> None:
+        """Apply another offset, to the stamps known so far as well."""
+        shift_ns = offset_ns - self.offset_ns
+        self.offset_ns = offset_ns
+        self.stamps = [stamp + shift_ns for stamp in self.stamps]
+        self.recent = deque((stamp + shift_ns for stamp in self.recent), maxlen=_LATE_REACH)
 
     def restart(self) -> None:
         """Drop everything received so far as belonging to an earlier run of the clock."""
@@ -183,6 +202,15 @@ class StampPairer(Generic[Payload]):
                     own.drop(1, OVERFLOW)
                     self._behind = None
             return matches
+
+    def reconfigure(self, config: PairingConfig) -> None:
+        """Go by another slop, queue size and offsets from the next message on; what waits keeps waiting."""
+        with self._lock:
+            self._slop_ns = round(config.slop * 1e9)
+            self._queue_size = config.queue_size
+            self._thermal.shift_to(round(config.thermal_offset * 1e9))
+            self._visible.shift_to(round(config.visible_offset * 1e9))
+            self._closest_skew_ns = None
 
     def flush(self) -> list[Match[Payload]]:
         """Return the matches among the waiting messages, as at the end of both streams; the rest is dropped."""

@@ -14,6 +14,7 @@ from ..errors import ConfigError, ImageError
 from ..options import check_options, option
 from . import color
 from .frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair, check_frame
+from .mode import FUSED
 from .registration import resample
 from .thermal import ThermalConditioner, ThermalConfig
 
@@ -47,7 +48,7 @@ class PipelineConfig:
         (0, 0), "width and height both images are brought to; [0, 0]: the thermal image's", unit="px", low=0, high=8192
     )
     output: str = option(
-        "auto", "auto: bgr8 where visible has colour, else mono8; gray: mono8", choices=("auto", "gray")
+        "auto", "auto: bgr8 where visible has colour, else mono8; gray: mono8", choices=("auto", "gray"), live=True
     )
 
     def __post_init__(self) -> None:
@@ -68,6 +69,12 @@ class FusionPipeline:
         self._fuser = fuser
         self._config = config or PipelineConfig()
         self._conditioner = ThermalConditioner(thermal_config)
+        self._last_grid = (0, 0)  # of the last pair
+
+    def reconfigure(self, config: PipelineConfig, thermal_config: ThermalConfig) -> None:
+        """Go by other settings from the next frame on; the thermal range is kept. Any thread may call this."""
+        self._config = config
+        self._conditioner.reconfigure(thermal_config)
 
     def process(self, pair: Pair) -> FusedFrame:
         """Fuse one pair: ``scale`` times the grid's size, stamp and frame of the visible image.
@@ -79,34 +86,85 @@ class FusionPipeline:
         _check(pair.thermal, THERMAL)
         _check(pair.visible, VISIBLE)
         clock = _StageClock()
-        thermal: NDArray[Any] = self._conditioner.condition(pair.thermal)
-        clock.lap("thermal")
+        self._last_grid = grid = self.grid_for(THERMAL, pair.thermal)
+        thermal = self._thermal(pair.thermal, grid, clock)
+        luma, chroma = self._visible(pair.visible, grid, clock)
+        return self._fuse(thermal, luma, chroma, pair.visible, FUSED, clock)
 
-        width, height = self._config.grid if any(self._config.grid) else thermal.shape[::-1]
-        thermal = resample(thermal, width, height)
+    def process_alone(self, stream: str, frame: Frame) -> FusedFrame:
+        """Super-resolve the image of one stream by the same ``scale``; the mode of the result is ``stream``.
+
+        The network gets the luma of that image as both of its inputs: what two equal images have in common is the image
+        itself, so that what it adds is the resolution. The thermal image gives gray with its own stamp and frame.
+        Raises what :meth:`process` does.
+        """
+        _check(frame, stream)
+        clock = _StageClock()
+        grid = self.grid_for(stream, frame)
+        chroma: color.Chroma | None = None
+        if stream == THERMAL:
+            luma = self._thermal(frame, grid, clock)
+        else:
+            luma, chroma = self._visible(frame, grid, clock)
+        return self._fuse(luma, luma, chroma, frame, stream, clock)
+
+    def grid_for(self, stream: str, frame: Frame) -> tuple[int, int]:
+        """Return width and height that ``frame`` of ``stream`` is fused at: ``grid``, or the thermal image's size.
+
+        A visible image that comes alone is brought to the grid of the last pair, so that the output keeps its size; to
+        its own size where there was none.
+        """
+        config = self._config
+        if any(config.grid):
+            return config.grid
+        height, width = frame.image.shape[:2]
+        return self._last_grid if stream == VISIBLE and any(self._last_grid) else (width, height)
+
+    def _thermal(self, frame: Frame, grid: tuple[int, int], clock: _StageClock) -> NDArray[Any]:
+        thermal: NDArray[Any] = self._conditioner.condition(frame)
+        clock.lap("thermal")
+        thermal = resample(thermal, *grid)
+        clock.lap("registration")
+        return thermal
+
+    def _visible(
+        self, frame: Frame, grid: tuple[int, int], clock: _StageClock
+    ) -> tuple[NDArray[Any], color.Chroma | None]:
+        """Return luma at the size of the grid, and chroma where the output has colour."""
+        width, height = grid
         # More visible pixels than the output has serve nothing after this. Means of means over whole pixels are
         # means, so that shrinking twice, to the output and then to the grid, is still correct in area.
-        rows, columns = pair.visible.image.shape[:2]
+        rows, columns = frame.image.shape[:2]
         scale = self._fuser.scale
-        visible = resample(pair.visible.image, min(columns, scale * width), min(rows, scale * height))
+        visible = resample(frame.image, min(columns, scale * width), min(rows, scale * height))
         clock.lap("registration")
-
         luma: NDArray[Any]
         chroma: color.Chroma | None = None
-        if self._config.output == "auto" and color.is_color(pair.visible.encoding):
-            luma, chroma = color.split(visible, pair.visible.encoding)
+        if self._config.output == "auto" and color.is_color(frame.encoding):
+            luma, chroma = color.split(visible, frame.encoding)
         else:
-            luma = color.luma(visible, pair.visible.encoding)
+            luma = color.luma(visible, frame.encoding)
         clock.lap("color")
         luma = resample(luma, width, height)
         clock.lap("registration")
+        return luma, chroma
 
-        fused = self._fuser.fuse(thermal, luma)
+    def _fuse(
+        self,
+        thermal: NDArray[Any],
+        visible: NDArray[Any],
+        chroma: color.Chroma | None,
+        source: Frame,
+        mode: str,
+        clock: _StageClock,
+    ) -> FusedFrame:
+        """Return the fused frame of two lumas, with stamp and frame of ``source``."""
+        fused = self._fuser.fuse(thermal, visible)
         clock.skip()
         image = color.to_uint8(fused) if chroma is None else color.recombine(fused, chroma)
         clock.lap("color")
         timings = {**clock.timings, **self._fuser.timings}
-        return FusedFrame(image, pair.visible.stamp_ns, pair.visible.frame_id, timings=timings)
+        return FusedFrame(image, source.stamp_ns, source.frame_id, mode, timings=timings)
 
 
 def _check(frame: Frame, stream: str) -> None:

@@ -63,6 +63,7 @@ class ThermalConfig:
         "dead and hot pixels stand out by this many times the spread around them, and are mended; 0: off, 8 is usual",
         low=0,
         high=1000,
+        live=True,
     )
 
     def __post_init__(self) -> None:

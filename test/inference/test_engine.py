@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hkdnet_ros.errors import CheckpointError, ConfigError, ImageError
+from hkdnet_ros.errors import CheckpointError, ConfigError, DeviceError, ImageError
 from hkdnet_ros.inference.checkpoint import load_student
 from hkdnet_ros.inference.device import choose_device, has_bf16
 from hkdnet_ros.inference.engine import LEAST_AGREEMENT, EngineConfig, FusionEngine, rounding_scene
@@ -200,3 +200,26 @@ def test_folding_batch_norms_changes_nothing_but_rounding(small_student):
         after = network(thermal, visible).fused
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
     torch.testing.assert_close(after, before, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nSee the documentation"),
+        RuntimeError("CUDA error: an illegal memory access was encountered\nCompile with TORCH_USE_CUDA_DSA"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    ],
+)
+def test_a_device_that_fails_is_told_from_a_defect(student_file, monkeypatch, error):
+    it = engine(student_file(2), device="cpu")
+
+    def fail(thermal, visible):
+        raise error
+
+    monkeypatch.setattr(it, "_fuse", fail)
+    with pytest.raises(DeviceError, match="the device failed: ") as caught:
+        it.fuse(*pair())
+    assert "\n" not in str(caught.value)
+    error = RuntimeError("The size of tensor a (3) must match the size of tensor b (4)")
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        it.fuse(*pair())

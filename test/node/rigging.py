@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
@@ -25,6 +26,7 @@ class FakeEngine:
     model_name = "fake"
     device = "cpu"
     precision = "fp32"
+    memory = None
 
     def __init__(self, scale=2):
         self.scale = scale
@@ -56,15 +58,26 @@ class FakeEngine:
 
 
 class Logger:
-    """Keeps what is logged."""
+    """Keeps what is logged, and refuses as rclpy's does a line of code that logs with changing severity."""
 
     def __init__(self):
         self.lines = []
+        self._severities = {}
 
-    def _keep(self, message):
+    def _keep(self, message, severity):
+        caller = sys._getframe(2)
+        place = caller.f_code, caller.f_lineno
+        assert self._severities.setdefault(place, severity) == severity, "severity changed between calls"
         self.lines.append(message)
 
-    info = warning = error = _keep
+    def info(self, message):
+        self._keep(message, "info")
+
+    def warning(self, message):
+        self._keep(message, "warning")
+
+    def error(self, message):
+        self._keep(message, "error")
 
 
 def kept_log(node, monkeypatch):

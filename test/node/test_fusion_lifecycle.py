@@ -16,12 +16,13 @@ import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import ParameterType
-from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
+from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters, SetParametersAtomically
 from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from hkdnet_ros.errors import CheckpointError, ConfigError
+from hkdnet_ros.errors import CheckpointError, ConfigError, DeviceError
 from hkdnet_ros.node.fusion import FusionNode, load_engine
+from hkdnet_ros.node.image_messages import encode_image
 from hkdnet_ros.node.schema import SPECS, FusionConfig, NodeConfig
 
 SUCCESS, FAILURE, ERROR = (getattr(TransitionCallbackReturn, name) for name in ("SUCCESS", "FAILURE", "ERROR"))
@@ -142,6 +143,36 @@ def test_a_model_that_cannot_be_loaded_fails_configure_and_the_node_lives_on(mak
     assert lines == ["error: configure failed: no file my.safetensors; expected a preset name or a path"]
     assert remote.transition(Transition.TRANSITION_CONFIGURE)
     assert remote.state() == "inactive"
+
+
+def test_a_model_that_cannot_be_loaded_later_leaves_the_one_before(make_node, remote, monkeypatch):
+    def factory(config):
+        if config.model == "bad":
+            raise CheckpointError("no file bad; expected a preset name or a path")
+        return FakeEngine()
+
+    node = make_node(factory, autostart=False)
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_cleanup() == SUCCESS
+    assert remote.set("model", "bad") == (True, "")
+    lines = kept_log(node, monkeypatch)
+    assert node.trigger_configure() == SUCCESS
+    assert (
+        lines[0] == "error: no file bad; expected a preset name or a path; going back to the model before, realtime x2"
+    )
+    assert remote.get("model").string_value == "realtime"
+    assert remote.set("model", "other")[0] is False  # fixed again
+    assert node.trigger_activate() == SUCCESS
+
+
+def test_a_lost_device_deactivates_the_node_where_the_parameter_says_so(make_node, remote, rig, engine):
+    node = make_node(device_failure="inactive")
+    rig.wait_for_node()
+    engine.error = DeviceError("the device failed: CUDA error")
+    rig.publish_pair(np.zeros((16, 16), np.uint8), np.zeros((16, 16, 3), np.uint8), 10**9)
+    wait_for(lambda: remote.state() == "inactive", what="the inactive state")
+    engine.error = None
+    assert node.trigger_activate() == SUCCESS
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not weights at all"], ids=["missing", "empty", "damaged"])
@@ -267,6 +298,50 @@ def test_a_configured_node_refuses_changes_and_says_what_to_do(make_node, remote
     assert remote.set("grid", [0, 0]) == (True, "")
     assert node.trigger_cleanup() == SUCCESS
     assert remote.set("scale", 3) == (True, "")
+
+
+def test_a_live_parameter_changes_the_running_node(make_node, remote, rig):
+    node = make_node(sync__slop=0.01)
+    rig.wait_for_node()
+    gray, color = np.zeros((16, 16), np.uint8), np.zeros((16, 16, 3), np.uint8)
+
+    def publish_apart(stamp_ns):
+        rig.thermal.publish(encode_image(gray, "mono8", stamp_ns, ""))
+        rig.visible.publish(encode_image(color, "bgr8", stamp_ns + 40_000_000, ""))
+        rig.thermal.publish(encode_image(gray, "mono8", stamp_ns + 90_000_000, ""))  # decides the pair before
+
+    publish_apart(10**9)
+    wait_for(lambda: node._session.totals().received == {"thermal": 2, "visible": 1}, what="the images")
+    assert remote.set("sync.slop", 0.05) == (True, "")
+    assert remote.set("output", "gray") == (True, "")
+    publish_apart(2 * 10**9)
+    wait_for(lambda: rig.images, what="the image")
+    (image,) = rig.images
+    assert (image.header.stamp.sec, image.encoding) == (2, "mono8")
+
+
+def test_a_set_with_one_refused_value_changes_none(make_node, remote):
+    node = make_node(autostart=False)
+    assert node.trigger_configure() == SUCCESS
+    wanted = [Parameter("sync.slop", value=0.2), Parameter("scale", value=3)]
+    request = [parameter.to_parameter_msg() for parameter in wanted]
+    result = remote.call(SetParametersAtomically, "set_parameters_atomically", parameters=request).result
+    assert not result.successful
+    assert "scale is fixed while the node is configured" in result.reason
+    assert remote.get("sync.slop").double_value == FusionConfig().sync.slop
+    assert remote.set("thermal.range_low", 300.0)[0] is False  # above range_high
+    wanted = [Parameter("thermal.range_low", value=290), Parameter("thermal.range_high", value=310)]
+    request = [parameter.to_parameter_msg() for parameter in wanted]
+    assert remote.call(SetParametersAtomically, "set_parameters_atomically", parameters=request).result.successful
+    assert node._parameters_of_node.config().thermal.range_high == 310.0
+
+
+def test_an_unknown_start_parameter_fails_configure_with_the_nearest_name(make_node, monkeypatch):
+    node = make_node(autostart=False, sync__slopp=0.1)
+    lines = kept_log(node, monkeypatch)
+    assert node.trigger_configure() == FAILURE
+    (line,) = lines
+    assert "no parameter is called 'sync.slopp'; did you mean 'sync.slop'?" in line
 
 
 def test_a_parameter_cannot_be_removed(make_node, remote):

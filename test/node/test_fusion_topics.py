@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from rigging import Rig, kept_log, wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, CompressedImage
 
+from hkdnet_ros.node.compressed_images import decode_compressed, encode_jpeg
 from hkdnet_ros.node.image_messages import decode, encode_image, ns_to_stamp, stamp_to_ns
 from hkdnet_ros.perception.frames import Pair
 from hkdnet_ros.perception.pipeline import FusionPipeline
@@ -90,7 +94,8 @@ def test_a_change_of_reliability_that_comes_with_the_deactivation_leaves_no_subs
     assert node.trigger_deactivate() == SUCCESS
     monkeypatch.setattr(subscription, "_wanted", lambda: ReliabilityPolicy.BEST_EFFORT)
     subscription._follow()
-    assert not list(node.get_subscriptions_info_by_topic("/thermal/image_raw"))
+    # An executor that waits for it at this moment keeps it until it wakes.
+    wait_for(lambda: not node.get_subscriptions_info_by_topic("/thermal/image_raw"), what="the end of all")
 
 
 def test_qos_overrides_fix_the_reliability_and_the_depth(make_node, spun):
@@ -176,6 +181,52 @@ def test_ages_are_told_by_the_clock_of_the_simulation(make_node, rig, spun):
     rig.publish_pair(thermal(), visible(), 7 * S)
     wait_for(lambda: rig.statuses, what="a status")
     assert (rig.statuses[0].age.sec, rig.statuses[0].age.nanosec) == (0, 250 * MS)
+
+
+def test_diagnostics_tell_the_state_the_streams_and_who_cannot_be_heard(make_node, rig, spun):
+    heard = []
+    rig.node.create_subscription(DiagnosticArray, "/diagnostics", heard.append, 10)
+    node = make_node(autostart=False, **{"qos_overrides./thermal/image_raw.subscription.reliability": "reliable"})
+    wait_for(lambda: heard, what="diagnostics of a node that is not configured")
+    assert [(status.name, status.message) for status in heard[0].status] == [("fusion: state", "unconfigured")]
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+    best_effort = Rig(spun, "BEST_EFFORT")
+    rig.wait_for_node()
+    rig.publish_pair(thermal(), visible(), S)
+    wait_for(lambda: rig.statuses, what="a status")
+    del heard[:]
+    wait_for(lambda: heard, what="diagnostics")
+    by_name = {status.name: status for status in heard[0].status}
+    assert set(by_name) == {
+        f"fusion: {name}" for name in ("state", "rates", "pairing", "latency", "mode", "qos", "device")
+    }
+    values = {item.key: item.value for item in by_name["fusion: pairing"].values}
+    assert (values["pairs"], values["published"], values["skew -2 to 2 ms"]) == ("1", "1", "1")
+    assert by_name["fusion: qos"].level == DiagnosticStatus.WARN
+    assert "/thermal/image_raw: publisher rig" in by_name["fusion: qos"].message
+    assert {status.hardware_id for status in heard[0].status} == {"cpu"}
+    assert best_effort.node is not None
+
+
+def test_compressed_topics_follow_the_remap_of_their_image(spun, engine):
+    from hkdnet_ros.node.fusion import FusionNode
+
+    arguments = ["--ros-args", "-r", "thermal/image_raw:=/lepton/image", "-p", "thermal_transport:=compressed"]
+    node = spun.add(FusionNode(lambda config: engine, context=spun.context, cli_args=arguments), threads=4)
+    wait_for(lambda: node.count_subscribers("/lepton/image/compressed"), what="the compressed subscription")
+    assert node.count_publishers("/fused/image/compressed")
+    rig = Rig(spun)
+    jpegs = []
+    rig.node.create_subscription(CompressedImage, "fused/image/compressed", jpegs.append, 10)
+    camera = rig.node.create_publisher(CompressedImage, "/lepton/image/compressed", 10)
+    wait_for(camera.get_subscription_count, what="the subscription")
+    wait_for(rig.visible.get_subscription_count, what="the subscription")
+    time.sleep(0.3)
+    camera.publish(encode_jpeg(thermal(), 90, S, "thermal"))
+    rig.visible.publish(encode_image(visible(), "bgr8", S, "rgb"))
+    wait_for(lambda: jpegs and rig.images, what="both images")
+    assert decode_compressed(jpegs[0]).image.shape == (48, 64, 3)
 
 
 def test_large_images_arrive_whole(make_node, spun):

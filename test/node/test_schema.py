@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from hkdnet_ros.errors import ConfigError
-from hkdnet_ros.node.parameter_file import parameter_file, parameter_table
-from hkdnet_ros.node.schema import PREFIXES, SECTIONS, SPECS, FusionConfig, build
+from hkdnet_ros.node.parameter_file import parameter_file, parameter_reference
+from hkdnet_ros.node.schema import PREFIXES, SECTIONS, SPECS, FusionConfig, build, unknown_parameter
 
 CONFIG_FILE = Path(__file__).parents[2] / "config" / "fusion.yaml"
 
@@ -75,9 +75,15 @@ def test_the_parameter_file_is_the_one_written_from_the_schema():
     assert CONFIG_FILE.read_text() == parameter_file(), "run python -m hkdnet_ros.node.parameter_file"
 
 
-def test_the_readme_has_the_table_written_from_the_schema():
-    readme = (CONFIG_FILE.parents[1] / "README.md").read_text()
-    assert parameter_table() in readme, "run python -m hkdnet_ros.node.parameter_file --markdown"
+def test_the_reference_is_the_one_written_from_the_schema():
+    reference = (CONFIG_FILE.parents[1] / "docs" / "parameters.md").read_text()
+    assert reference == parameter_reference(), "run python -m hkdnet_ros.node.parameter_file --markdown"
+
+
+def test_an_unknown_name_comes_with_the_nearest_known_one():
+    names = [spec.name for spec in SPECS]
+    assert unknown_parameter("sync.slopp", names) == "no parameter is called 'sync.slopp'; did you mean 'sync.slop'?"
+    assert unknown_parameter("zzz", names) == "no parameter is called 'zzz'"
 
 
 def test_the_parameter_file_holds_every_parameter_at_its_default():
@@ -90,8 +96,9 @@ def test_the_parameter_file_holds_every_parameter_at_its_default():
 def test_every_parameter_in_the_file_has_its_description_above_it():
     lines = [line.strip() for line in parameter_file().splitlines()]
     for spec in SPECS:
-        name = spec.name.rpartition(".")[2]
-        (index,) = [i for i, line in enumerate(lines) if line.startswith(f"{name}:")]
+        prefix, _, name = spec.name.rpartition(".")
+        begin = lines.index(f"{prefix}:") if prefix else 0
+        index = next(i for i, line in enumerate(lines) if i > begin and line.startswith(f"{name}:"))
         comment = []
         while lines[index - 1].startswith("# "):
             index -= 1

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from array import array
 
+import cv2
 import numpy as np
 import pytest
 from rigging import wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, CompressedImage
+from std_msgs.msg import Bool
 
-from hkdnet_ros.errors import ImageError
-from hkdnet_ros.node.image_messages import decode, encode_image, stamp_to_ns
+from hkdnet_ros.errors import DeviceError, ImageError
+from hkdnet_ros.node.compressed_images import decode_compressed
+from hkdnet_ros.node.image_messages import NS_PER_S, decode, encode_image, ns_to_stamp, stamp_to_ns
 from hkdnet_ros.node.schema import build
 from hkdnet_ros.node.session import FusionSession, Outputs
-from hkdnet_ros.node.statistics import BAD_PAIR, INTERNAL_ERROR, SUPERSEDED
+from hkdnet_ros.node.statistics import BAD_PAIR, DEVICE_FAILED, INTERNAL_ERROR, NO_SUBSCRIBER, SUPERSEDED
 from hkdnet_ros.perception.frames import Pair
 from hkdnet_ros.perception.pipeline import FusionPipeline
 
@@ -33,17 +36,43 @@ def bgr(stamp_ns, height=20, width=30, seed=0):
     return encode_image(image, "bgr8", stamp_ns, "rgb")
 
 
+class Kept(list):
+    """A publisher that keeps what it is given."""
+
+    subscribers = 1
+
+    def publish(self, message):
+        self.append(message)
+
+    def get_subscription_count(self):
+        return self.subscribers
+
+
 class Session:
     """A session with its outputs."""
 
     def __init__(self, engine, logger, **parameters):
-        self.images, self.camera_infos, self.statuses, self.logger = [], [], [], logger
-        outputs = Outputs(self.images.append, self.camera_infos.append, self.statuses.append, lambda: NOW_NS + 50 * MS)
+        self.images, self.compressed, self.camera_infos, self.statuses = Kept(), Kept(), Kept(), Kept()
+        self.compressed.subscribers = 0
+        self.logger = logger
+        self.now_ns, self.devices_lost = NOW_NS + 50 * MS, []
+        outputs = Outputs(
+            image=self.images,
+            compressed=self.compressed,
+            camera_info=self.camera_infos,
+            status=self.statuses,
+            now_ns=lambda: self.now_ns,
+            device_lost=lambda: self.devices_lost.append(True),
+        )
         self.it = FusionSession(build(parameters), engine, outputs, logger)
 
     def pair(self, stamp_ns, thermal=None, visible=None):
         self.it.receive("thermal", thermal or gray(stamp_ns))
         self.it.receive("visible", visible or bgr(stamp_ns))
+
+    def is_idle(self):
+        """Whether everything paired or taken alone was published or dropped."""
+        return not self.it._worker.is_busy
 
     def drops(self):
         return dict(self.it.totals().drops)
@@ -289,3 +318,180 @@ def test_a_calibration_for_another_size_is_said_once_and_not_published(make_sess
     (line,) = [line for line in session.logger.lines if "camera_info" in line]
     assert "31x20" in line
     assert "30x20" in line
+
+
+# Modes: a camera that fails
+
+
+def stream(session, seconds, thermal=True, visible=True, rate=10, make_thermal=None):
+    """Let both cameras, or one, send for some time, and the node's timer run."""
+    for _ in range(round(seconds * rate)):
+        session.now_ns += NS_PER_S // rate
+        if thermal:
+            session.it.receive("thermal", make_thermal(session.now_ns) if make_thermal else noisy(session.now_ns))
+        if visible:
+            session.it.receive("visible", bgr(session.now_ns))
+        session.it.tick()
+        wait_for(session.is_idle, what="the end of its work")  # so that nothing is superseded
+    wait_for(lambda: len(session.statuses) == session.it.totals().published)
+
+
+def noisy(stamp_ns):
+    image = np.random.default_rng(stamp_ns % 1000003).integers(0, 256, (20, 30)).astype(np.uint8)
+    return encode_image(image, "mono8", stamp_ns, "thermal")
+
+
+def modes(session):
+    """Return the modes of what was published, without repetitions."""
+    published = [status.mode for status in session.statuses]
+    return [mode for index, mode in enumerate(published) if index == 0 or published[index - 1] != mode]
+
+
+def changes(session):
+    return [line for line in session.logger.lines if line.startswith("mode ")]
+
+
+def test_without_thermal_the_visible_image_goes_on_alone_and_fusion_comes_back_by_itself(make_session):
+    session = make_session()
+    stream(session, 1)
+    stream(session, 2, thermal=False)
+    assert modes(session) == ["fused", "visible"]
+    assert (session.images[-1].height, session.images[-1].width, session.images[-1].encoding) == (40, 60, "bgr8")
+    stream(session, 2)
+    assert modes(session) == ["fused", "visible", "fused"]
+    lost, back = changes(session)
+    assert lost.startswith("mode visible: no thermal image in time for 1.")
+    assert back == "mode fused: both cameras send live images again"
+    stamps = [stamp_to_ns(image.header.stamp) for image in session.images]
+    assert stamps == sorted(set(stamps))
+
+
+def test_without_visible_it_stops_or_the_thermal_image_goes_on_alone_as_the_parameter_says(make_session):
+    session = make_session()
+    stream(session, 1)
+    stream(session, 2, visible=False)
+    assert modes(session) == ["fused"]
+    assert changes(session)[0].startswith("mode stopped: no visible image in time")
+    alone = make_session(**{"mode.without_visible": "thermal"})
+    stream(alone, 1)
+    stream(alone, 2, visible=False)
+    assert modes(alone) == ["fused", "thermal"]
+    image = alone.images[-1]
+    assert (image.height, image.width, image.encoding, image.header.frame_id) == (40, 60, "mono8", "thermal")
+    stream(alone, 2)
+    assert modes(alone) == ["fused", "thermal", "fused"]
+
+
+def frozen_from(session):
+    """Return what a camera sends that repeats its image of now."""
+    image = decode(noisy(session.now_ns)).image
+    return lambda stamp_ns: encode_image(image, "mono8", stamp_ns, "thermal")
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [("hold", ["fused", "held", "fused"]), ("skip", ["fused"]), ("visible", ["fused", "visible", "fused"])],
+)
+def test_a_closed_shutter_is_bridged_as_the_parameter_says(make_session, action, expected):
+    session = make_session(**{"shutter.action": action, "mode.settle": 0.3})
+    stream(session, 4)
+    stream(session, 2, make_thermal=frozen_from(session))
+    assert session.it.mode == ("visible" if action == "visible" else "fused")
+    stream(session, 1)
+    assert modes(session) == expected
+    assert any(line == f"thermal image is frozen; {action}" for line in session.logger.lines)
+    assert "thermal image is live" in session.logger.lines
+
+
+def test_a_thermal_camera_that_stays_frozen_counts_as_lost(make_session):
+    session = make_session()
+    stream(session, 4)
+    stream(session, 5, make_thermal=frozen_from(session))
+    assert modes(session) == ["fused", "held", "visible"]
+    assert "thermal image is frozen for 3." in changes(session)[0]
+
+
+def test_the_shutter_flag_of_the_camera_holds_the_last_image(make_session):
+    session = make_session()
+    stream(session, 1)
+    session.it.receive_shutter(Bool(data=True))
+    stream(session, 1)
+    session.it.receive_shutter(Bool(data=False))
+    stream(session, 1)
+    assert modes(session) == ["fused", "held", "fused"]
+
+
+def test_where_nothing_pairs_the_log_says_what_would_mend_it(make_session):
+    session = make_session(**{"mode.limit": 5.0})
+
+    def two_seconds_slow(stamp_ns):  # more than the 10 images that wait for a partner
+        return noisy(stamp_ns - 2 * NS_PER_S)
+
+    stream(session, 11, make_thermal=two_seconds_slow)
+    (line,) = [line for line in session.logger.lines if line.startswith("nothing paired")]
+    offset = float(line.split("set sync.thermal_offset to ")[1].split(";")[0])
+    assert offset == pytest.approx(2, abs=0.11)
+    assert session.statuses == []
+    session.it.reconfigure(build({"sync.thermal_offset": 2}))
+    stream(session, 1, make_thermal=two_seconds_slow)
+    assert modes(session) == ["fused"]
+
+
+def test_a_lost_device_is_told_and_the_pair_dropped(make_session, engine):
+    session = make_session()
+    engine.error = DeviceError("the device failed: CUDA out of memory")
+    session.pair(NOW_NS)
+    wait_for(lambda: session.drops() == {DEVICE_FAILED: 1}, what="the drop")
+    wait_for(lambda: session.devices_lost == [True], what="the call")
+
+
+# What is published for whom
+
+
+def test_only_what_somebody_subscribes_to_is_published(make_session, engine):
+    session = make_session()
+    session.it.receive_camera_info(camera(30, 20))
+    session.images.subscribers, session.camera_infos.subscribers, session.compressed.subscribers = 0, 0, 1
+    session.pair(NOW_NS)
+    wait_for(lambda: session.statuses)
+    assert (len(session.images), len(session.camera_infos), len(session.compressed)) == (0, 0, 1)
+    session.compressed.subscribers = session.statuses.subscribers = 0
+    session.pair(NOW_NS + 33 * MS)
+    assert session.drops() == {NO_SUBSCRIBER: 1}
+    assert len(engine.sizes) == 1
+
+
+def test_the_compressed_output_is_the_image_as_jpeg_with_its_header(make_session):
+    session = make_session(output="gray", jpeg_quality=95)
+    session.compressed.subscribers = 1
+    smooth = encode_image(np.tile(np.arange(30, dtype=np.uint8) * 8, (20, 1)), "mono8", NOW_NS, "rgb")
+    session.pair(NOW_NS, visible=smooth)
+    wait_for(lambda: session.statuses)
+    (image,), (compressed,) = session.images, session.compressed
+    assert compressed.header == image.header == session.statuses[0].header
+    difference = decode(image).image.astype(int) - decode_compressed(compressed).image
+    assert np.abs(difference).max() < 12
+
+
+def test_compressed_inputs_are_fused_as_raw_ones_are(make_session):
+    session = make_session()
+    counts = (np.arange(600).reshape(20, 30) * 50).astype(np.uint16)
+    color = decode(bgr(NOW_NS)).image
+    raw = make_session()
+    raw.pair(NOW_NS, encode_image(counts, "mono16", NOW_NS, "thermal"), bgr(NOW_NS))
+    session.pair(NOW_NS, png(counts), png(color))
+    wait_for(lambda: session.statuses and raw.statuses)
+    np.testing.assert_array_equal(decode(session.images[0]).image, decode(raw.images[0]).image)
+
+
+def test_a_damaged_compressed_image_is_a_counted_drop(make_session):
+    session = make_session()
+    for data in (b"", b"GIF89a", bytes(png(np.zeros((20, 30), np.uint8)).data)[:40]):
+        session.it.receive("thermal", CompressedImage(format="png", data=data))
+    assert session.drops() == {"bad thermal image": 3}
+
+
+def png(image):
+    message = CompressedImage(format="png", data=array("B", cv2.imencode(".png", image)[1].tobytes()))
+    message.header.stamp, message.header.frame_id = ns_to_stamp(NOW_NS), "camera"
+    return message

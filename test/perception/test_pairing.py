@@ -377,3 +377,11 @@ def test_threads_share_a_pairer() -> None:
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         PairingConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_another_offset_holds_for_what_waits_as_well() -> None:
+    pairer: StampPairer[int] = StampPairer(PairingConfig(slop=0.01))
+    assert pairer.add(THERMAL, SECOND, 0) == []
+    pairer.reconfigure(PairingConfig(slop=0.01, thermal_offset=0.5))
+    assert [match.skew_ns for match in pairer.add(VISIBLE, SECOND + 500 * MS, 0)] == [0]
+    assert_all_accounted_for(pairer)

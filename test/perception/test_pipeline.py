@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hkdnet_ros.errors import ConfigError, ImageError
 from hkdnet_ros.perception import color
-from hkdnet_ros.perception.frames import Frame, FusedFrame, Pair
+from hkdnet_ros.perception.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from hkdnet_ros.perception.pipeline import FusionPipeline, PipelineConfig
 from hkdnet_ros.perception.thermal import ThermalConfig
 
@@ -146,6 +146,33 @@ def test_thermal_settings_reach_the_conditioner() -> None:
     fuser = Average()
     pipeline = FusionPipeline(fuser, thermal_config=ThermalConfig(range_low=0, range_high=1000))
     pipeline.process(Pair(thermal_frame(encoding="mono16"), visible_frame()))
+    np.testing.assert_allclose(fuser.given[0], thermal_frame().image / 1000, atol=1e-6)
+
+
+def test_a_visible_image_alone_is_both_inputs_and_keeps_its_colour_and_the_outputs_size() -> None:
+    fuser = Average()
+    pipeline = FusionPipeline(fuser)
+    pipeline.process(Pair(thermal_frame(), visible_frame(48, 64)))
+    fused = pipeline.process_alone(VISIBLE, visible_frame(48, 64))
+    assert (fused.mode, fused.image.shape, fused.frame_id, fused.stamp_ns) == (
+        "visible",
+        (48, 64, 3),
+        "rgb_optical",
+        2_000,
+    )
+    assert fuser.given[0].shape == (24, 32)
+    np.testing.assert_array_equal(*fuser.given)
+
+
+def test_a_visible_image_alone_before_any_pair_is_taken_at_its_own_size() -> None:
+    assert FusionPipeline(Average()).process_alone(VISIBLE, visible_frame(48, 64)).image.shape == (96, 128, 3)
+
+
+def test_a_thermal_image_alone_is_conditioned_gray_with_its_own_stamp_and_frame() -> None:
+    fuser = Average()
+    pipeline = FusionPipeline(fuser, thermal_config=ThermalConfig(range_low=0, range_high=1000))
+    fused = pipeline.process_alone(THERMAL, thermal_frame(encoding="mono16"))
+    assert (fused.mode, fused.image.shape, fused.frame_id) == ("thermal", (48, 64), "thermal_optical")
     np.testing.assert_allclose(fuser.given[0], thermal_frame().image / 1000, atol=1e-6)
 
 

@@ -1,0 +1,167 @@
+"""What the node reports about its own health, as names, levels and figures; no ROS here.
+
+Levels are those of diagnostic_msgs/DiagnosticStatus. A robot's operator reads the message, a program the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..options import check_options, option
+from ..perception.frames import THERMAL, VISIBLE
+from ..perception.mode import FUSED, STOPPED
+from .statistics import OUTPUT
+
+OK, WARN, ERROR = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosticsConfig:
+    """What is expected of the streams."""
+
+    thermal_rate: float = option(
+        0.0, "least rate of thermal images; 0: not checked", unit="Hz", low=0, high=1000, live=True
+    )
+    visible_rate: float = option(
+        0.0, "least rate of visible images; 0: not checked", unit="Hz", low=0, high=1000, live=True
+    )
+    fused_rate: float = option(
+        0.0,
+        "least rate of fused images while somebody subscribes; 0: not checked",
+        unit="Hz",
+        low=0,
+        high=1000,
+        live=True,
+    )
+    tolerance: float = option(0.1, "share by which a rate may be below its least", low=0, high=1, live=True)
+    max_age: float = option(
+        0.0,
+        "largest age of an image at publication, the 95th percentile; 0: not checked",
+        unit="s",
+        low=0,
+        high=3600,
+        live=True,
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The figures of one moment."""
+
+    mode: str
+    cause: str  # of the mode; empty where it never changed
+    thermal_fault: str  # why the thermal image is no live view; empty where it is one
+    is_wanted: bool  # somebody subscribes to an output; else nothing is fused
+    rates: Mapping[str, float]  # Hz, by stream, OUTPUT among them
+    received: Mapping[str, int]  # by stream
+    pairs: int
+    published: int
+    drops: Mapping[str, int]  # by reason
+    latencies: Mapping[str, tuple[float, float]]  # p50 and p95 in s, by stage, "age" among them
+    since_output: float | None  # s since the latest image went out
+    skews: Mapping[str, int]  # pairs by range of skew
+    stamp_faults: Mapping[str, Mapping[str, int]]  # by stream, then by reason
+    drift_ppm: float | None  # the thermal camera's clock against the visible one's
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One status of /diagnostics."""
+
+    name: str
+    level: int
+    message: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+def reports(health: Health, config: DiagnosticsConfig) -> list[Report]:
+    """Return what an active node reports of its streams."""
+    return [_rates(health, config), _pairing(health), _latency(health, config), _mode(health)]
+
+
+def device_report(
+    *, model: str, scale: int, device: str, precision: str, memory: tuple[int, int] | None, resident: int, failure: str
+) -> Report:
+    """Return what runs where; ``memory`` is bytes used and had by the device, ``resident`` those of this process."""
+    values: dict[str, object] = {"model": model, "scale": scale, "device": device, "precision": precision}
+    if memory is not None:
+        values["device memory used (MB)"], values["device memory (MB)"] = (bytes_ // 1_000_000 for bytes_ in memory)
+    values["process memory (MB)"] = resident // 1_000_000
+    if failure:
+        return Report("device", WARN, f"on {device}: {failure}", values)
+    return Report("device", OK, f"{model} x{scale} on {device}", values)
+
+
+def qos_report(mismatches: Sequence[str]) -> Report:
+    """Return which publishers and subscribers cannot hear this node, or it them."""
+    values = {f"mismatch {index}": text for index, text in enumerate(mismatches, 1)}
+    return Report("qos", WARN if mismatches else OK, mismatches[0] if mismatches else "all matched", values)
+
+
+def _rates(health: Health, config: DiagnosticsConfig) -> Report:
+    least = {
+        THERMAL: config.thermal_rate,
+        VISIBLE: config.visible_rate,
+        OUTPUT: config.fused_rate if health.is_wanted else 0.0,
+    }
+    values: dict[str, object] = {}
+    level, slow = OK, []
+    for stream, expected in least.items():
+        rate = health.rates.get(stream, 0.0)
+        values[f"{stream} (Hz)"] = f"{rate:.1f}"
+        if expected:
+            values[f"{stream} expected (Hz)"] = f"at least {expected:g}, {config.tolerance:.0%} less tolerated"
+        if rate < expected * (1 - config.tolerance):
+            slow.append(f"{stream} {rate:.1f} Hz, expected {expected:g}")
+            level = max(level, WARN if rate else ERROR)
+    rates = ", ".join(f"{stream} {health.rates.get(stream, 0.0):.1f} Hz" for stream in least)
+    return Report("rates", level, "; ".join(slow) or rates, values)
+
+
+def _pairing(health: Health) -> Report:
+    values: dict[str, object] = {
+        **{f"{stream} received": count for stream, count in health.received.items()},
+        "pairs": health.pairs,
+        "published": health.published,
+        **{f"dropped: {reason}": count for reason, count in sorted(health.drops.items())},
+        **{f"skew {name}": count for name, count in health.skews.items()},
+        **{
+            f"{stream} images with {reason}": count
+            for stream, faults in health.stamp_faults.items()
+            for reason, count in sorted(faults.items())
+        },
+    }
+    if health.drift_ppm is not None:
+        values["thermal clock against visible (us/s)"] = f"{health.drift_ppm:+.0f}"
+    dropped = sum(health.drops.values())
+    if all(health.rates.get(stream, 0.0) for stream in (THERMAL, VISIBLE)) and not health.pairs:
+        return Report("pairing", WARN, "both cameras send, but nothing pairs; the log says why", values)
+    return Report("pairing", OK, f"{health.pairs} pairs, {dropped} dropped", values)
+
+
+def _latency(health: Health, config: DiagnosticsConfig) -> Report:
+    values: dict[str, object] = {
+        f"{stage} p50, p95 (ms)": f"{p50 * 1e3:.1f}, {p95 * 1e3:.1f}" for stage, (p50, p95) in health.latencies.items()
+    }
+    if health.since_output is not None:
+        values["since the latest output (s)"] = f"{health.since_output:.1f}"
+    age = health.latencies.get("age")
+    if age is None:
+        return Report("latency", OK, "nothing published yet", values)
+    message = f"age of the output {age[0] * 1e3:.0f} ms (p50), {age[1] * 1e3:.0f} ms (p95)"
+    if config.max_age and age[1] > config.max_age:
+        return Report("latency", WARN, f"{message}, expected {config.max_age * 1e3:.0f} ms at most", values)
+    return Report("latency", OK, message, values)
+
+
+def _mode(health: Health) -> Report:
+    values: dict[str, object] = {"mode": health.mode, "cause": health.cause, "thermal fault": health.thermal_fault}
+    level = {FUSED: OK, STOPPED: ERROR}.get(health.mode, WARN)
+    message = f"{health.mode}: {health.cause}" if health.cause else health.mode
+    if health.thermal_fault and level == OK:
+        level, message = WARN, f"{health.mode}, thermal image is {health.thermal_fault}"
+    return Report("mode", level, message, values)

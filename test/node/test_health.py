@@ -1,0 +1,86 @@
+"""What /diagnostics says: levels, messages and figures."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hkdnet_ros.node.health import ERROR, OK, WARN, DiagnosticsConfig, Health, device_report, qos_report, reports
+
+WELL = Health(
+    mode="fused",
+    cause="",
+    thermal_fault="",
+    is_wanted=True,
+    rates={"thermal": 9.0, "visible": 30.0, "fused": 8.9},
+    received={"thermal": 90, "visible": 300},
+    pairs=89,
+    published=88,
+    drops={"superseded": 1},
+    latencies={"network": (0.05, 0.08), "age": (0.08, 0.12)},
+    since_output=0.1,
+    skews={"-2 to 2 ms": 89},
+    stamp_faults={"thermal": {"zero stamp": 1}, "visible": {}},
+    drift_ppm=12.4,
+)
+
+
+def report(name, config=DiagnosticsConfig(), **changes):  # noqa: B008
+    (found,) = [it for it in reports(dataclasses.replace(WELL, **changes), config) if it.name == name]
+    return found
+
+
+def test_a_node_that_is_well_reports_ok_with_its_figures():
+    assert {it.name: it.level for it in reports(WELL, DiagnosticsConfig())} == {
+        "rates": OK, "pairing": OK, "latency": OK, "mode": OK,
+    }  # fmt: skip
+    assert report("rates").message == "thermal 9.0 Hz, visible 30.0 Hz, fused 8.9 Hz"
+    values = report("pairing").values
+    assert (values["pairs"], values["dropped: superseded"], values["skew -2 to 2 ms"]) == (89, 1, 89)
+    assert values["thermal images with zero stamp"] == 1
+    assert values["thermal clock against visible (us/s)"] == "+12"
+    assert report("latency").values["network p50, p95 (ms)"] == "50.0, 80.0"
+
+
+def test_a_rate_below_the_least_and_its_tolerance_is_a_warning_and_none_at_all_an_error():
+    config = DiagnosticsConfig(thermal_rate=10, tolerance=0.1)
+    assert report("rates", config).level == OK
+    slow = report("rates", config, rates={"thermal": 8.9})
+    assert (slow.level, slow.message) == (WARN, "thermal 8.9 Hz, expected 10")
+    assert report("rates", config, rates={}).level == ERROR
+
+
+def test_an_output_that_nobody_subscribes_to_needs_no_rate():
+    config = DiagnosticsConfig(fused_rate=5)
+    assert report("rates", config, rates={}).level == ERROR
+    assert report("rates", config, rates={}, is_wanted=False).level == OK
+
+
+def test_cameras_that_send_but_never_pair_are_a_warning():
+    assert report("pairing", pairs=0).level == WARN
+    assert report("pairing", pairs=0, rates={"thermal": 9.0}).level == OK  # the mode says what is missing
+
+
+def test_an_output_older_than_wanted_is_a_warning():
+    assert report("latency", DiagnosticsConfig(max_age=0.2)).level == OK
+    late = report("latency", DiagnosticsConfig(max_age=0.1))
+    assert late.level == WARN
+    assert late.message.endswith("120 ms (p95), expected 100 ms at most")
+    assert report("latency", latencies={}).message == "nothing published yet"
+
+
+def test_the_mode_comes_with_its_cause():
+    assert report("mode", mode="visible", cause="no thermal image").message == "visible: no thermal image"
+    assert report("mode", mode="visible").level == WARN
+    assert report("mode", mode="stopped").level == ERROR
+    held = report("mode", thermal_fault="frozen")
+    assert (held.level, held.message) == (WARN, "fused, thermal image is frozen")
+
+
+def test_device_and_quality_of_service():
+    fields = {"model": "realtime_x2", "scale": 2, "precision": "fp32", "resident": 300_000_000}
+    well = device_report(**fields, device="cuda", memory=(2_000_000_000, 8_000_000_000), failure="")
+    assert (well.level, well.message, well.values["device memory (MB)"]) == (OK, "realtime_x2 x2 on cuda", 8000)
+    fallen = device_report(**fields, device="cpu", memory=None, failure="CUDA out of memory")
+    assert (fallen.level, fallen.message) == (WARN, "on cpu: CUDA out of memory")
+    assert qos_report([]).level == OK
+    assert qos_report(["a", "b"]).values == {"mismatch 1": "a", "mismatch 2": "b"}
