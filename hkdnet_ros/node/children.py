@@ -21,6 +21,7 @@ class Child:
     def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
         self.name = name
         self.log = log
+        self._was_interrupted = False
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "RCUTILS_COLORIZED_OUTPUT": "0"}
         with log.open("wb") as file:
             self._process = subprocess.Popen(
@@ -54,8 +55,9 @@ class Child:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def interrupt(self) -> None:
-        """Ask it to end as Ctrl-C does."""
-        if self.status() is None:
+        """Ask it to end as Ctrl-C does; once, for a second time could meet a Python that is ending and kill it."""
+        if self.status() is None and not self._was_interrupted:
+            self._was_interrupted = True
             self._process.send_signal(signal.SIGINT)
 
     def end(self, deadline: float) -> int:

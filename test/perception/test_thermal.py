@@ -198,7 +198,7 @@ def test_contradicting_settings_are_refused(wrong: dict[str, float]) -> None:
 def test_what_a_running_node_may_change_is_marked_so() -> None:
     live = {field.name for field in dataclasses.fields(ThermalConfig) if field.metadata["option"].live}
     percentiles = {"percentile_low", "percentile_high"}
-    assert live == {"range_low", "range_high", *percentiles, "time_constant", "local_contrast"}
+    assert live == {"range_low", "range_high", *percentiles, "time_constant", "local_contrast", "mend_pixels"}
 
 
 def test_new_percentiles_are_approached_with_the_time_constant() -> None:
