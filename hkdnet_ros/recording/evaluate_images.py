@@ -19,15 +19,14 @@ from .contact_sheet import contact_sheet
 from .evaluation import (
     MeasuredPair,
     Measurement,
-    make_folder,
     mean_values,
     measure_pair,
     read_peers,
     read_sources,
-    write_file,
     write_measurements,
 )
 from .evaluation_report import report
+from .files import make_folder, write_file
 from .methods import add_model_arguments, open_methods, open_teacher
 
 SHEET_ROWS = 8

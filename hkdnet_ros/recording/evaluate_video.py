@@ -26,8 +26,9 @@ from ..perception.frames import THERMAL, VISIBLE
 from ..perception.registration import resample
 from ..perception.thermal import ThermalConditioner
 from .baselines import Method
-from .evaluation import ENLARGED, Measurement, make_folder, mean_values, write_file, write_measurements
+from .evaluation import ENLARGED, Measurement, mean_values, write_measurements
 from .evaluation_report import video_report
+from .files import make_folder, write_file
 from .methods import add_model_arguments, open_methods
 from .resampling import crop_to_multiple, enlarge_bicubic, reduce_bilinear
 from .sources import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC, CameraSource, matches, open_source

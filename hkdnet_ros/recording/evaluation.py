@@ -134,22 +134,6 @@ def write_measurements(path: Path, scale: int, measurements: Sequence[Measuremen
         raise SourceError(f"{path}: cannot be written ({err.strerror})") from err
 
 
-def make_folder(folder: Path) -> None:
-    """Create the folder for the results; raises :class:`SourceError`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
-        raise SourceError(f"{folder}: cannot be made a folder for the results ({err.strerror})") from err
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write one of the results; raises :class:`SourceError`."""
-    try:
-        path.write_bytes(content)
-    except OSError as err:
-        raise SourceError(f"{path}: cannot be written ({err.strerror})") from err
-
-
 def read_peers(path: Path, scale: int, images: Sequence[str]) -> list[Measurement]:
     """Return other methods' values at ``scale`` on ``images`` from a CSV of columns scale, method, image and measures.
 

@@ -12,10 +12,11 @@ from tqdm import tqdm
 from ..errors import ConfigError, ImageError, SourceError
 from ..inference.engine import EngineConfig, FusionEngine
 from ..network.presets import SCALES
-from ..perception.frames import Frame, FusedFrame, Pair
+from ..perception.frames import Frame, Pair
 from ..perception.pipeline import FusionPipeline
 from ..perception.thermal import ThermalConfig
 from ..training.pairs import PairPaths, match_folders
+from .files import write_file
 from .folders import read_thermal, read_visible
 
 FULL_RANGE = (0.0, 65535.0)
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
             fused = pipeline.process(read_frames(pair, (low, high)))
         except ImageError as error:
             raise SourceError(f"{pair.name}: {error}") from error
-        _write_png(output, fused)
+        write_file(output, cv2.imencode(".png", fused.image)[1].tobytes())
     described = f"{engine.model_name}, {engine.precision} on {engine.device}"
     print(f"{len(pairs)} fused image{'s' * (len(pairs) > 1)} in {arguments.out} ({described})")
     return 0
@@ -105,11 +106,3 @@ def read_frames(paths: PairPaths, thermal_range: tuple[float, float]) -> Pair:
             )
     visible, visible_encoding = read_visible(paths.visible)
     return Pair(Frame(thermal, 1, "thermal", thermal_encoding), Frame(visible, 1, "visible", visible_encoding))
-
-
-def _write_png(path: Path, fused: FusedFrame) -> None:
-    encoded = cv2.imencode(".png", fused.image)[1]
-    try:
-        path.write_bytes(encoded.tobytes())
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be written ({error.strerror}); choose another --out") from error

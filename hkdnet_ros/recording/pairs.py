@@ -16,6 +16,7 @@ from ..perception import color
 from ..perception.frames import Frame
 from ..perception.pairing import PairingConfig
 from ..perception.registration import resample
+from .files import make_folder, write_file
 from .sources import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC, matches, open_source
 
 
@@ -109,9 +110,5 @@ def overlay(thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _write(path: Path, image: NDArray[Any]) -> None:
-    data = cv2.imencode(".png", image)[1].tobytes()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        raise SourceError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+    make_folder(path.parent)
+    write_file(path, cv2.imencode(".png", image)[1].tobytes())

@@ -195,24 +195,18 @@ def test_sizes_that_change(scene):
     scene.assert_back()
 
 
-def test_half_of_all_images_lost(scene):
-    scene.cameras.drop = 0.5
+@pytest.mark.parametrize(
+    ("fault", "amount"),
+    [
+        pytest.param("drop", 0.5, id="half of all images lost"),
+        pytest.param("delay_s", 0.3, id="a stream that comes late"),
+        pytest.param("jitter_s", 0.03, id="jitter of the stamps"),
+    ],
+)
+def test_a_fault_of_the_streams(scene, fault, amount):
+    setattr(scene.cameras, fault, amount)
     scene.wait_for_fused(8)
-    scene.cameras.drop = 0.0
-    scene.assert_back()
-
-
-def test_a_stream_that_comes_late(scene):
-    scene.cameras.delay_s = 0.3
-    scene.wait_for_fused(8)
-    scene.cameras.delay_s = 0.0
-    scene.assert_back()
-
-
-def test_jitter_of_the_stamps(scene):
-    scene.cameras.jitter_s = 0.03
-    scene.wait_for_fused(8)
-    scene.cameras.jitter_s = 0.0
+    setattr(scene.cameras, fault, 0.0)
     scene.assert_back()
 
 
