@@ -181,6 +181,23 @@ def artefact_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
     return (strengths[0] - torch.maximum(strengths[1], strengths[2])).clamp_min(0).mean()
 
 
+def false_edge_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
+    """Share of the sources' edges that lie under fused edges stronger than both and unlike either, per image.
+
+    The measure Nabf (Shreyamsha Kumar, Signal, Image and Video Processing 2013) made differentiable: its step from no
+    artefact to artefact becomes a sigmoid a few gray levels wide.
+    """
+    strength = (signed_gradient(fused).square().sum(1, keepdim=True) + 1e-8).sqrt()
+    edges = [edge_preservation(source, fused) for source in (thermal, visible)]
+    artefact = torch.sigmoid(255 * (strength - torch.maximum(edges[0][1], edges[1][1])))
+    lost = weights = torch.zeros((), device=fused.device)
+    for kept, strength_of_source in edges:
+        weight = strength_of_source**1.5
+        lost = lost + (artefact * (1 - (kept + 1e-4).sqrt()) * weight).sum((1, 2, 3))
+        weights = weights + weight.sum((1, 2, 3))
+    return (lost / weights).mean()
+
+
 def soft_histogram(x: Tensor, bins: int) -> Tensor:
     """Share each pixel of every second row and column between the two gray levels next to it: (B, bins, pixels)."""
     level = x[..., ::2, ::2].flatten(1).clamp(0, 1)[:, None] * (bins - 1)

@@ -24,6 +24,7 @@ from .losses import (
     artefact_loss,
     difference_loss,
     edge_loss,
+    false_edge_loss,
     gradient_loss,
     information_loss,
     intensity_loss,
@@ -45,6 +46,7 @@ class FusionWeights:
     edge: float = option(3.0, "weight of the edge preservation loss", low=0.0)
     difference: float = option(0.08, "weight of the correlation of differences loss", low=0.0)
     artefact: float = option(45.0, "weight of the artefact loss", low=0.0)
+    false_edge: float = option(0.0, "weight of the false edge loss", low=0.0)
     information: float = option(7.0, "weight of the mutual information loss", low=0.0)
 
     def __post_init__(self) -> None:
@@ -68,6 +70,7 @@ def fusion_losses(fused: Tensor, thermal: Tensor, visible: Tensor, weights: Fusi
             ("edge", weights.edge, edge_loss),
             ("difference", weights.difference, difference_loss),
             ("artefact", weights.artefact, artefact_loss),
+            ("false_edge", weights.false_edge, false_edge_loss),
             ("information", weights.information, information_loss),
         )
         return {name: weight * loss(*images) for name, weight, loss in named if weight}

@@ -7,13 +7,14 @@ import torch
 from skimage.metrics import structural_similarity
 
 from hkdnet_ros.metrics.correlation import correlation_metrics
-from hkdnet_ros.metrics.gradient import qabf
+from hkdnet_ros.metrics.gradient import nabf, qabf
 from hkdnet_ros.metrics.visual import vif as reference_vif
 from hkdnet_ros.training.losses import (
     artefact_loss,
     difference_loss,
     edge_loss,
     edge_preservation,
+    false_edge_loss,
     gaussian_filter,
     gradient_loss,
     information_loss,
@@ -35,6 +36,7 @@ LOSSES = (
     edge_loss,
     difference_loss,
     artefact_loss,
+    false_edge_loss,
     information_loss,
 )
 
@@ -96,6 +98,18 @@ def test_edge_preservation_is_near_the_measure():
     for fused in (thermal, torch.maximum(thermal, visible), blurred):
         expected = qabf(*(gray_levels(image) for image in (thermal, visible, fused)))
         assert 1 - float(edge_loss(fused, thermal, visible)) == pytest.approx(expected, abs=0.1)
+
+
+def test_the_false_edge_loss_orders_images_as_the_measure_does():
+    """Not equal: the measure's step is hard, its orientations have no sign, weak edges weigh less in it."""
+    thermal, visible = scenes(2)[:1], scenes(2)[1:]
+    noise = torch.randn(thermal.shape, generator=torch.Generator().manual_seed(0))
+    brighter, mean = torch.maximum(thermal, visible), (thermal + visible) / 2
+    images = [mean, brighter, 1.4 * brighter, brighter + 0.2 * noise]
+    measured = [nabf(*(gray_levels(image) for image in (thermal, visible, fused))) for fused in images]
+    lost = [float(false_edge_loss(fused, thermal, visible)) for fused in images]
+    assert np.argsort(lost).tolist() == np.argsort(measured).tolist()
+    assert lost == pytest.approx(measured, abs=0.16)
 
 
 def test_an_inverted_edge_counts_as_lost():
