@@ -22,6 +22,7 @@ VERBS = {
     "evaluate": ("hkdnet_ros.recording.evaluate", "measure fusion quality on pairs and clips, baselines beside it"),
     "train": ("hkdnet_ros.training.train", "train the high-resolution fusion teacher"),
     "distill": ("hkdnet_ros.training.distill", "distil a teacher into a fusion and super-resolution student"),
+    "average": ("hkdnet_ros.training.average", "average the weights of several checkpoints of one lineage"),
     "benchmark": ("hkdnet_ros.inference.benchmark", "time the engine on this machine"),
     "export": ("hkdnet_ros.inference.export", "export a student as ONNX or torch.export program"),
 }

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -86,6 +87,12 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     return _read(path)[1]
 
 
+def is_half(path: str | Path) -> bool:
+    """Tell whether a checkpoint's floating tensors are all stored as fp16; errors as :func:`read_metadata`."""
+    kinds = {tensor.dtype for tensor in _read(path)[0].values() if tensor.is_floating_point()}
+    return kinds == {torch.float16}
+
+
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:
     """Copy ``tensors`` into ``network``, float32, or say in one line which do not fit."""
     own = network.state_dict()
@@ -144,3 +151,8 @@ def load_teacher(path: str | Path) -> tuple[Teacher, dict[str, Any]]:
     network = Teacher()
     _fill(network, tensors, path)
     return network.eval(), metadata
+
+
+def load_network(path: str | Path) -> tuple[Student | Teacher, dict[str, Any]]:
+    """Return the student or the teacher in ``path``, whichever it is; errors as :func:`load_student`."""
+    return load_teacher(path) if read_metadata(path).get("network") == "teacher" else load_student(path)

@@ -1,14 +1,14 @@
-"""``hkdnet evaluate``: measure models and baselines side by side, on image pairs or on a clip."""
+"""``hkdnet evaluate``: measure models and baselines side by side, on image pairs, a clip, or simulated people."""
 
 from __future__ import annotations
 
 import argparse
 
-from . import evaluate_images, evaluate_video
+from . import evaluate_images, evaluate_people, evaluate_video
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``images`` and ``video`` with their options."""
+    """Declare ``images``, ``video`` and ``people`` with their options."""
     kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
     images = kinds.add_parser(
         "images",
@@ -26,8 +26,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     evaluate_video.add_arguments(video)
+    people = kinds.add_parser(
+        "people",
+        help="scenes of the simulator, for how well people stand out",
+        description="Fuse scenes of the simulator by models and baselines and measure how well the people in them "
+        "stand out from what is around them, the sources beside it: tables and a row for each person.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    evaluate_people.add_arguments(people)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate what the command line names, print the report and return 0."""
-    return evaluate_video.run(arguments) if arguments.kind == "video" else evaluate_images.run(arguments)
+    kinds = {"images": evaluate_images, "video": evaluate_video, "people": evaluate_people}
+    status: int = kinds[arguments.kind].run(arguments)
+    return status

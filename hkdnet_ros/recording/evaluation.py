@@ -57,14 +57,16 @@ class MeasuredPair:
 def read_sources(paths: PairPaths, scale: int) -> tuple[_Image, _Image]:
     """Return thermal and visible as 8-bit gray, cropped to a multiple of ``scale``.
 
-    Raises :class:`SourceError` for what :func:`read_pair` refuses and for a thermal image of so few gray levels that
-    it must be raw counts; :class:`ImageError` for one smaller than ``scale``.
+    16-bit counts are brought to gray levels as the node does it. Raises :class:`SourceError` for what :func:`read_pair`
+    refuses and for a thermal image of so few gray levels that it shows nothing; :class:`ImageError` for one smaller
+    than ``scale``.
     """
     images = [np.rint(image * 255).astype(np.uint8) for image in read_pair(paths)]
     levels = int(np.ptp(images[0])) + 1
     if levels < LEAST_THERMAL_RANGE:
         raise SourceError(
-            f"{paths.thermal}: spans {levels} of 256 gray levels; bring raw 16-bit counts to their full range first"
+            f"{paths.thermal}: spans {levels} of 256 gray levels; a closed shutter or raw counts cut to 8 bits, "
+            "remove the pair or give it in 16 bits"
         )
     thermal, visible = (crop_to_multiple(image, scale) for image in images)
     return thermal, visible

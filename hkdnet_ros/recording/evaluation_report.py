@@ -8,6 +8,7 @@ from ..metrics.fidelity import FIDELITY_KEYS
 from ..metrics.flicker import FLICKER_KEYS
 from ..metrics.fusion import FUSION_KEYS, LESS_IS_BETTER
 from ..metrics.ranking import RANKED_KEYS, mean_rank
+from ..metrics.target import TARGET_KEYS
 from ..perception.frames import THERMAL, VISIBLE
 from .evaluation import ENLARGED, STRETCHED
 
@@ -35,6 +36,12 @@ _FLICKER_NOTE = (
     "the change of the frame's mean; change is all of it, motion included. {columns}: the measure before, over that of "
     "the more flickering {names}; 1.00 or less says that the fused video flickers no more than its flickering source "
     "does."
+)
+
+_PEOPLE_NOTE = (
+    "Means over people. Contrast is the person's mean level minus that of the surroundings, in gray levels of 255, "
+    "below 0 where the person is darker. SCR, the signal-to-clutter ratio, is its magnitude over the standard deviation"
+    " of the surroundings; distinct is the share of people for whom that is 1 or more."
 )
 
 
@@ -66,6 +73,17 @@ def video_report(title: str, facts: Mapping[str, str], means: Means) -> str:
     if measured:
         lines += ["## Quality", "", *table(measured), "", _NOTE.format(ranked=", ".join(RANKED_KEYS)), ""]
     return "\n".join(lines)
+
+
+def people_report(title: str, facts: Mapping[str, str], everybody: Means, bright: Means, bright_count: int) -> str:
+    """Return the report on how people stand out: all, and the ``bright_count`` in front of bright ground."""
+    lines = [f"# {title}", "", *(f"- {name}: {text}" for name, text in facts.items()), ""]
+    for heading, means in (("Everybody", everybody), (f"In front of bright ground ({bright_count})", bright)):
+        lines += [f"## {heading}", "", f"| image | {' | '.join(TARGET_KEYS)} |", "|---|" + "---:|" * len(TARGET_KEYS)]
+        for name, row in means.items():
+            lines.append(f"| {name} | {row['contrast']:.1f} | {row['SCR']:.2f} | {row['distinct']:.2f} |")
+        lines.append("")
+    return "\n".join([*lines, _PEOPLE_NOTE, ""])
 
 
 def flicker_table(means: Means) -> list[str]:

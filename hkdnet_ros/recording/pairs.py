@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..errors import ConfigError, SourceError
+from ..errors import ConfigError, ImageError, SourceError
 from ..perception import color
 from ..perception.frames import Frame
 from ..perception.pairing import PairingConfig
 from ..perception.registration import resample
 from .files import make_folder, write_file
-from .sources import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC, matches, open_source
+from .sources import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC, CameraSource, matches, open_source
+
+KELVIN = (100.0, 655.35)
+"""Between these lies the median of an image in kelvin; the upper end is also the last of the 16 bits' range."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,32 +40,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the pairs and say how many there are."""
+    """Write the pairs, say how many there are and what could not be used."""
     homography = None if arguments.homography is None else read_homography(arguments.homography)
     if arguments.every < 0:
         raise ConfigError(f"--every is {arguments.every:g}; it must be 0 or more")
     source = open_source(arguments.source, thermal_topic=arguments.thermal_topic, visible_topic=arguments.visible_topic)
-    count, last_ns = 0, None
-    for match in tqdm(matches(source, PairingConfig(slop=arguments.slop)), desc="pairs", unit="pair"):
-        thermal, visible = match.thermal, match.visible
-        if last_ns is not None and 0 <= thermal.stamp_ns - last_ns < arguments.every * 1e9:
-            continue
-        last_ns = thermal.stamp_ns
-        grid = on_thermal_grid(visible, thermal, homography)
-        # Counts keep their depth; a thermal image in colour is a rendering, of which its luma is all there is.
-        heat = color.luma(thermal.image, thermal.encoding) if color.is_color(thermal.encoding) else thermal.image
-        name = f"{count:06}.png"
-        _write(arguments.out / "thermal" / name, heat)
-        _write(arguments.out / "visible" / name, grid)
-        _write(arguments.out / "overlay" / name, overlay(heat, grid))
-        count += 1
-    source.close()
-    if not count:
+    with contextlib.closing(source):
+        count, unusable = _write_pairs(
+            source, arguments.out, round(arguments.every * 1e9), PairingConfig(slop=arguments.slop), homography
+        )
+        skipped = Counter(source.skipped) + unusable
+    if not count and not unusable:
         raise SourceError(
             f"{source.name}: no two images within {arguments.slop:g} s of each other; try a larger --slop"
         )
+    reasons = "; ".join(f"{number} times {reason}" for reason, number in skipped.items())
+    if not count:
+        raise SourceError(f"{source.name}: no pair can be used: {reasons}")
+    if skipped:
+        print(f"left out: {reasons}")
     print(f"{count} pairs in {arguments.out}; look through {arguments.out / 'overlay'} before you train on them")
     return 0
+
+
+def _write_pairs(
+    source: CameraSource, out: Path, every_ns: int, pairing: PairingConfig, homography: NDArray[np.float64] | None
+) -> tuple[int, Counter[str]]:
+    """Write a pair each ``every_ns``; return how many, and how often and why the images of one could not be used."""
+    count, last_ns = 0, None
+    unusable: Counter[str] = Counter()
+    for match in tqdm(matches(source, pairing), desc="pairs", unit="pair"):
+        thermal, visible = match.thermal, match.visible
+        if last_ns is not None and 0 <= thermal.stamp_ns - last_ns < every_ns:
+            continue
+        try:
+            heat = thermal_levels(thermal)
+            grid = on_thermal_grid(visible, thermal, homography)
+        except ImageError as error:
+            unusable[str(error)] += 1
+            continue
+        last_ns = thermal.stamp_ns
+        name = f"{count:06}.png"
+        _write(out / "thermal" / name, heat)
+        _write(out / "visible" / name, grid)
+        _write(out / "overlay" / name, overlay(heat, grid))
+        count += 1
+    return count, unusable
 
 
 def read_homography(path: Path) -> NDArray[np.float64]:
@@ -74,11 +99,36 @@ def read_homography(path: Path) -> NDArray[np.float64]:
     return matrix
 
 
+def thermal_levels(thermal: Frame) -> NDArray[Any]:
+    """Return a thermal image as a PNG file can hold it, (H, W) of 8 or 16 bits.
+
+    Counts keep their depth. A thermal image in colour is a rendering, of which its luma is all there is. Floats are
+    taken to be kelvin and become hundredths of it (centikelvin, as FLIR's TLinear sends them), rounded; what is hotter
+    than 655.35 K is held to that. Raises :class:`ImageError` for NaN and infinity and for floats that are no kelvin.
+    """
+    if color.is_color(thermal.encoding):
+        return color.luma(thermal.image, thermal.encoding)
+    if thermal.image.dtype.kind != "f":
+        return thermal.image
+    kelvin = thermal.image.astype(np.float64)
+    if not np.isfinite(kelvin).all():
+        raise ImageError("a thermal image has NaN or infinite pixels")
+    if not KELVIN[0] <= np.median(kelvin) <= KELVIN[1]:
+        raise ImageError(
+            f"a thermal image of floats is no image in kelvin, whose median would be {KELVIN[0]:g} to {KELVIN[1]:g}; "
+            "record kelvin or 16-bit counts"
+        )
+    return np.rint(np.clip(kelvin * 100, 0, 65535)).astype(np.uint16)
+
+
 def on_thermal_grid(visible: Frame, thermal: Frame, homography: NDArray[np.float64] | None) -> NDArray[Any]:
     """Return the visible image at the thermal image's size, (H, W) or (H, W, 3) with blue first.
 
-    ``homography`` takes visible to thermal pixels. What the visible camera does not see is black.
+    ``homography`` takes visible to thermal pixels. What the visible camera does not see is black. Raises
+    :class:`ImageError` for a visible image of floats, which a PNG file would cut to 8 bits.
     """
+    if visible.image.dtype.kind == "f":
+        raise ImageError(f"a visible image is {visible.encoding}; expected 8 or 16 bits, gray or colour")
     height, width = thermal.image.shape[:2]
     image: NDArray[Any] = visible.image
     if color.is_color(visible.encoding):

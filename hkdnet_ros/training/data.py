@@ -7,15 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import SourceError
-from ..perception.frames import Frame
-from ..perception.thermal import ThermalConditioner
 from .distributed import is_first
-from .pairs import list_pairs, read_image, read_pair, to_gray
+from .pairs import list_pairs, read_pair
 
 
 class Batch(NamedTuple):
@@ -23,18 +20,6 @@ class Batch(NamedTuple):
 
     thermal: Tensor
     visible: Tensor
-
-
-def read_thermal(path: str | Path) -> NDArray[np.float32]:
-    """Return a thermal image file as float32 (H, W) in [0, 1], as a robot would condition it as a first frame.
-
-    16-bit counts are stretched between percentiles of the scene, for a camera's 14 bits in 16 would be nearly black;
-    all else is as :func:`~hkdnet_ros.training.pairs.to_gray` gives it.
-    """
-    image = read_image(path)
-    if image.dtype == np.uint8 or image.ndim == 3:
-        return to_gray(image)
-    return ThermalConditioner().condition(Frame(image, 0, "", "mono16"))
 
 
 class PairSet:
@@ -48,7 +33,7 @@ class PairSet:
         text = f"read {self.folder.name}"
         with tqdm(paths, desc=text, unit="pair", leave=False, disable=not is_first()) as bar:
             for pair in bar:
-                image = np.stack(read_pair(pair, read_thermal))
+                image = np.stack(read_pair(pair))
                 self.images.append(torch.from_numpy(np.rint(255 * image).astype(np.uint8)).to(device))
 
     def __len__(self) -> int:

@@ -15,20 +15,19 @@ from ..inference.checkpoint import load_student, load_teacher, save_checkpoint, 
 from ..inference.device import choose_device
 from ..network.presets import PRESETS, SCALES, StudentConfig, preset
 from ..network.student import Student, StudentOutput
-from ..network.teacher import TeacherOutput
+from ..network.teacher import Teacher, TeacherOutput
 from ..options import check_options, option
 from .augment import downscale, observe, vary_intensity
 from .data import Batch, PairSet
-from .distributed import is_first, joined
 from .loop import LoopConfig, fit, prepare_folder
 from .setup import add_options, channels_last, read_options, use_bf16
-from .train import FusionWeights, add_common_arguments, fusion_losses
+from .train import FusionWeights, add_common_arguments, begun, fusion_losses
 from .validation import measure, write_pictures
 
 
 @dataclass(frozen=True, slots=True)
 class DistillationWeights:
-    """Weights of what is learnt from the teacher; all 0 is training without one."""
+    """Weights of what is learnt from the teacher; where all are 0 none is needed."""
 
     distill_u: float = option(0.1, "weight of student U towards teacher D1", low=0.0)
     distill_t: float = option(0.1, "weight of student T towards teacher D2", low=0.0)
@@ -36,6 +35,11 @@ class DistillationWeights:
 
     def __post_init__(self) -> None:
         check_options(self)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is learnt from a teacher."""
+        return bool(self.distill_u or self.distill_t or self.distill_output)
 
 
 class Apprentice(nn.Module):
@@ -84,7 +88,7 @@ def begin_with(student: Student, path: Path) -> None:
 def distill_student(
     data: Path,
     validation: Path,
-    teacher_path: Path,
+    teacher_path: Path | None,
     out: Path,
     student_config: StudentConfig,
     config: LoopConfig,
@@ -98,19 +102,20 @@ def distill_student(
 ) -> None:
     """Distil the teacher of ``teacher_path`` into a student and write ``out/student.safetensors``, log and pictures.
 
-    It begins with the weights of ``start``, see :func:`begin_with`, or with random ones.
+    It begins with the weights of ``start``, see :func:`begin_with`, or with random ones. Where all weights of
+    ``distillation`` are 0 the teacher is neither read nor run. :class:`ConfigError` where one is wanted and not given.
     """
     weights.check_crop(config.crop * student_config.scale)
     folder = prepare_folder(out)
     device = choose_device(config.device)
-    teacher = channels_last(load_teacher(teacher_path)[0].to(device)).requires_grad_(False)
+    teacher = _teacher(teacher_path, device) if distillation.wanted else None
     scale = student_config.scale
     pairs, held_out = PairSet(data, device), PairSet(validation, device)
     pairs.check_size(config.crop * scale)
     torch.manual_seed(config.seed)
     facts = {
         "preset": name, "scale": scale, "data": data.name, "pairs": len(pairs), "seed": config.seed,
-        "revision": source_revision(),
+        "revision": source_revision(), "teacher": teacher_path.name if teacher and teacher_path else "none",
     }  # fmt: skip
     student = Student(student_config)
     if start is not None:
@@ -120,10 +125,13 @@ def distill_student(
     def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
         truth = vary_intensity(pairs.crops(config.batch, config.crop * scale, generator), generator)
         low = observe(truth, scale, generator)
-        with torch.no_grad():
-            taught: TeacherOutput = teacher(*truth)
         mine: StudentOutput = student(*low)
-        return fusion_losses(mine.fused, *truth, weights) | apprentice.losses(mine, taught, distillation)
+        losses = fusion_losses(mine.fused, *truth, weights)
+        if teacher is not None:
+            with torch.no_grad():
+                taught: TeacherOutput = teacher(*truth)
+            losses |= apprentice.losses(mine, taught, distillation)
+        return losses
 
     def validate(model: nn.Module, step: int) -> dict[str, float]:
         def fuse(batch: Batch) -> Tensor:
@@ -145,11 +153,21 @@ def distill_student(
     )  # fmt: skip
 
 
+def _teacher(path: Path | None, device: torch.device) -> Teacher:
+    if path is None:
+        raise ConfigError(
+            "distillation needs --teacher WEIGHTS; or train without one: --distill-u 0 --distill-t 0 --distill-output 0"
+        )
+    return channels_last(load_teacher(path)[0].to(device)).requires_grad_(False)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``hkdnet distill``."""
     add_common_arguments(parser)
     parser.set_defaults(crop=48)
-    parser.add_argument("--teacher", type=Path, required=True, help="weights of the teacher, from hkdnet train")
+    parser.add_argument(
+        "--teacher", type=Path, help="weights of the teacher, from hkdnet train; needed unless all --distill-* are 0"
+    )
     parser.add_argument("--preset", choices=tuple(PRESETS), default="realtime", help="size of the student")
     parser.add_argument("--scale", type=int, choices=SCALES, default=2, help="super-resolution factor")
     parser.add_argument("--half", action="store_true", help="store the weights as fp16")
@@ -175,21 +193,18 @@ def override(config: StudentConfig, settings: list[str]) -> StudentConfig:
 def run(arguments: argparse.Namespace) -> int:
     """Distil a student as the command line says."""
     student_config = override(preset(arguments.preset, scale=arguments.scale), arguments.overrides)
-    config = read_options(arguments, LoopConfig)
-    with joined(config.device) as device:
+    with begun(arguments, "student.safetensors") as config:
         distill_student(
             arguments.data,
             arguments.val,
             arguments.teacher,
             arguments.out,
             student_config,
-            dataclasses.replace(config, device=device),
+            config,
             read_options(arguments, FusionWeights),
             read_options(arguments, DistillationWeights),
             name=arguments.preset if not arguments.overrides else "custom",
             half=arguments.half,
             start=arguments.start,
         )
-        if is_first():
-            print(f"wrote {arguments.out / 'student.safetensors'}")
     return 0

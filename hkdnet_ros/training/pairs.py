@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError
+from ..perception.frames import Frame
+from ..perception.thermal import ThermalConditioner
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 """Files with other suffixes are passed over."""
@@ -95,12 +97,22 @@ def read_gray(path: str | Path) -> NDArray[np.float32]:
     return to_gray(read_image(path))
 
 
-def read_pair(
-    paths: PairPaths, read_thermal: Callable[[Path], NDArray[np.float32]] = read_gray
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return thermal by ``read_thermal`` and visible by :func:`read_gray`, each float32 (H, W) in [0, 1].
+def read_thermal(path: str | Path) -> NDArray[np.float32]:
+    """Return a thermal image file as float32 (H, W) in [0, 1], as a robot would condition it as a first frame.
 
-    Raises :class:`SourceError` where their sizes differ.
+    16-bit counts are stretched between percentiles of the scene, for a camera's 14 bits in 16 would be nearly black;
+    all else is as :func:`to_gray` gives it. Errors as :func:`read_image`.
+    """
+    image = read_image(path)
+    if image.dtype == np.uint8 or image.ndim == 3:
+        return to_gray(image)
+    return ThermalConditioner().condition(Frame(image, 0, "", "mono16"))
+
+
+def read_pair(paths: PairPaths) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return thermal by :func:`read_thermal` and visible by :func:`read_gray`, each float32 (H, W) in [0, 1].
+
+    Training and evaluation both read so. Raises :class:`SourceError` where the sizes differ.
     """
     thermal, visible = read_thermal(paths.thermal), read_gray(paths.visible)
     if thermal.shape != visible.shape:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,6 +129,16 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, FusionWeights)
 
 
+@contextlib.contextmanager
+def begun(arguments: argparse.Namespace, result: str) -> Iterator[LoopConfig]:
+    """Yield the loop's configuration for this process of torchrun's; at the end say that ``result`` was written."""
+    config = read_options(arguments, LoopConfig)
+    with joined(config.device) as device:
+        yield dataclasses.replace(config, device=device)
+        if is_first():
+            print(f"wrote {arguments.out / result}")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``hkdnet train``."""
     add_common_arguments(parser)
@@ -137,16 +149,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train a teacher as the command line says."""
-    config = read_options(arguments, LoopConfig)
-    with joined(config.device) as device:
-        train_teacher(
-            arguments.data,
-            arguments.val,
-            arguments.out,
-            dataclasses.replace(config, device=device),
-            read_options(arguments, FusionWeights),
-            start=arguments.start,
-        )
-        if is_first():
-            print(f"wrote {arguments.out / 'teacher.safetensors'}")
+    with begun(arguments, "teacher.safetensors") as config:
+        weights = read_options(arguments, FusionWeights)
+        train_teacher(arguments.data, arguments.val, arguments.out, config, weights, start=arguments.start)
     return 0

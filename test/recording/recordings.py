@@ -1,7 +1,8 @@
-"""Writes small recordings of every kind for tests: videos, folders of images, bags."""
+"""Writes small recordings of every kind for tests, videos, folders of images, bags, and reads sources."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import cv2
@@ -146,3 +147,21 @@ def write_bag(path: Path, storage="sqlite3", count=5, dtype=np.uint16, namespace
                 "thermal_optical",
             )
     return path
+
+
+def frames_of(source):
+    """All frames of a source by stream, after a check of their order."""
+    events = list(source.events())
+    stamps = [frame.stamp_ns for _, frame in events]
+    assert stamps == sorted(stamps)
+    assert stamps[0] == 0
+    streams = defaultdict(list)
+    for stream, frame in events:
+        streams[stream].append(frame)
+    return streams["thermal"], streams["visible"]
+
+
+def assert_one_line(error: BaseException, *facts: object) -> None:
+    assert "\n" not in str(error)
+    for fact in facts:
+        assert str(fact) in str(error)

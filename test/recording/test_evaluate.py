@@ -10,11 +10,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from hkdnet_ros import cli
 from hkdnet_ros.metrics.fidelity import fidelity_metrics
 from hkdnet_ros.metrics.fusion import FUSION_KEYS, fusion_metrics
 from hkdnet_ros.metrics.images import min_max_stretch
+from hkdnet_ros.perception.frames import Frame
+from hkdnet_ros.perception.thermal import ThermalConditioner
+from hkdnet_ros.training.data import PairSet
 
 SIZE = (183, 201)  # neither side a multiple of 2; reduced by 2 and enlarged, enough for MSSSIM's 176
 
@@ -102,6 +106,20 @@ def test_the_model_gets_the_reduced_pair_and_is_measured_against_the_pair(folder
         assert {key: float(rows[method][key]) for key in FUSION_KEYS} == pytest.approx(expected, abs=2e-5)
 
 
+def test_16_bit_counts_are_measured_as_training_and_robot_see_them(folder: Path) -> None:
+    counts = textured(0).astype(np.uint16) * 8 + 7000  # a camera's 14 bits, of which a scene fills a part
+    path = folder / "pairs" / "thermal" / "a.png"
+    assert cv2.imwrite(str(path), counts)
+    assert evaluate(folder, "--limit", "1", "--model") == 0
+    sheet = cv2.imread(str(folder / "out" / "contact_sheet.png"), cv2.IMREAD_UNCHANGED)
+    shown = sheet[56 : 56 + 182, 4 : 4 + 200]
+    seen = ThermalConditioner().condition(Frame(counts, 0, "", "mono16"))
+    np.testing.assert_array_equal(shown, np.rint(seen * 255)[:182, :200])
+    trained_on = PairSet(folder / "pairs", torch.device("cpu")).images[0][0].numpy()
+    np.testing.assert_array_equal(shown, trained_on[:182, :200])
+    assert np.ptp(shown) == 255
+
+
 def test_the_contact_sheet_shows_every_column(folder: Path) -> None:
     assert evaluate(folder, "--model") == 0
     sheet = cv2.imread(str(folder / "out" / "contact_sheet.png"), cv2.IMREAD_UNCHANGED)
@@ -154,8 +172,6 @@ def test_a_values_file_serves_as_peers_of_the_next_run(folder: Path) -> None:
 @pytest.fixture
 def teacher(tmp_path: Path) -> Path:
     """An untrained teacher's weights."""
-    import torch
-
     from hkdnet_ros.inference.checkpoint import save_checkpoint
     from hkdnet_ros.network.teacher import Teacher
 
@@ -167,8 +183,6 @@ def teacher(tmp_path: Path) -> Path:
 
 
 def test_fidelity_is_to_the_teachers_fusion_of_the_full_size_pair(folder: Path, teacher: Path) -> None:
-    import torch
-
     from hkdnet_ros.inference.checkpoint import load_teacher
 
     assert evaluate(folder, "--limit", "1", "--teacher", str(teacher)) == 0
@@ -240,8 +254,10 @@ def test_bad_pairs_are_named_before_any_is_measured(folder: Path, capsys: pytest
     assert "c.png: not a readable image" in failure(folder, capsys)
     cv2.imwrite(str(last), textured(0)[:180])
     assert "c.png: thermal is 201x180, visible 201x183" in failure(folder, capsys)
-    cv2.imwrite(str(last), (textured(0) // 8).astype(np.uint16) + 30000)
-    assert "c.png: spans 1 of 256 gray levels; bring raw 16-bit counts to their full range" in failure(folder, capsys)
+    cv2.imwrite(str(last), textured(0) // 64)
+    assert "c.png: spans 4 of 256 gray levels; a closed shutter or raw counts cut to 8 bits" in failure(folder, capsys)
+    cv2.imwrite(str(last), np.full(SIZE, 7300, np.uint16))
+    assert "c.png: spans 1 of 256 gray levels; a closed shutter" in failure(folder, capsys)
     last.unlink()
     assert "visible: 1 image(s) without a partner of the same name: c" in failure(folder, capsys)
     assert not (folder / "out" / "values.csv").exists()

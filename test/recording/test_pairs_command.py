@@ -3,10 +3,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from recordings import START_NS, BagWriter, visible_image
 
 from hkdnet_ros.cli import main
 from hkdnet_ros.errors import ConfigError
 from hkdnet_ros.perception.frames import Frame
+from hkdnet_ros.perception.thermal import ThermalConditioner
+from hkdnet_ros.recording.bags import BagSource
 from hkdnet_ros.recording.pairs import on_thermal_grid, overlay, read_homography
 from hkdnet_ros.training.pairs import list_pairs, read_pair
 
@@ -89,3 +92,82 @@ def test_a_homography_that_is_none_is_refused(tmp_path, text):
 def test_streams_that_never_meet_are_said(tmp_path, capsys, recording):
     assert main(["pairs", str(recording), "--out", str(tmp_path / "o"), "--every", "-1"]) == 1
     assert "--every is -1" in capsys.readouterr().err
+
+
+def write_float_bag(path, thermal_images, visible=None):
+    """Write a bag of 32FC1 thermal images and as many visible ones, a pair per second."""
+    with BagWriter(path, "sqlite3") as bag:
+        for index, image in enumerate(thermal_images):
+            stamp = START_NS + index * 1_000_000_000
+            bag.image("/thermal/image_raw", image.astype(np.float32), "32FC1", stamp, "thermal")
+            seen, encoding = (visible_image(index), "bgr8") if visible is None else visible
+            bag.image("/rgb/image_raw", seen, encoding, stamp, "rgb")
+    return path
+
+
+def kelvin():
+    rows, columns = np.mgrid[0:24, 0:32]
+    return 280 + 0.013 * rows + columns
+
+
+def test_kelvin_is_written_in_hundredths_and_read_as_the_robot_sees_it(tmp_path):
+    hot = kelvin()
+    hot[3, 4] = 900
+    out = tmp_path / "pairs"
+    assert main(["pairs", str(write_float_bag(tmp_path / "bag", [hot])), "--out", str(out), "--every", "0"]) == 0
+    written = cv2.imread(str(out / "thermal" / "000000.png"), cv2.IMREAD_UNCHANGED)
+    assert written.dtype == np.uint16
+    assert written[3, 4] == 65535
+    hot[3, 4] = 655.35
+    assert np.abs(written / 100 - hot).max() <= 0.0051
+    seen = ThermalConditioner().condition(frame(kelvin().astype(np.float32), "32FC1"))
+    np.testing.assert_allclose(read_pair(list_pairs(out)[0])[0][5:], seen[5:], atol=0.002)
+
+
+def test_thermal_images_that_are_no_kelvin_are_left_out_and_said(tmp_path, capsys):
+    broken = kelvin()
+    broken[2, 2] = np.nan
+    bag = write_float_bag(tmp_path / "bag", [kelvin(), broken, kelvin() - 273.15, broken, kelvin()])
+    assert main(["pairs", str(bag), "--out", str(tmp_path / "pairs"), "--every", "0"]) == 0
+    assert len(list_pairs(tmp_path / "pairs")) == 2
+    out = capsys.readouterr().out
+    assert "2 pairs in" in out
+    assert (
+        "left out: 2 times a thermal image has NaN or infinite pixels; 1 times a thermal image of floats is no" in out
+    )
+
+
+@pytest.mark.parametrize(
+    ("thermal", "visible", "message"),
+    [
+        (lambda: kelvin() / 400, None, "no image in kelvin, whose median would be 100 to 655.35"),
+        (lambda: kelvin() * np.inf, None, "NaN or infinite"),
+        (kelvin, (np.zeros((36, 48), np.float32), "32FC1"), "a visible image is 32FC1; expected 8 or 16 bits"),
+    ],
+)
+def test_a_recording_without_a_usable_pair_is_one_line_and_its_files_are_closed(
+    tmp_path, capsys, monkeypatch, thermal, visible, message
+):
+    closed = []
+    monkeypatch.setattr(
+        BagSource, "close", lambda source, close=BagSource.close: (closed.append(source), close(source))
+    )
+    bag = write_float_bag(tmp_path / "bag", [thermal()], visible)
+    assert main(["pairs", str(bag), "--out", str(tmp_path / "pairs")]) == 1
+    (line,) = [x for x in capsys.readouterr().err.replace("\r", "\n").splitlines() if x.startswith("hkdnet:")]
+    assert "no pair can be used: 1 times" in line
+    assert message in line
+    assert closed
+    assert not (tmp_path / "pairs").exists()
+
+
+def test_files_are_closed_where_writing_fails(tmp_path, capsys, monkeypatch):
+    closed = []
+    monkeypatch.setattr(
+        BagSource, "close", lambda source, close=BagSource.close: (closed.append(source), close(source))
+    )
+    (tmp_path / "file").touch()
+    bag = write_float_bag(tmp_path / "bag", [kelvin()])
+    assert main(["pairs", str(bag), "--out", str(tmp_path / "file")]) == 1
+    assert "cannot be made a folder" in capsys.readouterr().err
+    assert closed

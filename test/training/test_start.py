@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import torch
 
+from hkdnet_ros.cli import main
 from hkdnet_ros.errors import CheckpointError, ConfigError
 from hkdnet_ros.inference.checkpoint import load_student, load_teacher, save_checkpoint
 from hkdnet_ros.network.presets import PRESETS
@@ -17,6 +18,7 @@ from hkdnet_ros.training.loop import LoopConfig
 from hkdnet_ros.training.train import FusionWeights, train_teacher
 
 SMALL = dataclasses.replace(PRESETS["realtime"], scale=2, group_blocks=1)
+ALONE = DistillationWeights(distill_u=0, distill_t=0, distill_output=0)
 STILL = LoopConfig(steps=1, batch=1, crop=48, warmup=0, learning_rate=1e-8, device="cpu", precision="fp32")
 
 
@@ -49,6 +51,43 @@ def test_a_student_goes_on_from_given_weights(pair_folder, tmp_path):
         start=start, progress=False,
     )  # fmt: skip
     assert_same_weights(load_student(start)[0], load_student(tmp_path / "run" / "student.safetensors")[0])
+
+
+def distil(pair_folder, out, teacher, distillation, config=STILL):
+    torch.set_num_threads(1)
+    distill_student(
+        pair_folder, pair_folder, teacher, out, SMALL, config, FusionWeights(), distillation, progress=False
+    )  # fmt: skip
+    return load_student(out / "student.safetensors")
+
+
+def test_without_distillation_no_teacher_is_needed_nor_run(pair_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(Teacher, "forward", None)
+    alone, metadata = distil(pair_folder, tmp_path / "alone", None, ALONE)
+    assert metadata["teacher"] == "none"
+    beside, metadata = distil(pair_folder, tmp_path / "beside", tmp_path / "not read.safetensors", ALONE)
+    assert metadata["teacher"] == "none"
+    assert_same_weights(alone, beside)
+
+
+def test_distillation_without_a_teacher_is_refused_in_one_line(pair_folder, tmp_path, capsys):
+    folders = ["--data", str(pair_folder), "--val", str(pair_folder), "--out", str(tmp_path / "run")]
+    assert main(["distill", *folders, "--device", "cpu"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "needs --teacher WEIGHTS; or train without one: --distill-u 0 --distill-t 0 --distill-output 0" in line
+
+
+def test_a_run_begun_with_a_teacher_goes_on_without_one(pair_folder, tmp_path):
+    """The state holds the adapters and what the optimiser knows of them, which then rest."""
+    teacher = checkpoint(Teacher(), tmp_path / "teacher.safetensors")
+    _, metadata = distil(pair_folder, tmp_path / "run", teacher, DistillationWeights())
+    assert (metadata["teacher"], metadata["steps"]) == ("teacher.safetensors", 1)
+    before = torch.load(tmp_path / "run" / "state.pt", weights_only=True)["trained"]
+    _, metadata = distil(pair_folder, tmp_path / "run", None, ALONE, dataclasses.replace(STILL, steps=2))
+    assert (metadata["teacher"], metadata["steps"]) == ("none", 2)
+    after = torch.load(tmp_path / "run" / "state.pt", weights_only=True)["trained"]
+    assert before.keys() == after.keys()
+    assert torch.equal(before["adapt_u.weight"], after["adapt_u.weight"])
 
 
 def test_a_student_of_another_preset_is_refused_in_one_line(tmp_path):
