@@ -115,10 +115,9 @@ class OutputCameraInfo:
     def _nearest(self, stream: str, stamp_ns: int) -> tuple[int, CameraInfo | None]:
         """Return the message with the stamp of an image, as drivers send it, else the latest: few cameras change."""
         kept = self._kept[stream]
-        for candidate in reversed(kept):
-            if candidate[0] == stamp_ns:
-                return candidate
-        return kept[-1] if kept else (0, None)
+        nothing: tuple[int, CameraInfo | None] = 0, None
+        latest = kept[-1] if kept else nothing
+        return next((candidate for candidate in reversed(kept) if candidate[0] == stamp_ns), latest)
 
 
 def _missing(stream: str) -> str:
