@@ -9,16 +9,24 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, Pyth
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
 
-# Beside the image, as image_transport has it.
-CAMERA_INFO = ["'/'.join([*'", LaunchConfiguration("rgb_topic"), "'.split('/')[:-1], 'camera_info'])"]
+
+def beside(topic: str) -> PythonExpression:
+    """Return the camera_info topic beside the image topic in argument ``topic``, as image_transport has it."""
+    return PythonExpression(["'/'.join([*'", LaunchConfiguration(topic), "'.split('/')[:-1], 'camera_info'])"])
+
 
 ARGUMENTS = [
     DeclareLaunchArgument("thermal_topic", default_value="thermal/image_raw", description="thermal images"),
     DeclareLaunchArgument("rgb_topic", default_value="rgb/image_raw", description="visible images"),
     DeclareLaunchArgument(
         "rgb_camera_info_topic",
-        default_value=PythonExpression(CAMERA_INFO),
+        default_value=beside("rgb_topic"),
         description="calibration of the visible camera; camera_info beside rgb_topic if not given",
+    ),
+    DeclareLaunchArgument(
+        "thermal_camera_info_topic",
+        default_value=beside("thermal_topic"),
+        description="calibration of the thermal camera; camera_info beside thermal_topic if not given",
     ),
     DeclareLaunchArgument(
         "params_file",
@@ -69,6 +77,7 @@ def fusion_node(context: LaunchContext) -> list[LifecycleNode]:
                 ("thermal/image_raw", value("thermal_topic")),
                 ("rgb/image_raw", value("rgb_topic")),
                 ("rgb/camera_info", value("rgb_camera_info_topic")),
+                ("thermal/camera_info", value("thermal_camera_info_topic")),
             ],
             ros_arguments=["--log-level", value("log_level")],
             respawn=value("respawn") == "true",

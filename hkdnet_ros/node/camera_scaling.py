@@ -1,14 +1,36 @@
-"""The calibration of the fused image: the visible camera's, scaled to the output size."""
+"""The calibration of the fused image: that of the camera whose view it has, scaled to the output size.
+
+The fused image has stamp, frame and geometry of the visible image; the thermal image published alone has its own.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import threading
+from collections import Counter, deque
 from typing import Any, Protocol
 
 from sensor_msgs.msg import CameraInfo
 
-from ..perception.frames import Frame, FusedFrame
-from .image_messages import camera_info, camera_model
+from ..perception.camera import CameraModel
+from ..perception.frames import THERMAL, VISIBLE, Frame, FusedFrame
+from .health import CameraInfoHealth
+from .image_messages import camera_info, camera_model, stamp_to_ns
+
+TOPICS = {THERMAL: "thermal/camera_info", VISIBLE: "rgb/camera_info"}
+
+# What may be wrong with the CameraInfo of an image.
+MISSING = "missing"
+INVALID = "invalid"
+OTHER_SIZE = "other size"
+UNCALIBRATED = "uncalibrated"
+OTHER_FRAME = "other frame"
+LATE = "late"
+
+_UNUSABLE = (MISSING, INVALID, OTHER_SIZE)
+_KEPT = 32  # messages of a camera among which the one of an image is looked for
+_LATE_NS = 1_000_000_000
+_GRACE_NS = 2_000_000_000  # of images for which none may come before it is said to be missing
 
 
 class _Warns(Protocol):
@@ -16,37 +38,120 @@ class _Warns(Protocol):
 
 
 class OutputCameraInfo:
-    """Keeps the latest CameraInfo of the visible camera; any thread may update it."""
+    """Keeps the calibrations of both cameras, holds them against their images and counts what does not fit.
+
+    Each kind of fault of a camera is logged once. Any thread may call this.
+    """
 
     def __init__(self, logger: _Warns) -> None:
         self._logger = logger
-        self._latest: CameraInfo | None = None
-        self._warned: tuple[int, ...] | None = None
+        self._lock = threading.Lock()
+        self._kept: dict[str, deque[tuple[int, CameraInfo]]] = {stream: deque(maxlen=_KEPT) for stream in TOPICS}
+        self._received: Counter[str] = Counter()
+        self._faults: Counter[str] = Counter()  # images, by stream and fault
+        self._current: dict[str, str] = {}  # stream -> what is wrong for its latest image
+        self._warned: set[tuple[str, str]] = set()
+        self._missing_since_ns: int | None = None
 
-    def update(self, message: CameraInfo) -> None:
-        """Take a new calibration."""
-        self._latest = message
+    def update(self, stream: str, message: CameraInfo) -> None:
+        """Take a calibration of ``stream``."""
+        with self._lock:
+            self._received[stream] += 1
+            self._kept[stream].append((stamp_to_ns(message.header.stamp), message))
 
-    def scaled_to(self, fused: FusedFrame, visible: Frame) -> CameraInfo | None:
-        """Return the calibration of ``fused``, which was made from ``visible``.
+    def scaled_to(
+        self, fused: FusedFrame, thermal: Frame | None, visible: Frame | None, is_wanted: bool
+    ) -> CameraInfo | None:
+        """Return the calibration of ``fused``, which was made of these two images or of one of them.
 
-        None where none was received, or where it is for another size than the visible image has: it would put every
-        projected point in the wrong place.
+        None where it is not wanted, none was received, or the one received is not that of the image: it would put every
+        projected point in the wrong place. That of an uncalibrated camera has the size and no more.
         """
-        latest = self._latest
-        if latest is None:
-            return None
-        model = camera_model(latest)
-        height, width = visible.image.shape[:2]
-        if model.image_size != (width, height):
-            sizes = (*model.image_size, width, height)
-            if self._warned != sizes:
-                self._warned = sizes
-                self._logger.warning(
-                    f"camera_info is for {sizes[0]}x{sizes[1]} pixels, but the visible image has {width}x{height}; "
-                    "expected the same size; fused/camera_info is not published"
-                )
-            return None
-        output_height, output_width = fused.image.shape[:2]
-        model = dataclasses.replace(model.resized(output_width, output_height), frame_id=fused.frame_id)
-        return camera_info(model, fused.stamp_ns)
+        source = THERMAL if visible is None else VISIBLE
+        result: CameraInfo | None = None
+        for stream, frame in ((THERMAL, thermal), (VISIBLE, visible)):
+            model = None if frame is None else self._model(stream, frame, is_output=stream == source, wanted=is_wanted)
+            if model is not None and stream == source and is_wanted:
+                height, width = fused.image.shape[:2]
+                model = dataclasses.replace(model.resized(width, height), frame_id=fused.frame_id)
+                result = camera_info(model, fused.stamp_ns)
+        return result
+
+    def health(self) -> CameraInfoHealth:
+        """Return the figures for /diagnostics."""
+        with self._lock:
+            return CameraInfoHealth(dict(self._received), dict(self._faults), tuple(self._current.values()))
+
+    def _model(self, stream: str, frame: Frame, *, is_output: bool, wanted: bool) -> CameraModel | None:
+        """Return what can be used of the calibration of ``frame``, after what is wrong with it was counted and said."""
+        with self._lock:
+            stamp_ns, message = self._nearest(stream, frame.stamp_ns)
+            if message is None:
+                if not is_output or not wanted:
+                    self._current.pop(stream, None)
+                    return None
+                fault, text = MISSING, _missing(stream)
+                if self._missing_since_ns is None or frame.stamp_ns < self._missing_since_ns:
+                    self._missing_since_ns = frame.stamp_ns
+                is_said = frame.stamp_ns - self._missing_since_ns >= _GRACE_NS
+                model = None
+            else:
+                model = camera_model(message)
+                fault, text = _compare(model, stamp_ns, frame, stream)
+                is_said = True
+            self._current.pop(stream, None)
+            if fault:
+                self._faults[f"{stream} {fault}"] += 1
+                if fault != LATE and is_said:  # a calibration that is sent once at the start holds for ever
+                    self._current[stream] = text
+                is_said = is_said and (stream, fault) not in self._warned
+                if is_said:
+                    self._warned.add((stream, fault))
+        if fault and is_said:
+            lost = "; fused/camera_info is not published" if is_output and fault in _UNUSABLE else ""
+            self._logger.warning(text + lost)
+        return None if fault in _UNUSABLE else model
+
+    def _nearest(self, stream: str, stamp_ns: int) -> tuple[int, CameraInfo | None]:
+        """Return the message with the stamp of an image, as drivers send it, else the latest: few cameras change."""
+        kept = self._kept[stream]
+        nothing: tuple[int, CameraInfo | None] = 0, None
+        latest = kept[-1] if kept else nothing
+        return next((candidate for candidate in reversed(kept) if candidate[0] == stamp_ns), latest)
+
+
+def _missing(stream: str) -> str:
+    return (
+        f"no message on {TOPICS[stream]}, but somebody subscribes to fused/camera_info; have the {stream} camera's "
+        "driver publish its calibration, or remap the topic to where it does"
+    )
+
+
+def _compare(model: CameraModel, stamp_ns: int, frame: Frame, stream: str) -> tuple[str, str]:
+    """Return the fault of ``model``, stamped ``stamp_ns``, as the calibration of ``frame``, and a line about it."""
+    height, width = frame.image.shape[:2]
+    begin = TOPICS[stream]
+    if model.fault:
+        return INVALID, f"{begin} {model.fault}; expected a calibration as sensor_msgs/CameraInfo defines it"
+    if not model.is_calibrated:
+        return UNCALIBRATED, (
+            f"{begin} is that of an uncalibrated camera (K is zero): no points can be projected; calibrate the camera, "
+            "as with camera_calibration's cameracalibrator"
+        )
+    if model.image_size != (width, height):
+        sent = "x".join(map(str, model.image_size))
+        return OTHER_SIZE, (
+            f"{begin} is for {sent} pixels, but the {stream} image has {width}x{height}; expected the same size: "
+            "calibrate the camera at the size it sends, or have its driver state binning and region of interest"
+        )
+    if model.frame_id != frame.frame_id:
+        return OTHER_FRAME, (
+            f"{begin} has frame {model.frame_id!r}, but the {stream} image {frame.frame_id!r}, which is used; expected "
+            "the same: set it in the camera's driver"
+        )
+    if stamp_ns > 0 and frame.stamp_ns - stamp_ns > _LATE_NS:
+        return LATE, (
+            f"{begin} is {(frame.stamp_ns - stamp_ns) / 1e9:.1f} s older than its image, and used all the same; "
+            "expected one with the stamp of each image: check that the camera's driver still publishes it"
+        )
+    return "", ""

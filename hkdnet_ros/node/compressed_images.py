@@ -6,16 +6,18 @@ Names and formats are those of compressed_image_transport. Its compressedDepth i
 from __future__ import annotations
 
 from array import array
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import CompressedImage, Image
 
 from ..errors import ImageError
 from ..perception.frames import Frame
-from .image_messages import ns_to_stamp, stamp_to_ns
+from .image_messages import check_image, decode, ns_to_stamp, stamp_to_ns
+
+AnyImage: TypeAlias = "Image | CompressedImage"
 
 _MAGIC = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png"}
 _LARGEST = 8192 * 8192  # pixels; a small file can claim far more
@@ -51,6 +53,19 @@ def decode_compressed(message: CompressedImage) -> Frame:
         image = image[..., :3] if image.dtype == np.uint8 else (image[..., :3] // 257).astype(np.uint8)
     encoding = _ENCODINGS[image.dtype.type, image.ndim]
     return Frame(image, stamp_to_ns(message.header.stamp), message.header.frame_id, encoding)
+
+
+def check_any(message: AnyImage) -> None:
+    """Raise what :func:`decode_any` would raise for the header of an image, raw or compressed."""
+    if isinstance(message, CompressedImage):
+        check_compressed(message)
+    else:
+        check_image(message)
+
+
+def decode_any(message: AnyImage) -> Frame:
+    """Return an image, raw or compressed, as a :class:`Frame`."""
+    return decode_compressed(message) if isinstance(message, CompressedImage) else decode(message)
 
 
 def encode_jpeg(image: NDArray[np.uint8], quality: int, stamp_ns: int, frame_id: str) -> CompressedImage:

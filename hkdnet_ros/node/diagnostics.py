@@ -39,11 +39,14 @@ def diagnostic_array(reports: Iterable[Report], node_name: str, hardware_id: str
 
 
 def unheard_publishers(node: Node, topic: str, kind: type[Any], request: QoSProfile) -> list[str]:
-    """Return, one text each, the publishers of ``topic`` that a subscription like ours does not hear."""
+    """Return, one text each, the publishers of ``topic`` that a subscription like ours does not hear.
+
+    ``topic`` is the name before any remap, here and below: rclpy remaps what it is asked about.
+    """
     found = []
-    expected = _type_name(kind)
+    expected, resolved = _type_name(kind), node.resolve_topic_name(topic)
     for info in node.get_publishers_info_by_topic(topic):
-        publisher = f"{topic}: publisher {info.node_name}"
+        publisher = f"{resolved}: publisher {info.node_name}"
         if info.topic_type != expected:
             found.append(f"{publisher} sends {info.topic_type}, expected {expected}")
         elif reason := _incompatible(info.qos_profile, request):
@@ -53,8 +56,9 @@ def unheard_publishers(node: Node, topic: str, kind: type[Any], request: QoSProf
 
 def deaf_subscribers(node: Node, topic: str, offer: QoSProfile) -> list[str]:
     """Return, one text each, the subscribers of ``topic`` that a publisher like ours does not reach."""
+    resolved = node.resolve_topic_name(topic)
     return [
-        f"{topic}: subscriber {info.node_name}: {reason}"
+        f"{resolved}: subscriber {info.node_name}: {reason}"
         for info in node.get_subscriptions_info_by_topic(topic)
         if (reason := _incompatible(offer, info.qos_profile))
     ]

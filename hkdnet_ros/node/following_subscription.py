@@ -1,8 +1,9 @@
-"""An image subscription that asks for what its publishers offer.
+"""A subscription that asks for what its publishers offer.
 
 Best effort, the usual quality of service for sensors, matches every publisher, but loses images larger than the
 shared-memory segment of Fast DDS (512 KB by default): of 100 bgr8 images of 640x480 it received 0 to 13, a reliable
-subscription all, on one machine. Reliable alone would hear nothing of a best-effort camera.
+subscription all, on one machine. Reliable alone would hear nothing of a best-effort camera. Volatile hears nothing of a
+calibration that was published once, transient local, before.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it here only
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
@@ -29,6 +30,9 @@ from .diagnostics import unheard_publishers
 FOLLOW = "best_available"  # ROS's own word for it, from Iron on
 _PERIOD_S = 0.5
 
+_RELIABILITIES = {"reliable": ReliabilityPolicy.RELIABLE, "best_effort": ReliabilityPolicy.BEST_EFFORT}
+_DURABILITIES = {"volatile": DurabilityPolicy.VOLATILE, "transient_local": DurabilityPolicy.TRANSIENT_LOCAL}
+
 
 def no_events() -> SubscriptionEventCallbacks:
     """Return the option that a subscription needs which is destroyed while its node spins.
@@ -41,8 +45,9 @@ def no_events() -> SubscriptionEventCallbacks:
 class FollowingSubscription:
     """Subscribes ``topic``, reliable unless one of its publishers is best effort, and again when that changes.
 
-    Standard ``qos_overrides`` for history, depth and reliability apply; reliability is "best_available" (follow the
-    publishers) by default, and "reliable" or "best_effort" fix it.
+    Transient local, so that what was published before is heard, where all publishers are that and reliable. Standard
+    ``qos_overrides`` for history, depth, reliability and durability apply; the last two are "best_available" (follow
+    the publishers) by default, and "reliable", "best_effort", "volatile" and "transient_local" fix them.
     """
 
     def __init__(
@@ -50,28 +55,36 @@ class FollowingSubscription:
     ) -> None:
         self._node = node
         self._kind = kind
-        self._topic = topic
+        self._topic = topic  # as given: rclpy remaps what it is asked about, and twice would lead elsewhere
         self._resolved = node.resolve_topic_name(topic)
         self._callback = callback
         self._group = group
-        self._fixed = self._declare_reliability()
-        self._reliability = self._fixed or self._wanted() or ReliabilityPolicy.RELIABLE
+        self._fixed: ReliabilityPolicy | None = self._declare("reliability", _RELIABILITIES)
+        self._fixed_durability: DurabilityPolicy | None = self._declare("durability", _DURABILITIES)
+        self._reliability = self._wanted() or ReliabilityPolicy.RELIABLE
+        self._durability = self._wanted_durability()
         self._lock = threading.Lock()  # the node may be deactivated while the timer's callback runs
         self._destroyed = False
         self._subscription: Subscription[Any] = self._subscribe()
         # The timer shares the group of the callback, so that no message is taken while the subscription changes.
         # Steady time: cameras come and go while a simulation's clock stands still.
         clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = None if self._fixed else node.create_timer(_PERIOD_S, self._follow, group, clock=clock)
+        is_fixed = self._fixed is not None and self._fixed_durability is not None
+        self._timer = None if is_fixed else node.create_timer(_PERIOD_S, self._follow, group, clock=clock)
 
     @property
     def reliability(self) -> ReliabilityPolicy:
         """What the subscription asks for at this time."""
         return self._reliability
 
+    @property
+    def durability(self) -> DurabilityPolicy:
+        """Whether it asks for what was published before it was there."""
+        return self._durability
+
     def unheard(self) -> list[str]:
         """Return, one text each, the publishers of the topic that this does not hear."""
-        return unheard_publishers(self._node, self._resolved, self._kind, self._subscription.qos_profile)
+        return unheard_publishers(self._node, self._topic, self._kind, self._subscription.qos_profile)
 
     def destroy(self) -> None:
         """End the subscription, for good; any thread may call this."""
@@ -81,19 +94,19 @@ class FollowingSubscription:
                 self._node.destroy_timer(self._timer)
             self._node.destroy_subscription(self._subscription)
 
-    def _declare_reliability(self) -> ReliabilityPolicy | None:
-        """Return what a qos_overrides parameter fixes the reliability to, None where the publishers decide."""
-        name = f"qos_overrides.{self._resolved}.subscription.reliability"
+    def _declare(self, policy: str, policies: dict[str, Any]) -> Any:
+        """Return what a qos_overrides parameter fixes ``policy`` to, None where the publishers decide."""
+        name = f"qos_overrides.{self._resolved}.subscription.{policy}"
+        choices = {FOLLOW: None, **policies}
         if not self._node.has_parameter(name):  # it remains from an activation before
             description = ParameterDescriptor(
-                description=f"reliability for subscription `{self._resolved}`; {FOLLOW} follows its publishers",
-                additional_constraints=f"one of {FOLLOW}, reliable, best_effort",
+                description=f"{policy} for subscription `{self._resolved}`; {FOLLOW} follows its publishers",
+                additional_constraints=f"one of {', '.join(choices)}",
                 read_only=True,
                 dynamic_typing=True,  # a wrong type is then a warning, too
             )
             self._node.declare_parameter(name, FOLLOW, description)
         value = self._node.get_parameter(name).value
-        choices = {FOLLOW: None, "reliable": ReliabilityPolicy.RELIABLE, "best_effort": ReliabilityPolicy.BEST_EFFORT}
         if not isinstance(value, str) or value not in choices:
             self._node.get_logger().warning(
                 f"{name} is {value!r}; expected one of {', '.join(choices)}; using {FOLLOW}"
@@ -102,16 +115,33 @@ class FollowingSubscription:
         return choices[value]
 
     def _wanted(self) -> ReliabilityPolicy | None:
-        """Return what all publishers of the topic can serve, None where there is none."""
-        offers = [info.qos_profile.reliability for info in self._node.get_publishers_info_by_topic(self._resolved)]
+        """Return the reliability that all publishers of the topic can serve, None where there is none."""
+        if self._fixed is not None:
+            return self._fixed
+        offers = self._offers()
         if not offers:
             return None
-        reliable = all(offer == ReliabilityPolicy.RELIABLE for offer in offers)
+        reliable = all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
         return ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+
+    def _wanted_durability(self) -> DurabilityPolicy:
+        if self._fixed_durability is not None:
+            return self._fixed_durability
+        offers = self._offers()
+        latched = offers and all(
+            offer.durability == DurabilityPolicy.TRANSIENT_LOCAL and offer.reliability == ReliabilityPolicy.RELIABLE
+            for offer in offers
+        )
+        return DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+
+    def _offers(self) -> list[QoSProfile]:
+        return [info.qos_profile for info in self._node.get_publishers_info_by_topic(self._topic)]
 
     def _subscribe(self) -> Subscription[Any]:
         # A short queue: the worker takes the latest pair anyway, and each large image waiting is memory.
-        qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=self._reliability)
+        qos = QoSProfile(
+            history=HistoryPolicy.KEEP_LAST, depth=5, reliability=self._reliability, durability=self._durability
+        )
         overrides = QoSOverridingOptions(policy_kinds=(QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH))
         return self._node.create_subscription(
             self._kind,
@@ -124,11 +154,14 @@ class FollowingSubscription:
         )
 
     def _follow(self) -> None:
-        wanted = self._wanted()
+        reliability, durability = self._wanted(), self._wanted_durability()
         with self._lock:
-            if self._destroyed or wanted is None or wanted == self._reliability:
+            # Without publishers everything stays: those that come back are likely to be as they were.
+            is_same = (reliability, durability) == (self._reliability, self._durability)
+            if self._destroyed or reliability is None or is_same:
                 return
             self._node.destroy_subscription(self._subscription)
-            self._reliability = wanted
+            self._reliability, self._durability = reliability, durability
             self._subscription = self._subscribe()
-        self._node.get_logger().info(f"{self._resolved}: subscribed {wanted.name.lower()}, as its publishers offer")
+        names = f"{reliability.name} and {durability.name.replace('_', ' ')}".lower()
+        self._node.get_logger().info(f"{self._resolved}: subscribed {names}, as its publishers offer")

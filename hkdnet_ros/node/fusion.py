@@ -1,7 +1,8 @@
 """The fusion node: a lifecycle node around :class:`~hkdnet_ros.node.session.FusionSession`.
 
-Subscribed: thermal/image_raw, thermal/shutter, rgb/image_raw, rgb/camera_info. Published: fused/image,
-fused/image/compressed, fused/camera_info, fused/status, /diagnostics. Parameters: docs/parameters.md.
+Subscribed: thermal/image_raw, thermal/camera_info, thermal/shutter, rgb/image_raw, rgb/camera_info. Published:
+fused/image, fused/image/compressed, fused/camera_info, fused/status, thermal/preview, /diagnostics. Parameters:
+docs/parameters.md.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it here only
 from rclpy.exceptions import ParameterException
-from rclpy.lifecycle import LifecycleNodeMixin, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -30,6 +31,7 @@ from hkdnet_ros.msg import FusionStatus
 from ..errors import HkdnetError, MissingDependencyError
 from ..inference.config import EngineConfig
 from ..perception.frames import THERMAL, VISIBLE
+from .camera_scaling import TOPICS as CAMERA_INFO_TOPICS
 from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
 from .fallback_engine import Engine, FallbackEngine
 from .following_subscription import FollowingSubscription, no_events
@@ -39,8 +41,8 @@ from .schema import COMPRESSED, FusionConfig
 from .session import FusionSession, Outputs
 
 IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "rgb/image_raw"}
-CAMERA_INFO_TOPIC = "rgb/camera_info"
 SHUTTER_TOPIC = "thermal/shutter"
+PREVIEW_TOPIC = "thermal/preview"
 _TICK_S = 0.1
 _DIAGNOSTICS_S = 1.0
 
@@ -52,7 +54,7 @@ def _output_qos() -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.RELIABLE)
 
 
-# Small, and the calibration is repeated, so best effort hears every publisher and loses nothing that matters.
+# Small, so best effort hears every publisher and loses nothing that matters.
 def _small_qos() -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -110,6 +112,7 @@ class FusionNode(LifecycleNodeMixin, Node):
         self._config: FusionConfig | None = None
         self._session: FusionSession | None = None
         self._subscriptions_now: list[FollowingSubscription] = []
+        self._camera_infos: list[FollowingSubscription] = []
         self._small_subscriptions: list[Subscription[Any]] = []
         self._good_engine_config: EngineConfig | None = None  # of the last engine that could be loaded
         self._parameters_of_node = NodeParameters(self, lambda: self._config is not None, self._apply)
@@ -120,12 +123,15 @@ class FusionNode(LifecycleNodeMixin, Node):
         self.create_timer(_DIAGNOSTICS_S, self._diagnose, self._receiving, clock=steady)
         self._device_lost = self.create_guard_condition(self._give_up, ReentrantCallbackGroup())
         self._outputs = {
-            topic: self._create_output(kind, topic)
+            topic: self.create_lifecycle_publisher(
+                kind, topic, _output_qos(), qos_overriding_options=QoSOverridingOptions.with_default_policies()
+            )
             for topic, kind in (
-                ("image", Image),
-                ("image/compressed", CompressedImage),
-                ("camera_info", CameraInfo),
-                ("status", FusionStatus),
+                ("fused/image", Image),
+                (self._compressed("fused/image"), CompressedImage),
+                ("fused/camera_info", CameraInfo),
+                ("fused/status", FusionStatus),
+                (PREVIEW_TOPIC, Image),
             )
         }
         if self.get_parameter("autostart").value:
@@ -162,9 +168,10 @@ class FusionNode(LifecycleNodeMixin, Node):
         found = [Report("state", OK, state)]
         if session is not None:
             found += reports(session.health(), self._parameters_of_node.config().diagnostics)
-            mismatches = [text for subscription in list(self._subscriptions_now) for text in subscription.unheard()]
-            for publisher in self._outputs.values():
-                mismatches += deaf_subscribers(self, publisher.topic_name, publisher.qos_profile)
+            following = [*self._subscriptions_now, *self._camera_infos]
+            mismatches = [text for subscription in following for text in subscription.unheard()]
+            for topic, publisher in self._outputs.items():
+                mismatches += deaf_subscribers(self, topic, publisher.qos_profile)
             found.append(qos_report(mismatches))
         if engine is not None:
             found.append(
@@ -188,11 +195,9 @@ class FusionNode(LifecycleNodeMixin, Node):
         self.get_logger().error("deactivating: the device failed, and device_failure is 'inactive'")
         self.trigger_deactivate()
 
-    def _create_output(self, kind: type[Any], topic: str) -> LifecyclePublisher[Any]:
-        overrides = QoSOverridingOptions.with_default_policies()
-        base, _, transport = topic.partition("/")
-        name = self.resolve_topic_name(f"fused/{base}") + (f"/{transport}" if transport else "")
-        return self.create_lifecycle_publisher(kind, name, _output_qos(), qos_overriding_options=overrides)
+    def _compressed(self, topic: str) -> str:
+        """Return the name of an image's compressed topic: a remap of the image moves it, as image_transport has it."""
+        return f"{self.resolve_topic_name(topic)}/{COMPRESSED}"
 
     def _autostart(self) -> None:
         self._autostart_timer.cancel()
@@ -281,10 +286,11 @@ class FusionNode(LifecycleNodeMixin, Node):
         for publisher in self._outputs.values():
             publisher.on_activate(state)
         outputs = Outputs(
-            image=self._outputs["image"],
-            compressed=self._outputs["image/compressed"],
-            camera_info=self._outputs["camera_info"],
-            status=self._outputs["status"],
+            image=self._outputs["fused/image"],
+            compressed=self._outputs[self._compressed("fused/image")],
+            camera_info=self._outputs["fused/camera_info"],
+            status=self._outputs["fused/status"],
+            preview=self._outputs[PREVIEW_TOPIC],
             now_ns=lambda: int(self.get_clock().now().nanoseconds),
             device_lost=self._device_lost.trigger,
         )
@@ -295,22 +301,25 @@ class FusionNode(LifecycleNodeMixin, Node):
             receive = functools.partial(session.receive, stream)
             kind: type[Any] = Image
             if transports[stream] == COMPRESSED:
-                # As image_transport does: a remap of the image's topic moves the compressed one, too.
-                kind, topic = CompressedImage, f"{self.resolve_topic_name(topic)}/{COMPRESSED}"
+                kind, topic = CompressedImage, self._compressed(topic)
             self._subscriptions_now.append(FollowingSubscription(self, kind, topic, receive, self._receiving))
-        for kind, topic, take in (
-            (CameraInfo, CAMERA_INFO_TOPIC, session.receive_camera_info),
-            (Bool, SHUTTER_TOPIC, session.receive_shutter),
-        ):
-            subscription = self.create_subscription(
-                kind, topic, take, _small_qos(), callback_group=self._receiving, event_callbacks=no_events()
-            )
-            self._small_subscriptions.append(subscription)
+        for stream, topic in CAMERA_INFO_TOPICS.items():
+            take = functools.partial(session.receive_camera_info, stream)
+            self._camera_infos.append(FollowingSubscription(self, CameraInfo, topic, take, self._receiving))
+        subscription = self.create_subscription(
+            Bool,
+            SHUTTER_TOPIC,
+            session.receive_shutter,
+            _small_qos(),
+            callback_group=self._receiving,
+            event_callbacks=no_events(),
+        )
+        self._small_subscriptions.append(subscription)
 
     def _stop(self, state: LifecycleState) -> None:
-        for subscription in self._subscriptions_now:
-            subscription.destroy()
-        self._subscriptions_now.clear()
+        for following in (self._subscriptions_now, self._camera_infos):
+            while following:
+                following.pop().destroy()
         while self._small_subscriptions:
             self.destroy_subscription(self._small_subscriptions.pop())
         if self._session is not None:

@@ -49,6 +49,15 @@ class DiagnosticsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraInfoHealth:
+    """What came of calibrations, and how they fit."""
+
+    received: Mapping[str, int] = field(default_factory=dict)  # messages, by stream
+    faults: Mapping[str, int] = field(default_factory=dict)  # images whose calibration does not fit, by what is wrong
+    current: Sequence[str] = ()  # what is wrong for the latest images
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The figures of one moment."""
 
@@ -66,6 +75,7 @@ class Health:
     skews: Mapping[str, int]  # pairs by range of skew
     stamp_faults: Mapping[str, Mapping[str, int]]  # by stream, then by reason
     drift_ppm: float | None  # the thermal camera's clock against the visible one's
+    camera_info: CameraInfoHealth = CameraInfoHealth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,7 @@ class Report:
 
 def reports(health: Health, config: DiagnosticsConfig) -> list[Report]:
     """Return what an active node reports of its streams."""
-    return [_rates(health, config), _pairing(health), _latency(health, config), _mode(health)]
+    return [_rates(health, config), _pairing(health), _latency(health, config), _mode(health), _camera_info(health)]
 
 
 def device_report(
@@ -156,6 +166,17 @@ def _latency(health: Health, config: DiagnosticsConfig) -> Report:
     if config.max_age and age[1] > config.max_age:
         return Report("latency", WARN, f"{message}, expected {config.max_age * 1e3:.0f} ms at most", values)
     return Report("latency", OK, message, values)
+
+
+def _camera_info(health: Health) -> Report:
+    found = health.camera_info
+    values: dict[str, object] = {
+        **{f"{stream} received": found.received.get(stream, 0) for stream in (THERMAL, VISIBLE)},
+        **{f"images with: {fault}": count for fault, count in sorted(found.faults.items())},
+    }
+    if found.current:
+        return Report("camera_info", WARN, "; ".join(found.current), values)
+    return Report("camera_info", OK, "as the images need it" if found.received else "none received", values)
 
 
 def _mode(health: Health) -> Report:

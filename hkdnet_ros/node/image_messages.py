@@ -17,7 +17,7 @@ from ..perception.frames import Frame
 
 NS_PER_S = 1_000_000_000
 
-# Colour encodings left to cv_bridge -> bytes per pixel. It turns them into bgr8.
+# Encodings left to cv_bridge -> bytes per pixel. It turns them into bgr8.
 _BRIDGED = {
     **dict.fromkeys(("bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"), 1),
     **dict.fromkeys(("bayer_rggb16", "bayer_bggr16", "bayer_gbrg16", "bayer_grbg16"), 2),
@@ -25,6 +25,10 @@ _BRIDGED = {
     **dict.fromkeys(("rgb16", "bgr16"), 6),
     **dict.fromkeys(("rgba16", "bgra16"), 8),
 }
+# Newer names of two encodings, of which cv_bridge knows the old ones only.
+_NAMES_OF_CV_BRIDGE = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
+# sensor_msgs has names for these, but neither a layout of their planes nor a conversion in cv_bridge.
+_PLANAR = ("nv12", "nv21", "nv24")
 
 _EXPECTED = f"expected one of {', '.join(ENCODINGS)}"
 
@@ -77,6 +81,11 @@ def check_image(message: Image) -> None:
     elif encoding in _BRIDGED:
         _cv_bridge(encoding)
         pixel = _BRIDGED[encoding]
+    elif encoding in _PLANAR:
+        raise ImageError(
+            f"encoding {encoding!r} cannot be fused, nor converted by cv_bridge; have the camera publish another: "
+            f"{_EXPECTED}"
+        )
     else:
         raise ImageError(f"encoding {encoding!r} cannot be fused; {_EXPECTED}, or a colour encoding of cv_bridge")
     check_layout(message.height, message.width, encoding, message.step, len(message.data), pixel)
@@ -85,12 +94,18 @@ def check_image(message: Image) -> None:
 def _cv_bridge(encoding: str) -> Any:
     try:
         import cv_bridge
-    except ImportError as error:
+    except Exception as error:  # an extension built for another NumPy raises ImportError, AttributeError and others
+        is_absent = isinstance(error, ModuleNotFoundError)
+        reason = "is not installed" if is_absent else f"cannot be imported ({_line(error)})"
         raise MissingDependencyError(
-            f"encoding {encoding!r} needs cv_bridge, which is not installed; install it, or have the camera publish "
+            f"encoding {encoding!r} needs cv_bridge, which {reason}; install it, or have the camera publish "
             f"another: {_EXPECTED}"
         ) from error
     return cv_bridge
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _decode_by_cv_bridge(message: Image) -> NDArray[np.generic]:
@@ -99,22 +114,33 @@ def _decode_by_cv_bridge(message: Image) -> NDArray[np.generic]:
     try:
         image: NDArray[np.generic] = bridge.imgmsg_to_cv2(packed, desired_encoding="bgr8")
     except Exception as error:  # cv_bridge raises its own error, cv2's, TypeError or AttributeError, by version
-        reason = " ".join(str(error).split())
-        raise ImageError(f"cv_bridge cannot convert encoding {message.encoding!r}: {reason}; {_EXPECTED}") from error
+        raise ImageError(
+            f"cv_bridge cannot convert encoding {message.encoding!r}: {_line(error)}; {_EXPECTED}"
+        ) from error
+    shape = (message.height, message.width, 3)
+    if image.shape != shape or image.dtype != np.uint8:
+        raise ImageError(
+            f"cv_bridge turned encoding {message.encoding!r} into {image.dtype} {image.shape}, expected uint8 {shape}; "
+            "have the camera publish another encoding"
+        )
     return image
 
 
 def _packed(message: Image, pixel_bytes: int) -> Image:
-    """Return ``message`` without row padding and in little-endian order: cv_bridge's Python shears or fails on both."""
+    """Return ``message`` without row padding, in little-endian order and under the name that cv_bridge knows.
+
+    Its Python shears padded rows, and fails on NumPy 2 on anything called big-endian, 8-bit pixels too.
+    """
     row = message.width * pixel_bytes
-    swap = bool(message.is_bigendian) and "16" in message.encoding
-    if message.step == row and not swap:
+    encoding = _NAMES_OF_CV_BRIDGE.get(message.encoding, message.encoding)
+    if message.step == row and not message.is_bigendian and encoding == message.encoding:
         return message
+    swap = bool(message.is_bigendian) and "16" in encoding
     rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)[:, :row]
     packed = np.ascontiguousarray(rows)
     if swap:
         packed = packed.view(np.uint16).byteswap().view(np.uint8)
-    result = Image(header=message.header, height=message.height, width=message.width, encoding=message.encoding)
+    result = Image(header=message.header, height=message.height, width=message.width, encoding=encoding)
     result.step, result.data = row, array("B", packed.tobytes())
     return result
 

@@ -53,7 +53,7 @@ the same as a file to copy.
   says why. An integer will do where a number is meant.
 - A wrong value, or a name that is no parameter, does not keep the node from starting: *configure* fails and says which.
 - `qos_overrides./TOPIC.subscription.*` and `.publisher.*` fix the quality of service, as in every ROS 2 node; they are
-  read at the start. The `reliability` of an image subscription is `best_available` by default: that of its publisher.
+  read at the start. `reliability` and `durability` of a camera's topics are `best_available` by default: as published.
 
 """
 

@@ -11,12 +11,15 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Bool, Header
 
 from ..errors import DeviceError, HkdnetError
+from ..perception import color
 from ..perception.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..perception.mode import FUSED, HELD, ModeSelector
 from ..perception.mode import STOPPED as STOPPED_MODE
@@ -25,11 +28,12 @@ from ..perception.pipeline import FusionPipeline
 from ..perception.shutter import HOLD, ShutterDetector
 from ..perception.timing import StampWatch
 from .camera_scaling import OutputCameraInfo
-from .compressed_images import check_compressed, decode_compressed, encode_jpeg
+from .compressed_images import AnyImage, check_any, decode_any, encode_jpeg
 from .fallback_engine import Engine
 from .health import Health
-from .image_messages import check_image, decode, encode_image, ns_to_stamp, stamp_to_ns
+from .image_messages import encode_image, ns_to_stamp, stamp_to_ns
 from .schema import FusionConfig
+from .size_watch import SizeWatch
 from .statistics import (
     BAD_PAIR,
     DEVICE_FAILED,
@@ -74,11 +78,9 @@ class Outputs:
     compressed: Output
     camera_info: Output
     status: Output
+    preview: Output  # of the conditioned thermal image
     now_ns: Callable[[], int]  # the node's clock
     device_lost: Callable[[], None]
-
-
-AnyImage: TypeAlias = "Image | CompressedImage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class _Thermal:
 
     frame: Frame
     is_live: bool
+    behind_ns: int = 0  # how much older it is than the one it stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class _Task:
 
     thermal: _Thermal | None
     visible: AnyImage | None
+    skew_ns: int  # thermal minus visible stamp as they were paired: with the offsets
     settled: float  # time.perf_counter() when it was known that this is to be done
 
 
@@ -126,7 +130,7 @@ class FusionSession:
         self._selector = ModeSelector(config.mode, now_ns, shutter_action=config.shutter.action)
         self._cause = ""
         self._jpeg_quality = config.node.jpeg_quality
-        self._warm_size = config.pipeline.grid  # the node warmed the engine up for it
+        self._sizes = SizeWatch(engine, logger, warm=config.pipeline.grid)  # the node warmed the engine up for it
         self._camera_info = OutputCameraInfo(logger)
         self._worker: LatestWorker[_Task] = LatestWorker(self._process, name="fusion")
 
@@ -135,9 +139,9 @@ class FusionSession:
         now_ns = self._outputs.now_ns()
         self._statistics.add_received(stream, now_ns)
         try:
-            _check(message)
+            check_any(message)
             # A view, as a rule. Pixels of visible images are left to the worker.
-            frame = _decode(message) if stream == THERMAL else None
+            frame = decode_any(message) if stream == THERMAL else None
             fault = self._shutter.observe(frame) if frame is not None and frame.stamp_ns > 0 else self._thermal_fault
         except HkdnetError as error:
             self._drop(bad_image(stream), str(error))
@@ -165,11 +169,11 @@ class FusionSession:
             if self._selector.mode == STOPPED_MODE:
                 self._statistics.add_drop(STOPPED)
             else:
-                self._put(match.thermal, match.visible)
+                self._put(match.thermal, match.visible, match.skew_ns - match.thermal.behind_ns)
 
-    def receive_camera_info(self, message: CameraInfo) -> None:
-        """Take the calibration of the visible camera."""
-        self._camera_info.update(message)
+    def receive_camera_info(self, stream: str, message: CameraInfo) -> None:
+        """Take the calibration of a camera."""
+        self._camera_info.update(stream, message)
 
     def receive_shutter(self, message: Bool) -> None:
         """Take the thermal camera's word that its shutter is closed (true) or open, from its last image on."""
@@ -206,6 +210,7 @@ class FusionSession:
             skews=self._watch.skew_histogram(),
             stamp_faults={stream: self._watch.faults(stream) for stream in (THERMAL, VISIBLE)},
             drift_ppm=self._watch.drift_ppm(),
+            camera_info=self._camera_info.health(),
         )
 
     def reconfigure(self, config: FusionConfig) -> None:
@@ -241,8 +246,9 @@ class FusionSession:
         if not fault:
             self._live_thermal = frame
             return _Thermal(frame, is_live=True)
-        if self._shutter_action == HOLD and self._selector.mode == FUSED and self._live_thermal is not None:
-            return _Thermal(self._live_thermal, is_live=False)
+        live = self._live_thermal
+        if self._shutter_action == HOLD and self._selector.mode == FUSED and live is not None:
+            return _Thermal(live, is_live=False, behind_ns=frame.stamp_ns - live.stamp_ns)
         return None
 
     def _take_alone(
@@ -254,11 +260,11 @@ class FusionSession:
         elif lag_ns is None:
             self._statistics.add_drop(DUPLICATE if stamp_ns > 0 else ZERO_STAMP)
         else:
-            self._put(thermal, None if thermal else message)
+            self._put(thermal, None if thermal else message, 0)
 
-    def _put(self, thermal: _Thermal | None, visible: AnyImage | None) -> None:
-        task = _Task(thermal, visible, time.perf_counter())
-        if not self._is_wanted():
+    def _put(self, thermal: _Thermal | None, visible: AnyImage | None, skew_ns: int) -> None:
+        task = _Task(thermal, visible, skew_ns, time.perf_counter())
+        if not self._is_wanted() and not self._is_preview_wanted(thermal):
             self._statistics.add_drop(NO_SUBSCRIBER)
         elif self._worker.put(task):
             self._statistics.add_drop(SUPERSEDED)  # not logged: it is how the node keeps up with its cameras
@@ -270,6 +276,9 @@ class FusionSession:
             output.get_subscription_count()
             for output in (outputs.image, outputs.compressed, outputs.camera_info, outputs.status)
         )
+
+    def _is_preview_wanted(self, thermal: _Thermal | None) -> bool:
+        return thermal is not None and thermal.is_live and bool(self._outputs.preview.get_subscription_count())
 
     def _update_mode(self, now_ns: int) -> None:
         before = self._selector.mode
@@ -302,13 +311,18 @@ class FusionSession:
     def _fuse_and_publish(self, task: _Task) -> None:
         begun = time.perf_counter()
         thermal = task.thermal.frame if task.thermal else None
-        visible = _decode(task.visible) if task.visible else None
+        if not self._is_wanted():
+            if thermal and self._is_preview_wanted(task.thermal):  # which needs no network
+                self._outputs.preview.publish(_preview(thermal, self._pipeline.condition(thermal)))
+            self._statistics.add_drop(NO_SUBSCRIBER)
+            return
+        visible = decode_any(task.visible) if task.visible else None
         decoded = time.perf_counter()
         fused = self._fuse(thermal, visible)
         if task.thermal and not task.thermal.is_live:
             fused = dataclasses.replace(fused, mode=HELD)
         processed = time.perf_counter()
-        messages = self._messages(fused, visible)
+        messages = self._messages(fused, task.thermal, visible)
         encoded = time.perf_counter()
         for output, message in messages:
             output.publish(message)
@@ -326,41 +340,34 @@ class FusionSession:
         self._statistics.add_latencies({**latencies, "age": age_ns / 1e9})
         if not self._outputs.status.get_subscription_count():
             return
-        skew_ns = thermal.stamp_ns - visible.stamp_ns if thermal and visible else 0
         header = Header(stamp=ns_to_stamp(fused.stamp_ns), frame_id=fused.frame_id)
         self._outputs.status.publish(
-            fusion_status(fused, header, skew_ns, age_ns, latencies, self.totals(), self._engine)
+            fusion_status(fused, header, task.skew_ns, age_ns, latencies, self.totals(), self._engine)
         )
 
-    def _messages(self, fused: FusedFrame, visible: Frame | None) -> list[tuple[Output, Any]]:
-        """Return what somebody subscribes to, with where it goes. ``visible`` is the image whose calibration holds."""
+    def _messages(self, fused: FusedFrame, thermal: _Thermal | None, visible: Frame | None) -> list[tuple[Output, Any]]:
+        """Return what somebody subscribes to, with where it goes."""
         outputs, header = self._outputs, (fused.stamp_ns, fused.frame_id)
         messages: list[tuple[Output, Any]] = []
         if outputs.image.get_subscription_count():
             messages.append((outputs.image, encode_image(fused.image, _encoding(fused), *header)))
         if outputs.compressed.get_subscription_count():
             messages.append((outputs.compressed, encode_jpeg(fused.image, self._jpeg_quality, *header)))
-        camera_info = self._camera_info.scaled_to(fused, visible) if visible else None
-        if camera_info is not None and outputs.camera_info.get_subscription_count():
+        frame, wanted = thermal.frame if thermal else None, outputs.camera_info.get_subscription_count() > 0
+        camera_info = self._camera_info.scaled_to(fused, frame, visible, wanted)
+        if camera_info is not None:
             messages.append((outputs.camera_info, camera_info))
+        if frame and fused.thermal is not None and self._is_preview_wanted(thermal):
+            messages.append((outputs.preview, _preview(frame, fused.thermal)))
         return messages
 
     def _fuse(self, thermal: Frame | None, visible: Frame | None) -> FusedFrame:
-        if thermal and visible:
-            self._warm_up(self._pipeline.grid_for(THERMAL, thermal))
-            return self._pipeline.process(Pair(thermal, visible))
         stream, frame = (THERMAL, thermal) if thermal else (VISIBLE, visible)
         assert frame is not None
-        self._warm_up(self._pipeline.grid_for(stream, frame))
+        self._sizes.prepare(self._pipeline.grid_for(stream, frame), thermal, visible)
+        if thermal and visible:
+            return self._pipeline.process(Pair(thermal, visible))
         return self._pipeline.process_alone(stream, frame)
-
-    def _warm_up(self, size: tuple[int, int]) -> None:
-        """Prepare the engine for a size (width, height) that it has not seen."""
-        if size == self._warm_size:
-            return
-        seconds = self._engine.warm_up(size[1], size[0])
-        self._warm_size = size
-        self._logger.info(f"warmed up for {size[0]}x{size[1]} pixels in {seconds:.1f} s")
 
     def _drop(self, reason: str, fact: str) -> None:
         count = self._statistics.add_drop(reason)
@@ -368,15 +375,8 @@ class FusionSession:
             self._logger.warning(f"{reason} dropped ({count} so far): {fact}")
 
 
-def _check(message: AnyImage) -> None:
-    if isinstance(message, CompressedImage):
-        check_compressed(message)
-    else:
-        check_image(message)
-
-
-def _decode(message: AnyImage) -> Frame:
-    return decode_compressed(message) if isinstance(message, CompressedImage) else decode(message)
+def _preview(thermal: Frame, conditioned: NDArray[np.float32]) -> Image:
+    return encode_image(color.to_uint8(conditioned), "mono8", thermal.stamp_ns, thermal.frame_id)
 
 
 def _encoding(fused: FusedFrame) -> str:

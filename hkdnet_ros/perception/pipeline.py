@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -87,9 +88,11 @@ class FusionPipeline:
         _check(pair.visible, VISIBLE)
         clock = _StageClock()
         self._last_grid = grid = self.grid_for(THERMAL, pair.thermal)
-        thermal = self._thermal(pair.thermal, grid, clock)
+        thermal = self._thermal(pair.thermal, clock)
+        registered = _registered(thermal, grid, clock)
         luma, chroma = self._visible(pair.visible, grid, clock)
-        return self._fuse(thermal, luma, chroma, pair.visible, FUSED, clock)
+        fused = self._fuse(registered, luma, chroma, pair.visible, FUSED, clock)
+        return dataclasses.replace(fused, thermal=thermal)
 
     def process_alone(self, stream: str, frame: Frame) -> FusedFrame:
         """Super-resolve the image of one stream by the same ``scale``; the mode of the result is ``stream``.
@@ -101,12 +104,20 @@ class FusionPipeline:
         _check(frame, stream)
         clock = _StageClock()
         grid = self.grid_for(stream, frame)
-        chroma: color.Chroma | None = None
-        if stream == THERMAL:
-            luma = self._thermal(frame, grid, clock)
-        else:
+        if stream == VISIBLE:
             luma, chroma = self._visible(frame, grid, clock)
-        return self._fuse(luma, luma, chroma, frame, stream, clock)
+            return self._fuse(luma, luma, chroma, frame, stream, clock)
+        thermal = self._thermal(frame, clock)
+        registered = _registered(thermal, grid, clock)
+        return dataclasses.replace(self._fuse(registered, registered, None, frame, stream, clock), thermal=thermal)
+
+    def condition(self, frame: Frame) -> NDArray[np.float32]:
+        """Return the thermal image that would be fused, (H, W) float32 in [0, 1] at its own size, and fuse nothing.
+
+        Raises what :meth:`process` does.
+        """
+        _check(frame, THERMAL)
+        return self._conditioner.condition(frame)
 
     def grid_for(self, stream: str, frame: Frame) -> tuple[int, int]:
         """Return width and height that ``frame`` of ``stream`` is fused at: ``grid``, or the thermal image's size.
@@ -120,11 +131,9 @@ class FusionPipeline:
         height, width = frame.image.shape[:2]
         return self._last_grid if stream == VISIBLE and any(self._last_grid) else (width, height)
 
-    def _thermal(self, frame: Frame, grid: tuple[int, int], clock: _StageClock) -> NDArray[Any]:
-        thermal: NDArray[Any] = self._conditioner.condition(frame)
+    def _thermal(self, frame: Frame, clock: _StageClock) -> NDArray[np.float32]:
+        thermal = self._conditioner.condition(frame)
         clock.lap("thermal")
-        thermal = resample(thermal, *grid)
-        clock.lap("registration")
         return thermal
 
     def _visible(
@@ -145,9 +154,7 @@ class FusionPipeline:
         else:
             luma = color.luma(visible, frame.encoding)
         clock.lap("color")
-        luma = resample(luma, width, height)
-        clock.lap("registration")
-        return luma, chroma
+        return _registered(luma, grid, clock), chroma
 
     def _fuse(
         self,
@@ -165,6 +172,12 @@ class FusionPipeline:
         clock.lap("color")
         timings = {**clock.timings, **self._fuser.timings}
         return FusedFrame(image, source.stamp_ns, source.frame_id, mode, timings=timings)
+
+
+def _registered(image: NDArray[Any], grid: tuple[int, int], clock: _StageClock) -> NDArray[Any]:
+    registered = resample(image, *grid)
+    clock.lap("registration")
+    return registered
 
 
 def _check(frame: Frame, stream: str) -> None:

@@ -28,6 +28,14 @@ def resample(image: NDArray[Any], width: int, height: int) -> NDArray[Any]:
     return image
 
 
+def widening(source: tuple[int, int], target: tuple[int, int]) -> float:
+    """Return by what share a picture becomes wider for its height when brought from one size to another.
+
+    Sizes are (width, height). 0 keeps its shape, 0.1 makes circles 10 % wider than high, negative makes them narrower.
+    """
+    return target[0] * source[1] / (target[1] * source[0]) - 1
+
+
 def _resized(image: NDArray[Any], size: tuple[int, int], interpolation: int) -> NDArray[Any]:
     resized = cv2.resize(image, size, interpolation=interpolation)
     if image.dtype.kind != "f":  # OpenCV holds integers to the range of their type

@@ -90,10 +90,10 @@ def test_every_launch_argument_is_described(path):
 
 def test_the_launch_file_remaps_the_topics_that_the_node_subscribes():
     pytest.importorskip("rclpy", reason="needs ROS 2")
-    from hkdnet_ros.node.fusion import CAMERA_INFO_TOPIC, IMAGE_TOPICS
+    from hkdnet_ros.node.fusion import CAMERA_INFO_TOPICS, IMAGE_TOPICS
 
     text = (ROOT / "launch" / "fusion.launch.py").read_text()
-    for topic in (*IMAGE_TOPICS.values(), CAMERA_INFO_TOPIC):
+    for topic in (*IMAGE_TOPICS.values(), *CAMERA_INFO_TOPICS.values()):
         assert f'("{topic}", value(' in text
 
 
@@ -112,6 +112,7 @@ def test_fusion_starts_one_node_with_the_shipped_parameters():
     assert names["__node"] == "fusion"
     assert names["rgb/image_raw"] == "rgb/image_raw"
     assert names["rgb/camera_info"] == "rgb/camera_info"
+    assert names["thermal/camera_info"] == "thermal/camera_info"
     shipped = yaml.safe_load((ROOT / "config" / "fusion.yaml").read_text())["/**"]["ros__parameters"]
     assert parameters(command) == shipped
 

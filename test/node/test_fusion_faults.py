@@ -283,7 +283,7 @@ def test_cameras_under_two_namespaces_do_not_mix(spun):
     cameras = [rig.node.create_publisher(Image, f"/front/{topic}/image_raw", 10) for topic in ("thermal", "rgb")]
     for camera in cameras:
         wait_for(camera.get_subscription_count, what="a subscription")
-    wait_for(lambda: nodes[0]._outputs["image"].get_subscription_count(), what="the viewer")
+    wait_for(lambda: nodes[0]._outputs["fused/image"].get_subscription_count(), what="the viewer")
     for camera, code in zip(cameras, (3, 4), strict=True):
         camera.publish(encode_image(numbered(code, (24, 32)), "mono8", 10**9, "front"))
     wait_for(lambda: images, what="the image")

@@ -12,9 +12,9 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import TransitionCallbackReturn
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, CompressedImage
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hkdnet_ros.node.compressed_images import decode_compressed, encode_jpeg
 from hkdnet_ros.node.image_messages import decode, encode_image, ns_to_stamp, stamp_to_ns
@@ -199,7 +199,7 @@ def test_diagnostics_tell_the_state_the_streams_and_who_cannot_be_heard(make_nod
     wait_for(lambda: heard, what="diagnostics")
     by_name = {status.name: status for status in heard[0].status}
     assert set(by_name) == {
-        f"fusion: {name}" for name in ("state", "rates", "pairing", "latency", "mode", "qos", "device")
+        f"fusion: {name}" for name in ("state", "rates", "pairing", "latency", "mode", "camera_info", "qos", "device")
     }
     values = {item.key: item.value for item in by_name["fusion: pairing"].values}
     assert (values["pairs"], values["published"], values["skew -2 to 2 ms"]) == ("1", "1", "1")
@@ -227,6 +227,35 @@ def test_compressed_topics_follow_the_remap_of_their_image(spun, engine):
     rig.visible.publish(encode_image(visible(), "bgr8", S, "rgb"))
     wait_for(lambda: jpegs and rig.images, what="both images")
     assert decode_compressed(jpegs[0]).image.shape == (48, 64, 3)
+
+
+def test_the_preview_is_published_while_somebody_looks_at_it(make_node, rig):
+    make_node()
+    rig.wait_for_node()
+    previews = []
+    subscription = rig.node.create_subscription(Image, "thermal/preview", previews.append, 10)
+    wait_for(lambda: rig.node.count_publishers("/thermal/preview"), what="the publisher")
+    time.sleep(0.3)
+    rig.publish_pair(thermal(77), visible(), S)
+    wait_for(lambda: previews and rig.statuses, what="a preview")
+    assert (stamp_to_ns(previews[0].header.stamp), previews[0].header.frame_id) == (S, "thermal_optical")
+    np.testing.assert_array_equal(decode(previews[0]).image, thermal(77))
+    rig.node.destroy_subscription(subscription)
+
+
+def test_a_calibration_that_was_published_once_before_is_used(make_node, spun, rig):
+    latched = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    rig.node.destroy_publisher(rig.camera_info)
+    publisher = rig.camera_info = rig.node.create_publisher(CameraInfo, "rgb/camera_info", latched)
+    info = CameraInfo(width=32, height=24, k=[30.0, 0.0, 15.5, 0.0, 30.0, 11.5, 0.0, 0.0, 1.0])
+    info.header.frame_id = "rgb_optical"
+    publisher.publish(info)
+    node = make_node()
+    rig.wait_for_node()
+    wait_for(lambda: node._session.health().camera_info.received, what="the calibration")
+    rig.publish_pair(thermal(), visible(), S)
+    wait_for(lambda: rig.camera_infos, what="the calibration of the fused image")
+    assert node._session.health().camera_info.faults == {}
 
 
 def test_large_images_arrive_whole(make_node, spun):

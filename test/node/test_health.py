@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 
-from hkdnet_ros.node.health import ERROR, OK, WARN, DiagnosticsConfig, Health, device_report, qos_report, reports
+from hkdnet_ros.node.health import (
+    ERROR,
+    OK,
+    WARN,
+    CameraInfoHealth,
+    DiagnosticsConfig,
+    Health,
+    device_report,
+    qos_report,
+    reports,
+)
 
 WELL = Health(
     mode="fused",
@@ -31,7 +41,7 @@ def report(name, config=DiagnosticsConfig(), **changes):  # noqa: B008
 
 def test_a_node_that_is_well_reports_ok_with_its_figures():
     assert {it.name: it.level for it in reports(WELL, DiagnosticsConfig())} == {
-        "rates": OK, "pairing": OK, "latency": OK, "mode": OK,
+        "rates": OK, "pairing": OK, "latency": OK, "mode": OK, "camera_info": OK,
     }  # fmt: skip
     assert report("rates").message == "thermal 9.0 Hz, visible 30.0 Hz, fused 8.9 Hz"
     values = report("pairing").values
@@ -84,3 +94,13 @@ def test_device_and_quality_of_service():
     assert (fallen.level, fallen.message) == (WARN, "on cpu: CUDA out of memory")
     assert qos_report([]).level == OK
     assert qos_report(["a", "b"]).values == {"mismatch 1": "a", "mismatch 2": "b"}
+
+
+def test_a_calibration_that_does_not_fit_is_a_warning_with_its_counts():
+    assert report("camera_info").message == "none received"
+    found = CameraInfoHealth({"visible": 7}, {"visible other size": 3}, ("for 31x20 pixels, not 30x20",))
+    wrong = report("camera_info", camera_info=found)
+    assert (wrong.level, wrong.message) == (WARN, "for 31x20 pixels, not 30x20")
+    assert wrong.values == {"thermal received": 0, "visible received": 7, "images with: visible other size": 3}
+    mended = report("camera_info", camera_info=dataclasses.replace(found, current=()))
+    assert (mended.level, mended.values["images with: visible other size"]) == (OK, 3)

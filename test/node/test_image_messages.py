@@ -118,13 +118,15 @@ def test_an_encoding_nobody_converts_is_refused_by_name(encoding):
 def cv_bridge(monkeypatch):
     """Stand in for cv_bridge: keep the message that it was given and answer with ``module.answer``."""
     module = types.ModuleType("cv_bridge")
-    module.answer = np.zeros((2, 2, 3), np.uint8)
+    module.answer = None
 
     class CvBridge:
         def imgmsg_to_cv2(self, message, desired_encoding):
             module.given = message, desired_encoding
             if isinstance(module.answer, Exception):
                 raise module.answer
+            if module.answer is None:
+                module.answer = np.zeros((message.height, message.width, 3), np.uint8)
             return module.answer
 
     module.CvBridge = CvBridge
@@ -143,6 +145,57 @@ def test_cv_bridge_sees_rows_without_padding_in_little_endian(cv_bridge):
     decode(image_message("bayer_rggb16", 2, 1, 5, [1, 2, 9, 9, 9, 3, 4, 9, 9, 9], big=1))
     message = cv_bridge.given[0]
     assert (message.step, message.is_bigendian, list(message.data)) == (2, 0, [2, 1, 4, 3])
+
+
+@pytest.mark.parametrize("encoding", ["bayer_rggb8", "yuv422"])
+def test_8_bit_images_called_big_endian_are_not_so_to_cv_bridge(cv_bridge, encoding):
+    """Byte order means nothing to them, but cv_bridge swaps by a method that NumPy 2 does not have."""
+    size = {"bayer_rggb8": 2, "yuv422": 4}[encoding]
+    decode(image_message(encoding, 2, 2, size, range(2 * size), big=1))
+    message = cv_bridge.given[0]
+    assert (message.is_bigendian, list(message.data)) == (0, list(range(2 * size)))
+
+
+@pytest.mark.parametrize(("name", "known"), [("uyvy", "yuv422"), ("yuyv", "yuv422_yuy2")])
+def test_newer_names_reach_cv_bridge_under_the_old_ones(cv_bridge, name, known):
+    decode(image_message(name, 2, 2, 4, range(8)))
+    message = cv_bridge.given[0]
+    assert (message.encoding, list(message.data)) == (known, list(range(8)))
+
+
+def test_an_image_for_cv_bridge_as_it_likes_them_is_not_copied(cv_bridge):
+    message = image_message("yuv422_yuy2", 2, 2, 4, range(8))
+    decode(message)
+    assert cv_bridge.given[0] is message
+
+
+@pytest.mark.parametrize("answer", [np.zeros((2, 2), np.uint8), np.zeros((2, 2, 3), np.uint16), None])
+def test_what_is_no_bgr8_from_cv_bridge_is_refused(cv_bridge, answer):
+    cv_bridge.answer = np.zeros((3, 2, 3), np.uint8) if answer is None else answer
+    with pytest.raises(ImageError, match=r"turned encoding 'yuv422' into .*expected uint8 \(2, 2, 3\)"):
+        decode(image_message("yuv422", 2, 2, 4, bytes(8)))
+
+
+@pytest.mark.parametrize(
+    "error", [ImportError("numpy.core.multiarray\n failed"), AttributeError("_ARRAY_API not found")]
+)
+def test_a_cv_bridge_that_was_built_for_another_numpy_says_so(monkeypatch, error):
+    class Broken:
+        def find_spec(self, name, *_):
+            if name == "cv_bridge":
+                raise error
+
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "cv_bridge", raising=False)
+    with pytest.raises(MissingDependencyError, match="cannot be imported") as caught:
+        check_image(image_message("yuv422", 2, 2, 4, bytes(8)))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["nv12", "nv21", "nv24"])
+def test_planar_encodings_are_refused_as_what_cv_bridge_does_not_convert_either(encoding):
+    with pytest.raises(ImageError, match=f"'{encoding}' cannot be fused, nor converted by cv_bridge.*expected one of"):
+        check_image(image_message(encoding, 2, 2, 2, bytes(6)))
 
 
 def test_a_failure_in_cv_bridge_is_an_image_error(cv_bridge):

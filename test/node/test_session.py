@@ -53,7 +53,8 @@ class Session:
 
     def __init__(self, engine, logger, **parameters):
         self.images, self.compressed, self.camera_infos, self.statuses = Kept(), Kept(), Kept(), Kept()
-        self.compressed.subscribers = 0
+        self.previews = Kept()
+        self.compressed.subscribers = self.previews.subscribers = 0
         self.logger = logger
         self.now_ns, self.devices_lost = NOW_NS + 50 * MS, []
         outputs = Outputs(
@@ -61,6 +62,7 @@ class Session:
             compressed=self.compressed,
             camera_info=self.camera_infos,
             status=self.statuses,
+            preview=self.previews,
             now_ns=lambda: self.now_ns,
             device_lost=lambda: self.devices_lost.append(True),
         )
@@ -234,7 +236,7 @@ def test_a_size_that_changes_mid_stream_is_followed(make_session, engine):
         session.pair(stamp_ns, gray(stamp_ns, height, width), bgr(stamp_ns, 2 * height, 3 * width))
         wait_for(lambda index=index: len(session.statuses) == index + 1)
     assert [(image.height, image.width) for image in session.images] == [(2 * h, 2 * w) for h, w in sizes]
-    assert engine.warmed_up == sizes
+    assert engine.warmed_up == [(20, 30), (24, 32), (31, 17)]
     assert session.drops() == {}
 
 
@@ -285,7 +287,7 @@ def camera(width, height):
 
 def test_the_calibration_is_scaled_to_the_output_with_the_half_pixel(make_session):
     session = make_session()
-    session.it.receive_camera_info(camera(30, 20))
+    session.it.receive_camera_info("visible", camera(30, 20))
     session.pair(NOW_NS)
     wait_for(lambda: session.statuses)
     (info,) = session.camera_infos
@@ -308,16 +310,41 @@ def test_without_calibration_none_is_published(make_session):
     assert session.camera_infos == []
 
 
-def test_a_calibration_for_another_size_is_said_once_and_not_published(make_session):
+def test_the_thermal_image_alone_has_the_calibration_of_its_own_camera(make_session):
+    session = make_session(**{"mode.without_visible": "thermal"})
+    session.it.receive_camera_info("visible", camera(30, 20))
+    thermal = camera(30, 20)
+    thermal.k[0] = 21.0
+    session.it.receive_camera_info("thermal", thermal)
+    stream(session, 1)
+    assert {info.k[0] for info in session.camera_infos} == {50.0}
+    session.camera_infos.clear()
+    stream(session, 2, visible=False)
+    assert session.statuses[-1].mode == "thermal"
+    assert session.camera_infos[-1].k[0] == 42.0
+    assert session.camera_infos[-1].header.frame_id == "thermal"
+
+
+def test_what_is_wrong_with_a_calibration_is_in_the_health(make_session):
     session = make_session()
-    session.it.receive_camera_info(camera(31, 20))
-    for index in range(2):
-        session.pair(NOW_NS + index * 33 * MS)
-        wait_for(lambda index=index: len(session.statuses) == index + 1)
+    session.it.receive_camera_info("visible", camera(31, 20))
+    session.pair(NOW_NS)
+    wait_for(lambda: session.statuses)
     assert session.camera_infos == []
+    found = session.it.health().camera_info
+    assert (found.received, found.faults) == ({"visible": 1}, {"visible other size": 1})
     (line,) = [line for line in session.logger.lines if "camera_info" in line]
-    assert "31x20" in line
-    assert "30x20" in line
+    assert found.current[0] in line
+
+
+def test_the_status_says_the_skew_that_pairing_used(make_session):
+    """A thermal clock that is 0.2 s behind, said so by the offset: the images are 4 ms apart and not 204."""
+    session = make_session(**{"sync.thermal_offset": 0.2})
+    session.pair(NOW_NS, gray(NOW_NS - 204 * MS), bgr(NOW_NS))
+    session.it.receive("thermal", gray(NOW_NS + 100 * MS))
+    wait_for(lambda: session.statuses)
+    skew = session.statuses[0].skew
+    assert (skew.sec, skew.nanosec) == (-1, 996 * MS)
 
 
 # Modes: a camera that fails
@@ -417,6 +444,12 @@ def test_the_shutter_flag_of_the_camera_holds_the_last_image(make_session):
     session.it.receive_shutter(Bool(data=True))
     stream(session, 1)
     session.it.receive_shutter(Bool(data=False))
+    held = [status.skew for status in session.statuses if status.mode == "held"]
+    assert [(skew.sec, skew.nanosec) for skew in held[:3]] == [
+        (-1, 9 * NS_PER_S // 10),
+        (-1, 8 * NS_PER_S // 10),
+        (-1, 7 * NS_PER_S // 10),
+    ]
     stream(session, 1)
     assert modes(session) == ["fused", "held", "fused"]
 
@@ -450,7 +483,7 @@ def test_a_lost_device_is_told_and_the_pair_dropped(make_session, engine):
 
 def test_only_what_somebody_subscribes_to_is_published(make_session, engine):
     session = make_session()
-    session.it.receive_camera_info(camera(30, 20))
+    session.it.receive_camera_info("visible", camera(30, 20))
     session.images.subscribers, session.camera_infos.subscribers, session.compressed.subscribers = 0, 0, 1
     session.pair(NOW_NS)
     wait_for(lambda: session.statuses)
@@ -459,6 +492,48 @@ def test_only_what_somebody_subscribes_to_is_published(make_session, engine):
     session.pair(NOW_NS + 33 * MS)
     assert session.drops() == {NO_SUBSCRIBER: 1}
     assert len(engine.sizes) == 1
+
+
+def test_the_preview_is_the_thermal_image_that_was_fused_with_its_own_size_and_header(make_session):
+    session = make_session(grid=[60, 48], **{"thermal.range_high": 1000})
+    session.pair(NOW_NS)
+    wait_for(lambda: session.statuses)
+    assert session.previews == []
+    session.previews.subscribers = 1
+    counts = np.linspace(0, 1000, 600).astype(np.uint16).reshape(20, 30)
+    session.it.receive("thermal", encode_image(counts, "mono16", NOW_NS + 100 * MS, "thermal"))
+    session.it.receive("visible", bgr(NOW_NS + 103 * MS))
+    session.it.receive("thermal", gray(NOW_NS + 200 * MS))  # nothing nearer can come any more
+    wait_for(lambda: session.previews)
+    (preview,) = session.previews
+    assert stamp_to_ns(preview.header.stamp) == NOW_NS + 100 * MS
+    assert (preview.encoding, preview.width, preview.height, preview.header.frame_id) == ("mono8", 30, 20, "thermal")
+    np.testing.assert_allclose(decode(preview).image, counts / 1000 * 255, atol=0.51)
+
+
+def test_who_looks_at_the_preview_alone_has_nothing_fused(make_session, engine):
+    session = make_session()
+    for output in (session.images, session.camera_infos, session.statuses):
+        output.subscribers = 0
+    session.previews.subscribers = 1
+    session.pair(NOW_NS)
+    wait_for(session.drops)
+    np.testing.assert_array_equal(decode(session.previews[0]).image, decode(gray(NOW_NS)).image)
+    assert engine.sizes == []
+    assert session.drops() == {NO_SUBSCRIBER: 1}
+    assert not session.it.health().is_wanted
+
+
+def test_a_thermal_image_that_stands_for_another_is_not_shown_again(make_session):
+    session = make_session()
+    session.previews.subscribers = 1
+    session.it.receive_shutter(Bool(data=False))
+    stream(session, 1)
+    session.it.receive_shutter(Bool(data=True))
+    count = len(session.previews)
+    stream(session, 1)
+    assert session.statuses[-1].mode == "held"
+    assert len(session.previews) == count
 
 
 def test_the_compressed_output_is_the_image_as_jpeg_with_its_header(make_session):

@@ -176,6 +176,22 @@ def test_a_thermal_image_alone_is_conditioned_gray_with_its_own_stamp_and_frame(
     np.testing.assert_allclose(fuser.given[0], thermal_frame().image / 1000, atol=1e-6)
 
 
+def test_the_conditioned_thermal_image_comes_along_at_its_own_size() -> None:
+    config, settings = PipelineConfig(grid=(64, 48)), ThermalConfig(range_low=0, range_high=1000)
+    pipeline = FusionPipeline(Average(), config, settings)
+    expected = thermal_frame(encoding="mono16").image / 1000
+    for fused in (
+        pipeline.process(Pair(thermal_frame(encoding="mono16"), visible_frame())),
+        pipeline.process_alone(THERMAL, thermal_frame(encoding="mono16")),
+    ):
+        assert fused.thermal is not None
+        np.testing.assert_allclose(fused.thermal, expected, atol=1e-6)
+    np.testing.assert_allclose(pipeline.condition(thermal_frame(encoding="mono16")), expected, atol=1e-6)
+    assert pipeline.process_alone(VISIBLE, visible_frame()).thermal is None
+    with pytest.raises(ImageError, match="thermal image is 40x15"):
+        pipeline.condition(thermal_frame(15, 40))
+
+
 NAN = Frame(np.full((24, 32), np.nan, np.float32), 1, "", "32FC1")
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hkdnet_ros.perception.registration import resample
+from hkdnet_ros.perception.registration import resample, widening
 
 
 def area_weights(source: int, target: int) -> NDArray[np.float64]:
@@ -82,3 +82,12 @@ def test_read_only_padded_rows_are_accepted() -> None:
     data = np.random.default_rng(1).integers(0, 255, 20 * 100, np.uint8).tobytes()
     image = np.ndarray((20, 30, 3), np.uint8, buffer=data, strides=(100, 3, 1))
     np.testing.assert_array_equal(resample(image, 15, 40), resample(image.copy(), 15, 40))
+
+
+@given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 500), st.integers(1, 500))
+def test_widening_is_the_ratio_of_the_scales_of_the_axes(
+    width: int, height: int, new_width: int, new_height: int
+) -> None:
+    share = widening((width, height), (new_width, new_height))
+    assert share == pytest.approx((new_width / width) / (new_height / height) - 1, abs=1e-9)
+    assert widening((width, height), (3 * width, 3 * height)) == 0

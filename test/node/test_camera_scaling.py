@@ -1,0 +1,152 @@
+"""Which calibration the fused image gets, and what is counted and said where none fits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
+from rigging import Logger
+from sensor_msgs.msg import CameraInfo
+
+from hkdnet_ros.node.camera_scaling import OutputCameraInfo
+from hkdnet_ros.node.image_messages import ns_to_stamp
+from hkdnet_ros.perception.frames import Frame, FusedFrame
+
+S = 10**9
+T = 100 * S
+
+
+def info(width=32, height=24, stamp_ns=T, frame_id="rgb", k=None, **fields):
+    k = [30.0, 0.0, 15.5, 0.0, 30.0, 11.5, 0.0, 0.0, 1.0] if k is None else k
+    message = CameraInfo(width=width, height=height, k=k, p=[*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0], **fields)
+    message.header.stamp, message.header.frame_id = ns_to_stamp(stamp_ns), frame_id
+    return message
+
+
+def frame(frame_id="rgb", stamp_ns=T, width=32, height=24):
+    return Frame(np.zeros((height, width), np.uint8), stamp_ns, frame_id, "mono8")
+
+
+def fused(stamp_ns=T, frame_id="rgb"):
+    return FusedFrame(np.zeros((48, 64), np.uint8), stamp_ns, frame_id)
+
+
+@pytest.fixture
+def calibration(logger):
+    it = OutputCameraInfo(logger)
+    it.lines = logger.lines
+
+    def of(visible, *messages, thermal=None, wanted=True, stream="visible"):
+        for message in messages:
+            it.update(stream, message)
+        return it.scaled_to(fused((visible or thermal).stamp_ns), thermal, visible, wanted)
+
+    it.of = of
+    return it
+
+
+def test_the_message_with_the_stamp_of_the_image_is_taken(calibration):
+    """A camera whose region of interest moves sends another calibration with each image."""
+    messages = [info(stamp_ns=T + index, width=64, height=64) for index in range(3)]
+    for index, message in enumerate(messages):
+        message.roi.x_offset, message.roi.width, message.roi.height = 10 * index, 32, 24
+    result = calibration.of(frame(stamp_ns=T + 1), *messages)
+    assert result.k[2] == 2 * (15.5 - 10) + 0.5
+    assert calibration.of(frame(stamp_ns=T + 7)).k[2] == 2 * (15.5 - 20) + 0.5  # the latest
+    assert calibration.lines == []
+
+
+@pytest.mark.parametrize(
+    ("message", "fault", "fact", "is_published"),
+    [
+        (info(31), "visible other size", "is for 31x24 pixels, but the visible image has 32x24", False),
+        (info(frame_id="lens"), "visible other frame", "has frame 'lens', but the visible image 'rgb'", True),
+        (info(k=[0.0] * 9), "visible uncalibrated", "uncalibrated camera (K is zero)", True),
+        (info(0, 0, k=[0.0] * 9), "visible uncalibrated", "uncalibrated camera (K is zero)", True),
+        (info(k=[30.0, 0, float("nan"), 0, 30, 11.5, 0, 0, 1]), "visible invalid", "NaN or infinite", False),
+        (info(d=[float("inf")]), "visible invalid", "NaN or infinite", False),
+        (info(k=[-30.0, 0, 15.5, 0, 30, 11.5, 0, 0, 1]), "visible invalid", "focal lengths of -30 and 30", False),
+        (info(stamp_ns=T - 5 * S), "visible late", "is 5.0 s older than its image", True),
+    ],
+)
+def test_what_does_not_fit_is_counted_per_image_and_said_once(calibration, message, fault, fact, is_published):
+    results = [calibration.of(frame(), *([message] if index == 0 else [])) for index in range(3)]
+    assert [result is not None for result in results] == [is_published] * 3
+    assert calibration.health().faults == {fault: 3}
+    (line,) = calibration.lines
+    assert line.startswith("rgb/camera_info ")
+    assert fact in line
+    assert ("fused/camera_info is not published" in line) == (not is_published)
+    assert "\n" not in line
+
+
+def test_a_region_that_reaches_beyond_the_sensor_is_invalid(calibration):
+    message = info(40, 24)
+    message.roi.x_offset, message.roi.width, message.roi.height = 9, 32, 24
+    assert calibration.of(frame(), message) is None
+    assert "32x24 pixels at (9, 0), which reaches beyond its sensor's 40x24" in calibration.lines[0]
+
+
+def test_an_uncalibrated_camera_gives_the_size_and_the_header_only(calibration):
+    result = calibration.of(frame(), info(0, 0, k=[0.0] * 9))
+    assert (result.width, result.height, result.header.frame_id) == (64, 48, "rgb")
+    assert not any(result.k)
+    assert not any(result.p)
+
+
+def test_a_calibration_without_a_stamp_holds_for_ever_and_an_old_one_is_no_fault_of_the_moment(calibration):
+    assert calibration.of(frame(), info(stamp_ns=0)) is not None
+    assert calibration.lines == []
+    calibration.of(frame(), info(stamp_ns=S))
+    assert calibration.health().faults == {"visible late": 1}
+    assert calibration.health().current == ()
+
+
+def test_a_fault_that_is_mended_is_no_fault_of_the_moment(calibration):
+    calibration.of(frame(), info(31))
+    assert len(calibration.health().current) == 1
+    assert calibration.of(frame(stamp_ns=T + 1), info(stamp_ns=T + 1)) is not None
+    assert calibration.health().current == ()
+    assert calibration.health().faults == {"visible other size": 1}
+
+
+def test_that_none_comes_is_said_after_a_while_and_only_where_it_is_wanted(calibration):
+    for second in range(5):
+        assert calibration.of(frame(stamp_ns=T + second * S), wanted=False) is None
+    assert calibration.health().faults == {}
+    for second in range(5):
+        assert calibration.of(frame(stamp_ns=T + second * S)) is None
+    assert calibration.health().faults == {"visible missing": 5}
+    (line,) = calibration.lines
+    assert "no message on rgb/camera_info" in line
+    assert "remap" in line
+
+
+def test_it_may_come_after_the_first_images(calibration):
+    calibration.of(frame())
+    assert calibration.of(frame(stamp_ns=T + 1), info(stamp_ns=T + 1)) is not None
+    assert calibration.lines == []
+
+
+def test_the_thermal_cameras_is_taken_where_its_image_is_alone_and_checked_always(calibration):
+    thermal = frame("thermal", width=16, height=12)
+    calibration.of(frame(), info(frame_id="thermal"), thermal=thermal, stream="thermal")
+    assert calibration.health().faults == {"thermal other size": 1, "visible missing": 1}
+    assert "not published" not in calibration.lines[0]
+    right = info(16, 12, frame_id="thermal")
+    result = calibration.of(None, right, thermal=thermal, stream="thermal")
+    assert (result.width, result.k[0]) == (64, 120.0)
+
+
+def test_nothing_is_made_where_nobody_wants_it(calibration):
+    assert calibration.of(frame(), info(), wanted=False) is None
+    assert isinstance(calibration.of(frame()), CameraInfo)
+
+
+def test_a_logger_that_refuses_changing_severity_is_content(calibration):
+    assert isinstance(calibration._logger, Logger)
+    calibration.of(frame(), info(31))
+    calibration.of(frame(), info(frame_id="lens"))
+    assert len(calibration.lines) == 2

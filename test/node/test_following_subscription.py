@@ -1,0 +1,120 @@
+"""Subscriptions that follow their publishers: through remaps, and in what was published before."""
+
+from __future__ import annotations
+
+import pytest
+from rigging import wait_for
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
+import rclpy
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from std_msgs.msg import String
+
+from hkdnet_ros.node.diagnostics import deaf_subscribers
+from hkdnet_ros.node.following_subscription import FollowingSubscription
+
+RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+VOLATILE, LATCHED = DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL
+
+
+@pytest.fixture
+def talker(spun):
+    return spun.add(rclpy.create_node("talker", context=spun.context))
+
+
+@pytest.fixture
+def follow(spun):
+    """Return a function that follows a topic from a node with given arguments, and what came there."""
+    made = []
+
+    def make(topic, *arguments, node=None, parameters=()):
+        if node is None:
+            node = spun.add(
+                rclpy.create_node(
+                    "listener",
+                    context=spun.context,
+                    cli_args=["--ros-args", *arguments],
+                    parameter_overrides=list(parameters),
+                ),
+                threads=2,
+            )
+        heard = []
+        subscription = FollowingSubscription(node, String, topic, heard.append, MutuallyExclusiveCallbackGroup())
+        made.append(subscription)
+        return subscription, heard, node
+
+    yield make
+    for subscription in made:
+        subscription.destroy()
+
+
+SWAPPED = ("-r", "left:=/right", "-r", "right:=/left")
+
+
+def test_swapped_remaps_follow_the_publisher_that_is_heard(talker, follow):
+    left = talker.create_publisher(String, "left", QoSProfile(depth=5, reliability=BEST_EFFORT))
+    talker.create_publisher(String, "right", QoSProfile(depth=5, reliability=RELIABLE))
+    on_right, heard, node = follow("right", *SWAPPED)  # which is /left
+    on_left, _, _ = follow("left", node=node)
+    wait_for(lambda: on_right.reliability == BEST_EFFORT, what="the reliability of /left")
+    assert on_left.reliability == RELIABLE
+    wait_for(left.get_subscription_count, what="the subscription")
+
+    def send():
+        left.publish(String(data="here"))
+        return heard
+
+    wait_for(send, what="a message of the best-effort publisher")
+    assert on_right.unheard() == []
+
+
+def test_swapped_remaps_show_the_publisher_that_is_not_heard(talker, follow):
+    talker.create_publisher(String, "left", QoSProfile(depth=5, reliability=BEST_EFFORT))
+    fixed = Parameter("qos_overrides./left.subscription.reliability", value="reliable")
+    subscription, _, node = follow("right", *SWAPPED, parameters=[fixed])
+    (text,) = wait_for(subscription.unheard, what="the mismatch")
+    assert text.startswith("/left: publisher talker: ")
+    talker.create_subscription(String, "left", lambda _: None, QoSProfile(depth=5, reliability=RELIABLE))
+    offer = QoSProfile(depth=5, reliability=BEST_EFFORT)
+    wait_for(lambda: len(deaf_subscribers(node, "right", offer)) == 2, what="the mismatches")
+    texts = sorted(deaf_subscribers(node, "right", offer))
+    assert [text.split(":")[:2] for text in texts] == [
+        ["/left", f" subscriber {name}"] for name in ("listener", "talker")
+    ]
+    assert deaf_subscribers(node, "left", offer) == []
+
+
+@pytest.mark.parametrize("is_there_before", [True, False])
+def test_what_was_published_once_is_heard_whoever_was_there_first(talker, follow, is_there_before):
+    qos = QoSProfile(depth=1, reliability=RELIABLE, durability=LATCHED)
+    if not is_there_before:
+        subscription, heard, _ = follow("calibration")
+        assert subscription.durability == VOLATILE
+    publisher = talker.create_publisher(String, "calibration", qos)
+    publisher.publish(String(data="once"))
+    if is_there_before:
+        subscription, heard, _ = follow("calibration")
+    wait_for(lambda: heard and subscription.durability == LATCHED, what="the message")
+    assert {message.data for message in heard} == {"once"}
+
+
+def test_a_volatile_publisher_beside_a_latched_one_makes_it_volatile(talker, follow):
+    latched = QoSProfile(depth=1, reliability=RELIABLE, durability=LATCHED)
+    talker.create_publisher(String, "calibration", latched)
+    subscription, _, _ = follow("calibration")
+    wait_for(lambda: subscription.durability == LATCHED, what="transient local")
+    talker.create_publisher(String, "calibration", QoSProfile(depth=1))
+    wait_for(lambda: subscription.durability == VOLATILE, what="volatile")
+    assert subscription.unheard() == []
+
+
+def test_an_override_fixes_the_durability(talker, follow):
+    name = "qos_overrides./calibration.subscription.durability"
+    talker.create_publisher(String, "calibration", QoSProfile(depth=1, reliability=RELIABLE, durability=LATCHED))
+    subscription, _, node = follow("calibration", parameters=[Parameter(name, value="volatile")])
+    wait_for(lambda: node.count_publishers("calibration"), what="the publisher")
+    subscription._follow()
+    assert subscription.durability == VOLATILE
