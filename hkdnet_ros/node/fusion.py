@@ -30,6 +30,7 @@ from hkdnet_ros.msg import FusionStatus
 from ..errors import HkdnetError, MissingDependencyError
 from ..inference.config import EngineConfig
 from ..perception.frames import THERMAL, VISIBLE
+from .bond import ManagerBond
 from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
 from .fallback_engine import Engine, FallbackEngine
 from .following_subscription import FollowingSubscription, no_events
@@ -111,6 +112,7 @@ class FusionNode(LifecycleNodeMixin, Node):
         self._session: FusionSession | None = None
         self._subscriptions_now: list[FollowingSubscription] = []
         self._small_subscriptions: list[Subscription[Any]] = []
+        self._bond = ManagerBond(self)
         self._good_engine_config: EngineConfig | None = None  # of the last engine that could be loaded
         self._parameters_of_node = NodeParameters(self, lambda: self._config is not None, self._apply)
         self._receiving = MutuallyExclusiveCallbackGroup()
@@ -306,6 +308,7 @@ class FusionNode(LifecycleNodeMixin, Node):
                 kind, topic, take, _small_qos(), callback_group=self._receiving, event_callbacks=no_events()
             )
             self._small_subscriptions.append(subscription)
+        self._bond.start(config.node.bond_heartbeat_period)
 
     def _stop(self, state: LifecycleState) -> None:
         for subscription in self._subscriptions_now:
@@ -324,6 +327,7 @@ class FusionNode(LifecycleNodeMixin, Node):
             )
         for publisher in self._outputs.values():
             publisher.on_deactivate(state)
+        self._bond.stop()
 
     def _free(self, state: LifecycleState) -> None:
         self._stop(state)
