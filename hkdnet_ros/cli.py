@@ -23,6 +23,7 @@ VERBS = {
     "train": ("hkdnet_ros.training.train", "train the high-resolution fusion teacher"),
     "distill": ("hkdnet_ros.training.distill", "distil a teacher into a fusion and super-resolution student"),
     "benchmark": ("hkdnet_ros.inference.benchmark", "time the engine on this machine"),
+    "fastdds": ("hkdnet_ros.node.fastdds", "write a Fast DDS profile with shared memory for images of a given size"),
     "export": ("hkdnet_ros.inference.export", "export a student as ONNX or torch.export program"),
 }
 

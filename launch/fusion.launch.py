@@ -1,7 +1,9 @@
 """Start the fusion node: ``ros2 launch hkdnet_ros fusion.launch.py`` (``--show-args`` lists the arguments).
 
-Two pairs of cameras are two inclusions of this file with two namespaces.
+multi_camera.launch.py starts several.
 """
+
+from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -11,6 +13,9 @@ from launch_ros.substitutions import FindPackageShare
 
 # Beside the image, as image_transport has it.
 CAMERA_INFO = ["'/'.join([*'", LaunchConfiguration("rgb_topic"), "'.split('/')[:-1], 'camera_info'])"]
+
+# Up to Fast DDS 2 (Humble, Jazzy) and from 3 on (Kilted).
+PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 
 ARGUMENTS = [
     DeclareLaunchArgument("thermal_topic", default_value="thermal/image_raw", description="thermal images"),
@@ -44,6 +49,11 @@ ARGUMENTS = [
         choices=["true", "false", ""],
         description="take the time from /clock; empty: as in params_file",
     ),
+    DeclareLaunchArgument(
+        "fastdds_profile",
+        default_value="",
+        description="profile for Fast DDS, config/fastdds.xml or by `hkdnet fastdds`; empty: as the environment has it",
+    ),
 ]
 
 
@@ -58,6 +68,9 @@ def fusion_node(context: LaunchContext) -> list[LifecycleNode]:
     }
     if value("device"):
         overrides["device"] = value("device")
+    profile = value("fastdds_profile")
+    if profile and not Path(profile).is_file():  # Fast DDS itself would go on without it
+        raise RuntimeError(f"fastdds_profile is {profile!r}, which is no file")
     return [
         LifecycleNode(
             package="hkdnet_ros",
@@ -70,6 +83,7 @@ def fusion_node(context: LaunchContext) -> list[LifecycleNode]:
                 ("rgb/image_raw", value("rgb_topic")),
                 ("rgb/camera_info", value("rgb_camera_info_topic")),
             ],
+            additional_env=dict.fromkeys(PROFILE_VARIABLES, profile) if profile else {},
             ros_arguments=["--log-level", value("log_level")],
             respawn=value("respawn") == "true",
             respawn_delay=2.0,
