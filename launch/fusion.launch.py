@@ -3,6 +3,7 @@
 multi_camera.launch.py starts several.
 """
 
+import os
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
@@ -14,8 +15,9 @@ from launch_ros.substitutions import FindPackageShare
 # Beside the image, as image_transport has it.
 CAMERA_INFO = ["'/'.join([*'", LaunchConfiguration("rgb_topic"), "'.split('/')[:-1], 'camera_info'])"]
 
-# Up to Fast DDS 2 (Humble, Jazzy) and from 3 on (Kilted).
-PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+# Fast DDS 2 reads the one, Fast DDS 3 the other, with a warning about the first.
+FAST_DDS_2 = os.environ.get("ROS_DISTRO") in ("humble", "jazzy")
+PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE" if FAST_DDS_2 else "FASTDDS_DEFAULT_PROFILES_FILE"
 
 ARGUMENTS = [
     DeclareLaunchArgument("thermal_topic", default_value="thermal/image_raw", description="thermal images"),
@@ -83,7 +85,7 @@ def fusion_node(context: LaunchContext) -> list[LifecycleNode]:
                 ("rgb/image_raw", value("rgb_topic")),
                 ("rgb/camera_info", value("rgb_camera_info_topic")),
             ],
-            additional_env=dict.fromkeys(PROFILE_VARIABLES, profile) if profile else {},
+            additional_env={PROFILE_VARIABLE: profile} if profile else {},
             ros_arguments=["--log-level", value("log_level")],
             respawn=value("respawn") == "true",
             respawn_delay=2.0,

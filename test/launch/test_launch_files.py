@@ -176,13 +176,17 @@ def test_replay_starts_a_player_and_the_fusion_node():
     assert all(remaps(command)["__ns"] == "/front" for command in commands)
 
 
-def test_a_fast_dds_profile_reaches_the_node_and_no_other_process():
+@pytest.mark.parametrize(
+    ("distribution", "variable"),
+    [("jazzy", "FASTRTPS_DEFAULT_PROFILES_FILE"), ("kilted", "FASTDDS_DEFAULT_PROFILES_FILE")],
+)
+def test_a_fast_dds_profile_reaches_the_node_and_no_other_process(distribution, variable, monkeypatch):
+    monkeypatch.setenv("ROS_DISTRO", distribution)
     profile = str(ROOT / "config" / "fastdds.xml")
     processes = started_with_environment("replay.launch.py", f"fastdds_profile:={profile}")
     found = {Path(command[0]).name: (environment or {}) for command, environment in processes}
-    for variable in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
-        assert found["fusion_node"][variable] == profile
-        assert found["replay_node"].get(variable) != profile
+    assert found["fusion_node"][variable] == profile
+    assert found["replay_node"].get(variable) != profile
     assert "PATH" in found["fusion_node"]  # added to the environment, not in its place
 
 
