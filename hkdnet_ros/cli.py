@@ -24,6 +24,7 @@ VERBS = {
     "distill": ("hkdnet_ros.training.distill", "distil a teacher into a fusion and super-resolution student"),
     "average": ("hkdnet_ros.training.average", "average the weights of several checkpoints of one lineage"),
     "benchmark": ("hkdnet_ros.inference.benchmark", "time the engine on this machine"),
+    "fastdds": ("hkdnet_ros.node.fastdds", "write a Fast DDS profile with shared memory for images of a given size"),
     "export": ("hkdnet_ros.inference.export", "export a student as ONNX or torch.export program"),
 }
 

@@ -1,7 +1,10 @@
 """Start the fusion node: ``ros2 launch hkdnet_ros fusion.launch.py`` (``--show-args`` lists the arguments).
 
-Two pairs of cameras are two inclusions of this file with two namespaces.
+multi_camera.launch.py starts several.
 """
+
+import os
+from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -14,6 +17,10 @@ def beside(topic: str) -> PythonExpression:
     """Return the camera_info topic beside the image topic in argument ``topic``, as image_transport has it."""
     return PythonExpression(["'/'.join([*'", LaunchConfiguration(topic), "'.split('/')[:-1], 'camera_info'])"])
 
+
+# Fast DDS 2 reads the one, Fast DDS 3 the other, with a warning about the first.
+FAST_DDS_2 = os.environ.get("ROS_DISTRO") in ("humble", "jazzy")
+PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE" if FAST_DDS_2 else "FASTDDS_DEFAULT_PROFILES_FILE"
 
 ARGUMENTS = [
     DeclareLaunchArgument("thermal_topic", default_value="thermal/image_raw", description="thermal images"),
@@ -52,6 +59,11 @@ ARGUMENTS = [
         choices=["true", "false", ""],
         description="take the time from /clock; empty: as in params_file",
     ),
+    DeclareLaunchArgument(
+        "fastdds_profile",
+        default_value="",
+        description="profile for Fast DDS, config/fastdds.xml or by `hkdnet fastdds`; empty: as the environment has it",
+    ),
 ]
 
 
@@ -66,6 +78,9 @@ def fusion_node(context: LaunchContext) -> list[LifecycleNode]:
     }
     if value("device"):
         overrides["device"] = value("device")
+    profile = value("fastdds_profile")
+    if profile and not Path(profile).is_file():  # Fast DDS itself would go on without it
+        raise RuntimeError(f"fastdds_profile is {profile!r}, which is no file")
     return [
         LifecycleNode(
             package="hkdnet_ros",
@@ -79,6 +94,7 @@ def fusion_node(context: LaunchContext) -> list[LifecycleNode]:
                 ("rgb/camera_info", value("rgb_camera_info_topic")),
                 ("thermal/camera_info", value("thermal_camera_info_topic")),
             ],
+            additional_env={PROFILE_VARIABLE: profile} if profile else {},
             ros_arguments=["--log-level", value("log_level")],
             respawn=value("respawn") == "true",
             respawn_delay=2.0,

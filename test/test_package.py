@@ -23,7 +23,7 @@ LAYERS = ["node", "recording", "simulator", "training", "perception", "inference
 
 # ROS packages are recognised by these and by the `_msgs` or `_interfaces` of their names; rosbags is not one of them.
 ROS_PACKAGES = {
-    "ament_index_python", "cv_bridge", "image_transport_py", "launch", "launch_ros", "launch_testing",
+    "ament_index_python", "bondpy", "cv_bridge", "image_transport_py", "launch", "launch_ros", "launch_testing",
     "launch_testing_ros", "message_filters", "rclpy", "ros2bag", "ros2cli", "rosbag2_py", "rosidl_runtime_py",
     "rpyutils", "tf2_ros",
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """The node's health as messages on /diagnostics, once per second.
 
-Plain messages and not diagnostic_updater, whose Python is not everywhere; names, levels and fields are as it has them.
+Plain messages and not diagnostic_updater, whose Python timer stands still with a simulation's clock, which collects for
+nobody as well, and which is not everywhere; names, levels and fields are as it has them.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from hkdnet_ros.msg import FusionStatus
 from ..errors import HkdnetError, MissingDependencyError
 from ..inference.config import EngineConfig
 from ..perception.frames import THERMAL, VISIBLE
+from .bond import ManagerBond
 from .camera_scaling import TOPICS as CAMERA_INFO_TOPICS
 from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
 from .fallback_engine import Engine, FallbackEngine
@@ -114,6 +115,7 @@ class FusionNode(LifecycleNodeMixin, Node):
         self._subscriptions_now: list[FollowingSubscription] = []
         self._camera_infos: list[FollowingSubscription] = []
         self._small_subscriptions: list[Subscription[Any]] = []
+        self._bond = ManagerBond(self)
         self._good_engine_config: EngineConfig | None = None  # of the last engine that could be loaded
         self._parameters_of_node = NodeParameters(self, lambda: self._config is not None, self._apply)
         self._receiving = MutuallyExclusiveCallbackGroup()
@@ -315,6 +317,7 @@ class FusionNode(LifecycleNodeMixin, Node):
             event_callbacks=no_events(),
         )
         self._small_subscriptions.append(subscription)
+        self._bond.start(config.node.bond_heartbeat_period)
 
     def _stop(self, state: LifecycleState) -> None:
         for following in (self._subscriptions_now, self._camera_infos):
@@ -333,6 +336,7 @@ class FusionNode(LifecycleNodeMixin, Node):
             )
         for publisher in self._outputs.values():
             publisher.on_deactivate(state)
+        self._bond.stop()
 
     def _free(self, state: LifecycleState) -> None:
         self._stop(state)

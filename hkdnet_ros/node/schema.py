@@ -39,6 +39,13 @@ class NodeConfig:
     """What the node itself does, beside its stages."""
 
     autostart: bool = option(True, "configure and activate at the start; false where a lifecycle manager does that")
+    bond_heartbeat_period: float = option(
+        0.1,
+        "of the bond with nav2's lifecycle manager while the node is active, where bondpy is installed; 0 for no bond",
+        unit="s",
+        low=0.0,
+        high=10.0,
+    )
 
     thermal_transport: str = option(
         RAW, "compressed subscribes to the thermal topic with /compressed behind it", choices=(RAW, COMPRESSED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import itertools
 import json
 import os
@@ -16,7 +17,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 
-# Starts a launch file, prints the command line of every process it would start, and ends the launch.
+# Starts a launch file, prints the command line and the environment of every process, and ends the launch.
 PRINTER = """
 import json, sys
 from launch import LaunchDescription, LaunchService
@@ -29,7 +30,7 @@ commands = []
 arguments = [argument.split(":=", 1) for argument in sys.argv[2:]]
 service = LaunchService(noninteractive=True)
 service.include_launch_description(LaunchDescription([
-    RegisterEventHandler(OnProcessStart(on_start=lambda event, context: commands.append(event.cmd))),
+    RegisterEventHandler(OnProcessStart(on_start=lambda event, context: commands.append((event.cmd, event.env)))),
     IncludeLaunchDescription(PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments),
     TimerAction(period=1.0, actions=[EmitEvent(event=Shutdown())]),
 ]))
@@ -40,6 +41,11 @@ print(json.dumps(commands))
 
 def started(name, *arguments):
     """Return the command lines that launch file ``name`` starts."""
+    return [command for command, _ in started_with_environment(name, *arguments)]
+
+
+def started_with_environment(name, *arguments):
+    """Return what launch file ``name`` starts: a command line and the environment of each process, None for the own."""
     pytest.importorskip("launch_ros", reason="needs ROS 2's launch_ros")
     environment = {
         "AMENT_PREFIX_PATH": sys.prefix,
@@ -53,6 +59,19 @@ def started(name, *arguments):
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def loaded(name, **values):
+    """Return launch file ``name`` as a module, and a context in which its arguments are ``values`` or else empty."""
+    pytest.importorskip("launch_ros", reason="needs ROS 2's launch_ros")
+    from launch import LaunchContext
+
+    spec = importlib.util.spec_from_file_location(name.partition(".")[0], ROOT / "launch" / name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    context = LaunchContext()
+    context.launch_configurations.update({argument.name: "" for argument in getattr(module, "ARGUMENTS", ())} | values)
+    return module, context
 
 
 def remaps(command):
@@ -103,6 +122,9 @@ def test_rviz_shows_the_three_images():
     assert {display["Class"] for display in displays} == {"rviz_default_plugins/Image"}
     topics = [display["Topic"]["Value"] for display in displays]
     assert topics == ["thermal/image_raw", "rgb/image_raw", "fused/image"]
+    # A reliable display would not hear a best-effort camera; our own image is reliable, and large.
+    reliabilities = [display["Topic"]["Reliability Policy"] for display in displays]
+    assert reliabilities == ["Best Effort", "Best Effort", "Reliable"]
 
 
 def test_fusion_starts_one_node_with_the_shipped_parameters():
@@ -153,3 +175,47 @@ def test_replay_starts_a_player_and_the_fusion_node():
     played = parameters(by_name["replay_node"])
     assert (played["source"], played["rate"], played["loop"]) == ("simulator:night", 2.0, True)
     assert all(remaps(command)["__ns"] == "/front" for command in commands)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "variable"),
+    [("jazzy", "FASTRTPS_DEFAULT_PROFILES_FILE"), ("kilted", "FASTDDS_DEFAULT_PROFILES_FILE")],
+)
+def test_a_fast_dds_profile_reaches_the_node_and_no_other_process(distribution, variable, monkeypatch):
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    profile = str(ROOT / "config" / "fastdds.xml")
+    processes = started_with_environment("replay.launch.py", f"fastdds_profile:={profile}")
+    found = {Path(command[0]).name: (environment or {}) for command, environment in processes}
+    assert found["fusion_node"][variable] == profile
+    assert found["replay_node"].get(variable) != profile
+    assert "PATH" in found["fusion_node"]  # added to the environment, not in its place
+
+
+def test_a_fast_dds_profile_that_is_no_file_is_refused():
+    file, context = loaded("fusion.launch.py", fastdds_profile="/nowhere/fastdds.xml")
+    with pytest.raises(RuntimeError, match="which is no file"):
+        file.fusion_node(context)
+
+
+def test_several_pairs_of_cameras_are_nodes_apart_by_namespaces(tmp_path):
+    file = tmp_path / "my.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    scale: 3\n/rear/fusion:\n  ros__parameters:\n    device: cpu\n")
+    commands = started(
+        "multi_camera.launch.py", "namespaces:=front, rear,left", f"params_file:={file}", "log_level:=warn"
+    )
+    assert [Path(command[0]).name for command in commands] == ["fusion_node"] * 3
+    assert {remaps(command)["__ns"] for command in commands} == {"/front", "/rear", "/left"}
+    for command in commands:
+        names = remaps(command)
+        assert names["__node"] == "fusion"
+        assert names["thermal/image_raw"] == "thermal/image_raw"  # relative: in the namespace
+        assert names["rgb/camera_info"] == "rgb/camera_info"
+        assert str(file) in command
+        assert command[command.index("--log-level") + 1] == "warn"
+
+
+@pytest.mark.parametrize("namespaces", ["front,front", "front,,rear", ""])
+def test_namespaces_that_do_not_differ_are_refused(namespaces):
+    file, context = loaded("multi_camera.launch.py", namespaces=namespaces)
+    with pytest.raises(RuntimeError, match=f"namespaces is '{namespaces}'; expected names that differ"):
+        file.fusion_nodes(context)

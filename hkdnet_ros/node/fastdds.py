@@ -1,0 +1,95 @@
+"""``hkdnet fastdds``: a Fast DDS profile whose shared-memory segment holds several fused images.
+
+A participant sends to others on its machine through a segment of its own, 512 KB by default. What does not fit is lost
+for best-effort subscribers and sent again and again for reliable ones. docs/large_images.md has the measurements.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+from ..errors import ConfigError
+from ..recording.files import write_file
+from .replay import parse_size
+
+SIZE, SCALE = (640, 480), 2  # of config/fastdds.xml
+IMAGES = 4  # one being sent, and some that a slow subscriber has not taken yet
+_BYTES_PER_PIXEL = 3  # bgr8
+_OTHER_BYTES = 512 * 1024  # all other topics, which the default segment is made for
+_FRAGMENT_BYTES = 65_000  # a large message travels in pieces of about this size, each with a place in a port's queue
+_DEFAULT_QUEUE = 512
+
+_PROFILE = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<!-- Fast DDS with shared memory for {images} bgr8 images of {width}x{height}; `hkdnet fastdds` writes one for any size.
+     For FASTRTPS_DEFAULT_PROFILES_FILE (Humble, Jazzy) and FASTDDS_DEFAULT_PROFILES_FILE (Kilted). -->
+<dds xmlns="http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles">
+  <profiles>
+    <transport_descriptors>
+      <transport_descriptor>
+        <transport_id>large_shared_memory</transport_id>
+        <type>SHM</type>
+        <segment_size>{segment}</segment_size>
+        <port_queue_capacity>{queue}</port_queue_capacity>
+      </transport_descriptor>
+      <transport_descriptor>
+        <transport_id>udp</transport_id>
+        <type>UDPv4</type>
+      </transport_descriptor>
+    </transport_descriptors>
+    <participant profile_name="large_images" is_default_profile="true">
+      <rtps>
+        <userTransports>
+          <transport_id>large_shared_memory</transport_id>
+          <transport_id>udp</transport_id>
+        </userTransports>
+        <useBuiltinTransports>false</useBuiltinTransports>
+      </rtps>
+    </participant>
+  </profiles>
+</dds>
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``hkdnet fastdds``."""
+    parser.add_argument(
+        "--size", type=parse_size, default=f"{SIZE[0]}x{SIZE[1]}", metavar="WxH", help="of the images that are fused"
+    )
+    parser.add_argument("--scale", type=int, default=SCALE, help="of the fused image; 1 for a camera's own images")
+    parser.add_argument("--images", type=int, default=IMAGES, help="that the shared memory holds at once")
+    parser.add_argument(
+        "--out", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="where it goes; if not given, to the output"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the profile."""
+    text = profile(arguments.size, arguments.scale, arguments.images)
+    if "out" in arguments:
+        write_file(arguments.out, text.encode())
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+def profile(size: tuple[int, int] = SIZE, scale: int = SCALE, images: int = IMAGES) -> str:
+    """Return the XML profile for fused images of ``scale`` times ``size`` (width, height).
+
+    Raises :class:`ConfigError` for a scale or a number of images below 1, and for a segment beyond Fast DDS's 4 GiB.
+    """
+    for name, value in (("scale", scale), ("images", images)):
+        if value < 1:
+            raise ConfigError(f"--{name} is {value}; it must be at least 1")
+    width, height = size[0] * scale, size[1] * scale
+    image_bytes = width * height * _BYTES_PER_PIXEL
+    segment = images * image_bytes + _OTHER_BYTES
+    if segment >= 1 << 32:
+        raise ConfigError(
+            f"{images} images of {width}x{height} take {segment / 2**30:.1f} GiB; Fast DDS shares up to 4"
+        )
+    queue = max(_DEFAULT_QUEUE, images * math.ceil(image_bytes / _FRAGMENT_BYTES))
+    return _PROFILE.format(images=images, width=width, height=height, segment=segment, queue=queue)
