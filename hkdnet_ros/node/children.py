@@ -60,6 +60,11 @@ class Child:
             self._was_interrupted = True
             self._process.send_signal(signal.SIGINT)
 
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self._process.kill()
+        self._process.wait()
+
     def end(self, deadline: float) -> int:
         """Interrupt it, kill it where it runs beyond ``deadline`` (of time.monotonic), and return its status."""
         self.interrupt()
@@ -94,6 +99,15 @@ class Children:
                 child.interrupt()
             for child in reversed(self._children):
                 child.end(deadline)
+
+
+def keep_to_this_machine() -> None:
+    """Neither disturb nor hear robots on the network, unless the environment has ROS settings of its own."""
+    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
+    if os.environ.get("ROS_DISTRO") == "humble":
+        os.environ.setdefault("ROS_LOCALHOST_ONLY", "1")
+    else:
+        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 
 @contextlib.contextmanager
