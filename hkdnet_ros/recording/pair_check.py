@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,9 +43,9 @@ class PairCheck:
         default_factory=lambda: {THERMAL: OrderedDict(), VISIBLE: OrderedDict()}
     )
     _images: OrderedDict[int, dict[str, int | None]] = field(default_factory=OrderedDict)
-    _statuses: OrderedDict[int, tuple[str, int, float]] = field(default_factory=OrderedDict)
+    _statuses: OrderedDict[int, tuple[str, int]] = field(default_factory=OrderedDict)
     _done: OrderedDict[int, None] = field(default_factory=OrderedDict)
-    _fused: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    _fused: deque[tuple[float, dict[str, int]]] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
     def add_camera(self, stream: str, stamp_ns: int, number: int, at: float) -> None:
         """Take note of an image that a camera sent."""
@@ -63,7 +64,9 @@ class PairCheck:
     def add_status(self, stamp_ns: int, mode: str, skew_ns: int, at: float) -> None:
         """Take the status that goes with a published image."""
         self.modes[mode] += 1
-        _remember(self._statuses, stamp_ns, (mode, skew_ns, at))
+        if mode == FUSED:
+            self._fused.append((at, {THERMAL: stamp_ns + skew_ns, VISIBLE: stamp_ns}))
+        _remember(self._statuses, stamp_ns, (mode, skew_ns))
         self._check_all()
 
     def finish(self) -> None:
@@ -71,27 +74,36 @@ class PairCheck:
         for stamp_ns in self._images.keys() & self._statuses.keys():
             self._give_up(stamp_ns)
 
-    def first_camera(self, stream: str, since: float) -> float | None:
-        """Return when the first image of ``stream`` after ``since`` came."""
-        return next((taken.at for taken in self._taken[stream].values() if taken.at >= since), None)
+    def first_camera(self, stream: str, since: float) -> Taken | None:
+        """Return the first image of ``stream`` that came after ``since``."""
+        return next((taken for taken in self._taken[stream].values() if taken.at >= since), None)
 
-    def first_fused(self, since: float) -> float | None:
-        """Return when the first right image came that was fused of two camera images that came after ``since``."""
-        return next((at for at, sources_at in self._fused if sources_at >= since), None)
+    def first_fused(self, since: float, revived: Collection[str] = ()) -> float | None:
+        """Return when the first image came that was fused of two camera images that came after ``since``.
+
+        The node may hear a camera of ``revived`` before it is heard here: what did not come by is taken for new.
+        """
+
+        def is_new(stream: str, stamp_ns: int) -> bool:
+            taken = self._taken[stream].get(stamp_ns)
+            return stream in revived if taken is None else taken.at >= since
+
+        fused = ((at, stamps) for at, stamps in self._fused if at >= since)
+        return next((at for at, stamps in fused if all(is_new(*source) for source in stamps.items())), None)
 
     def _check_all(self) -> None:
         for stamp_ns in sorted(self._images.keys() & self._statuses.keys()):
-            mode, skew_ns, at = self._statuses[stamp_ns]
+            mode, skew_ns = self._statuses[stamp_ns]
             stamps = {} if mode == THERMAL else {VISIBLE: stamp_ns}
             if mode != VISIBLE:
                 stamps[THERMAL] = stamp_ns + skew_ns
             sources = {stream: self._taken[stream].get(stamp) for stream, stamp in stamps.items()}
             if None not in sources.values():  # else that image is still on its way to here
-                self._check(stamp_ns, mode, skew_ns, {s: taken for s, taken in sources.items() if taken}, at)
+                self._check(stamp_ns, mode, skew_ns, {s: taken for s, taken in sources.items() if taken})
         while len(self._images) > _WAITING:
             self._give_up(next(iter(self._images)))
 
-    def _check(self, stamp_ns: int, mode: str, skew_ns: int, sources: dict[str, Taken], at: float) -> None:
+    def _check(self, stamp_ns: int, mode: str, skew_ns: int, sources: dict[str, Taken]) -> None:
         shown = self._images.pop(stamp_ns)
         del self._statuses[stamp_ns]
         _remember(self._done, stamp_ns, None)
@@ -105,8 +117,6 @@ class PairCheck:
             self._tell("wrong", f"image at {stamp_ns} is fused of images {skew_ns / 1e6:.1f} ms apart")
         elif mode not in (FUSED, HELD, THERMAL, VISIBLE):
             self._tell("wrong", f"image at {stamp_ns} has mode {mode!r}")
-        elif mode == FUSED:
-            self._fused.append((at, min(taken.at for taken in sources.values())))
 
     def _give_up(self, stamp_ns: int) -> None:
         del self._images[stamp_ns]

@@ -95,7 +95,15 @@ def test_what_was_made_of_images_that_never_came_by_is_unknown_and_not_kept_for_
 
 def test_the_way_back_is_measured_by_images_taken_after_the_fault(check):
     publish(check, fused(7, 9), at=2.0)
-    assert check.first_camera("thermal", 0.5) == 1.0
+    assert check.first_camera("thermal", 0.5).at == 1.0
     assert check.first_camera("thermal", 1.2) is None
     assert check.first_fused(0.9) == 2.0
     assert check.first_fused(1.2) is None  # the thermal image came before that
+
+
+def test_the_way_back_may_begin_with_images_of_a_revived_camera_that_did_not_come_by(check):
+    publish(check, fused(8, 9), skew_ns=SKEW_NS + MS, at=2.0)
+    assert check.first_fused(1.2) is None
+    assert check.first_fused(1.2, revived=["visible"]) is None
+    assert check.first_fused(1.2, revived=["thermal"]) == 2.0
+    assert check.first_fused(1.6, revived=["thermal"]) is None  # the visible image came before that
