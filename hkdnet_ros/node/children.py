@@ -83,8 +83,9 @@ class Children:
 
     def start(self, name: str, arguments: Sequence[str], log: Path) -> Child:
         """Start ``python ARGUMENTS``."""
-        child = Child(name, arguments, log)
-        self._children.append(child)
+        with _deferred():  # an interrupt in between would leave a child that nobody ends
+            child = Child(name, arguments, log)
+            self._children.append(child)
         return child
 
     def __enter__(self) -> Children:
@@ -119,6 +120,16 @@ def termination_interrupts() -> Iterator[None]:
 
     with _handling((signal.SIGTERM, signal.SIGHUP), interrupt):
         yield
+
+
+@contextlib.contextmanager
+def _deferred() -> Iterator[None]:
+    """Interrupt afterwards. By handlers, which a child does not inherit, as it would a mask or what is ignored."""
+    pending: list[int] = []
+    with _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda number, frame: pending.append(number)):
+        yield
+    if pending:
+        raise KeyboardInterrupt
 
 
 def _uninterrupted() -> contextlib.AbstractContextManager[None]:
