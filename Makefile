@@ -4,11 +4,12 @@
 PYTHON ?= python3
 TORCH ?= auto
 SOURCE ?= simulator
+MINUTES ?= 30
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test lint lock clean unmoved
+.PHONY: help setup demo soak test lint lock clean unmoved
 
 ROS := $(if $(and $(ROS_DISTRO),$(AMENT_PREFIX_PATH)),$(ROS_DISTRO))
 
@@ -16,6 +17,7 @@ help:
 	@echo 'make setup   prepare everything that the others need (they call it themselves)'
 	@echo 'make demo    run the node on a recording and write pictures and figures to out/demo'
 	@echo '             SOURCE=$(SOURCE): "simulator", a folder of image pairs, two videos, or a rosbag2'
+	@echo 'make soak    run the node under one fault after the other for MINUTES=$(MINUTES); report in out/soak'
 	@echo 'make test    run the checks and tests'
 	@echo 'make lint    run the checks alone: ruff and mypy'
 	@echo 'make lock    pin the newest versions of requirements/wheels.in in requirements/wheels.txt'
@@ -124,6 +126,11 @@ unmoved:
 demo: setup
 	$(run) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(($$$$ % 100 + 1)) \
 		$(hkdnet) demo --source '$(SOURCE)' --out out/demo
+
+# Likewise. Nothing else should run meanwhile: the way back to fused after a fault is measured.
+soak: setup
+	$(run) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(($$$$ % 100 + 1)) \
+		$(hkdnet) soak --minutes $(MINUTES) --out out/soak
 
 clean:
 	rm -rf .venv .venv-ros build install log *.egg-info

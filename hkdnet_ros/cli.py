@@ -17,6 +17,7 @@ from .errors import HkdnetError
 VERBS = {
     "demo": ("hkdnet_ros.node.demo", "run the node on a recording or the simulator and write pictures and figures"),
     "replay": ("hkdnet_ros.node.replay", "publish a recording or the simulator as camera topics"),
+    "soak": ("hkdnet_ros.node.soak", "run the node under one fault after the other and check every published pair"),
     "fuse": ("hkdnet_ros.recording.fuse", "fuse two images, or two folders of images"),
     "pairs": ("hkdnet_ros.recording.pairs", "write a recording's pairs as images to train and to evaluate on"),
     "evaluate": ("hkdnet_ros.recording.evaluate", "measure fusion quality on pairs and clips, baselines beside it"),

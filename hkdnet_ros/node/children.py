@@ -60,6 +60,11 @@ class Child:
             self._was_interrupted = True
             self._process.send_signal(signal.SIGINT)
 
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self._process.kill()
+        self._process.wait()
+
     def end(self, deadline: float) -> int:
         """Interrupt it, kill it where it runs beyond ``deadline`` (of time.monotonic), and return its status."""
         self.interrupt()
@@ -78,8 +83,9 @@ class Children:
 
     def start(self, name: str, arguments: Sequence[str], log: Path) -> Child:
         """Start ``python ARGUMENTS``."""
-        child = Child(name, arguments, log)
-        self._children.append(child)
+        with _deferred():  # an interrupt in between would leave a child that nobody ends
+            child = Child(name, arguments, log)
+            self._children.append(child)
         return child
 
     def __enter__(self) -> Children:
@@ -96,6 +102,15 @@ class Children:
                 child.end(deadline)
 
 
+def keep_to_this_machine() -> None:
+    """Neither disturb nor hear robots on the network, unless the environment has ROS settings of its own."""
+    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
+    if os.environ.get("ROS_DISTRO") == "humble":
+        os.environ.setdefault("ROS_LOCALHOST_ONLY", "1")
+    else:
+        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+
 @contextlib.contextmanager
 def termination_interrupts() -> Iterator[None]:
     """Make SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, so that contexts are left in order."""
@@ -105,6 +120,16 @@ def termination_interrupts() -> Iterator[None]:
 
     with _handling((signal.SIGTERM, signal.SIGHUP), interrupt):
         yield
+
+
+@contextlib.contextmanager
+def _deferred() -> Iterator[None]:
+    """Interrupt afterwards. By handlers, which a child does not inherit, as it would a mask or what is ignored."""
+    pending: list[int] = []
+    with _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda number, frame: pending.append(number)):
+        yield
+    if pending:
+        raise KeyboardInterrupt
 
 
 def _uninterrupted() -> contextlib.AbstractContextManager[None]:

@@ -14,7 +14,7 @@ from ..perception.thermal import ThermalConfig
 from ..recording.demo_files import FRAMES, OVERVIEW, VIDEO, DemoFiles
 from ..recording.sources import FORMS, NOMINAL_FPS, CameraSource, open_source
 from ..recording.synthetic import SimulatedSource
-from .children import termination_interrupts
+from .children import keep_to_this_machine, termination_interrupts
 from .replay import parse_size
 
 SECONDS = 20.0
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _demonstrate(options: argparse.Namespace, source: CameraSource, files: DemoFiles) -> None:
-    _keep_to_this_machine()
+    keep_to_this_machine()
     try:
         from .demo_results import write_results
         from .demo_stream import StreamSettings, run_stream
@@ -118,15 +118,6 @@ def _pace(options: argparse.Namespace, pixels: int) -> list[str]:
             # All rendered or decoded before the stream begins, so that both processor cores are the node's.
             words += ["--ahead", f"{images}"]
     return words
-
-
-def _keep_to_this_machine() -> None:
-    """Neither disturb nor hear robots on the network, unless the environment has ROS settings of its own."""
-    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
-    if os.environ.get("ROS_DISTRO") == "humble":
-        os.environ.setdefault("ROS_LOCALHOST_ONLY", "1")
-    else:
-        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 
 def _replayed_size(source: CameraSource, wanted: tuple[int, int] | None) -> tuple[int, int]:

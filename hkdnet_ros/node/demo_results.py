@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -21,6 +19,7 @@ from ..perception.frames import Frame
 from ..perception.thermal import ThermalConditioner, ThermalConfig
 from ..recording.demo_files import DemoFiles
 from ..recording.demo_report import DemoFigures, FrameRecord, latencies, memory_use
+from ..recording.machine import machine
 from ..recording.side_by_side import Moment, evenly
 from ..recording.sources import CameraSource
 from ..recording.synthetic import SimulatedSource
@@ -54,7 +53,7 @@ def write_results(stream: Stream, thermal_config: ThermalConfig, source: CameraS
         model=last.model,
         device=last.device,
         precision=last.precision,
-        machine=_machine(),
+        machine=machine(),
         received={"thermal": last.thermal_received, "visible": last.visible_received},
         received_rate=_received_rate(statuses),
         pairs=last.pairs,
@@ -124,14 +123,3 @@ def _received_rate(statuses: Sequence[Any]) -> float:
     elapsed_ns = stamp_to_ns(last.header.stamp) - stamp_to_ns(first.header.stamp)
     images = last.visible_received - first.visible_received
     return images * NS_PER_S / elapsed_ns if elapsed_ns > 0 else 0.0
-
-
-def _machine() -> str:
-    """Return the processor's name and how many cores this process may use."""
-    cores = len(os.sched_getaffinity(0))
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{cores} cores" + (f" of {names[0]}" if names else "")

@@ -60,16 +60,17 @@ def run_stream(settings: StreamSettings, files: DemoFiles) -> Stream:
     Raises :class:`ProcessError` where a process fails or falls silent; its last lines have been said then.
     """
     namespace = f"/hkdnet_demo_{os.getpid()}"  # a fusion node that runs already is not this one
-    with _ros_node(namespace) as (node, executor), Children() as children:
+    with ros_node("demo", namespace) as (node, executor), Children() as children:
         return _Run(settings, files, children, node, executor).run()
 
 
 @contextlib.contextmanager
-def _ros_node(namespace: str) -> Iterator[tuple[Node, SingleThreadedExecutor]]:
+def ros_node(name: str, namespace: str) -> Iterator[tuple[Node, SingleThreadedExecutor]]:
+    """Yield a node in a context of its own, and the executor that it is spun by."""
     context = rclpy.Context()
     rclpy.init(context=context, args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
-        node = rclpy.create_node("demo", namespace=namespace, context=context)
+        node = rclpy.create_node(name, namespace=namespace, context=context)
         executor = SingleThreadedExecutor(context=context)
         executor.add_node(node)
         try:

@@ -1,6 +1,7 @@
 """A process with the fusion node and a stand-in for the network that says where it is: for tests of signals.
 
-``held_node.py WHERE``: "configure" and "fuse" hold that call for some time, "defect" raises in a callback.
+``held_node.py WHERE``: "configure", "fuse" and "fallback", the loading for the CPU after the device was lost, hold that
+call for some time; "unconfigured" and "inactive" stay in that state; "defect" raises in a callback.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import time
 
 from rigging import FakeEngine
 
+from hkdnet_ros.errors import DeviceError
 from hkdnet_ros.node.process import run_node
 
 HOLD_S = 1.5
@@ -29,11 +31,19 @@ def say(where):
 
 
 def make_engine(config):
-    say("configure")
-    return SayingEngine()
+    engine = SayingEngine()
+    if sys.argv[1] != "fallback":
+        say("configure")
+    elif config.device == "cpu":
+        say("fallback")
+    else:
+        engine.error = DeviceError("the device is gone")
+    return engine
 
 
 def make_node():
+    from rclpy.parameter import Parameter
+
     from hkdnet_ros.node.fusion import FusionNode
 
     class SayingNode(FusionNode):
@@ -42,7 +52,20 @@ def make_node():
             say("active")
             return result
 
-    node = SayingNode(make_engine)
+    parameters = {
+        "autostart": sys.argv[1] not in ("unconfigured", "inactive"),
+        "mode.limit": 0.2,
+        "mode.without_visible": "thermal",
+    }
+    node = SayingNode(make_engine, parameter_overrides=[Parameter(name, value=v) for name, v in parameters.items()])
+
+    def stay():
+        timer.cancel()
+        if sys.argv[1] == "inactive":
+            node.trigger_configure()
+        say(f"staying {sys.argv[1]}")
+
+    timer = node.create_timer(0.05, stay)
     if sys.argv[1] == "defect":
         node.create_timer(0.1, lambda: 1 // 0)
     return node

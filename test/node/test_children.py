@@ -79,3 +79,24 @@ def test_termination_interrupts_as_ctrl_c_does():
     with termination_interrupts(), pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_an_interrupt_while_a_child_is_started_leaves_none_behind(tmp_path, monkeypatch):
+    begun = []
+
+    class Interrupted(children.Child):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            begun.append(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(children, "Child", Interrupted)
+
+    def run():
+        with Children() as started:
+            started.start("child", ["-c", "import time; time.sleep(60)"], tmp_path / "log")
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    (child,) = begun
+    assert child.status() is not None

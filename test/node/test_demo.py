@@ -160,14 +160,14 @@ def test_what_cannot_work_is_one_line_before_anything_starts(capsys, tmp_path, a
 
 
 def test_the_demo_keeps_to_this_machine_unless_told_otherwise(monkeypatch):
-    from hkdnet_ros.node.demo import _keep_to_this_machine
+    from hkdnet_ros.node.children import keep_to_this_machine
 
     for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY", "ROS_DISTRO"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    _keep_to_this_machine()
+    keep_to_this_machine()
     assert 1 <= int(os.environ["ROS_DOMAIN_ID"]) <= 100
     assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
     os.environ.update(ROS_DOMAIN_ID="7", ROS_AUTOMATIC_DISCOVERY_RANGE="SUBNET")
-    _keep_to_this_machine()
+    keep_to_this_machine()
     assert (os.environ["ROS_DOMAIN_ID"], os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"]) == ("7", "SUBNET")

@@ -16,6 +16,8 @@ from rigging import TIMEOUT_S, Rig, wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from hkdnet_ros.node.image_messages import encode_image
+
 HERE = Path(__file__).parent
 
 
@@ -62,7 +64,10 @@ def assert_clean(process):
     assert "leaving anyhow" not in process.errors()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+both_signals = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+@both_signals
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_signal_ends_an_active_node_in_order(start, number, times):
     process = start(HERE / "held_node.py", "nowhere")
@@ -74,13 +79,55 @@ def test_a_signal_ends_an_active_node_in_order(start, number, times):
     assert "stopped: 0 thermal" in process.errors()
 
 
-def test_two_signals_while_the_model_loads_end_it_when_it_has_loaded(start):
+@both_signals
+@pytest.mark.parametrize("state", ["unconfigured", "inactive"])
+def test_a_signal_ends_a_node_that_is_not_active(start, state, number):
+    process = start(HERE / "held_node.py", state)
+    process.wait_for(f"now: staying {state}")
+    process.child.send_signal(number)
+    assert_clean(process)
+
+
+@both_signals
+def test_two_signals_while_the_model_loads_end_it_when_it_has_loaded(start, number):
     process = start(HERE / "held_node.py", "configure")
     process.wait_for("now: configure")
     for _ in range(2):
-        process.child.send_signal(signal.SIGINT)
+        process.child.send_signal(number)
         time.sleep(0.1)
     assert_clean(process)
+
+
+@both_signals
+@pytest.mark.parametrize("stream", ["visible", "thermal"])
+def test_a_signal_ends_a_node_that_is_left_with_one_camera(start, spun, stream, number):
+    rig = Rig(spun)
+    process = start(HERE / "held_node.py", "nowhere")
+    process.wait_for("now: active")
+    rig.wait_for_node()
+    camera = rig.visible if stream == "visible" else rig.thermal
+
+    def is_alone():
+        camera.publish(encode_image(np.zeros((16, 16), np.uint8), "mono8", time.time_ns(), stream))
+        time.sleep(0.02)
+        return rig.statuses and rig.statuses[-1].mode == stream
+
+    wait_for(is_alone, what=f"mode {stream}")
+    process.child.send_signal(number)
+    assert_clean(process)
+
+
+@both_signals
+def test_a_signal_while_the_cpu_takes_over_ends_it_when_it_has(start, spun, number):
+    rig = Rig(spun)
+    process = start(HERE / "held_node.py", "fallback")
+    process.wait_for("now: active")
+    rig.wait_for_node()
+    rig.publish_pair(np.zeros((16, 16), np.uint8), np.zeros((16, 16, 3), np.uint8), 10**9)
+    process.wait_for("now: fallback")
+    process.child.send_signal(number)
+    assert_clean(process)
+    assert "going on with the CPU" in process.errors()
 
 
 def test_two_signals_during_inference_end_it_after_that_pair(start, spun):
