@@ -295,7 +295,7 @@ def test_a_subscriber_whose_process_is_stopped_delays_nobody(scene):
     """It acknowledges nothing any more and stays in the graph."""
     stalled = subprocess.Popen([sys.executable, "-c", STALLED_SUBSCRIBER], stdout=subprocess.DEVNULL)
     try:
-        wait_for(lambda: scene.node._outputs["image"].get_subscription_count() == 2, what="the subscriber")
+        wait_for(lambda: scene.node._outputs["fused/image"].get_subscription_count() == 2, what="the subscriber")
         stalled.send_signal(signal.SIGSTOP)
         before = resident_bytes()
         begun = time.monotonic()
