@@ -21,7 +21,7 @@ from .augment import downscale, observe, vary_intensity
 from .data import Batch, PairSet
 from .loop import LoopConfig, fit, prepare_folder
 from .setup import add_options, channels_last, read_options, use_bf16
-from .train import FusionWeights, add_common_arguments, begun, fusion_losses
+from .train import FusionWeights, add_common_arguments, begun, check_wanted, fusion_losses
 from .validation import measure, write_pictures
 
 
@@ -105,6 +105,7 @@ def distill_student(
     It begins with the weights of ``start``, see :func:`begin_with`, or with random ones. Where all weights of
     ``distillation`` are 0 the teacher is neither read nor run. :class:`ConfigError` where one is wanted and not given.
     """
+    check_wanted(weights.wanted or distillation.wanted)
     weights.check_crop(config.crop * student_config.scale)
     folder = prepare_folder(out)
     device = choose_device(config.device)

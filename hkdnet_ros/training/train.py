@@ -54,10 +54,21 @@ class FusionWeights:
     def __post_init__(self) -> None:
         check_options(self)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is learnt from the sources."""
+        return any(dataclasses.astuple(self))
+
     def check_crop(self, side: int) -> None:
         """Raise :class:`ConfigError` where full-size crops of ``side`` pixels are too small for the losses."""
         if side < VIF_LEAST:
             raise ConfigError(f"crops are {side} px at full size, the losses need {VIF_LEAST}; choose a larger --crop")
+
+
+def check_wanted(wanted: bool) -> None:
+    """Raise :class:`ConfigError` where no loss is wanted."""
+    if not wanted:
+        raise ConfigError("the weight of every loss is 0: nothing would be learnt; give one of them a weight")
 
 
 def fusion_losses(fused: Tensor, thermal: Tensor, visible: Tensor, weights: FusionWeights) -> dict[str, Tensor]:
@@ -92,6 +103,7 @@ def train_teacher(
 
     It begins with the weights of ``start``, or with random ones.
     """
+    check_wanted(weights.wanted)
     weights.check_crop(config.crop)
     folder = prepare_folder(out)
     device = choose_device(config.device)

@@ -77,6 +77,14 @@ def test_distillation_without_a_teacher_is_refused_in_one_line(pair_folder, tmp_
     assert "needs --teacher WEIGHTS; or train without one: --distill-u 0 --distill-t 0 --distill-output 0" in line
 
 
+def test_training_towards_nothing_is_refused(pair_folder, tmp_path):
+    nothing = FusionWeights(**{field.name: 0.0 for field in dataclasses.fields(FusionWeights)})
+    with pytest.raises(ConfigError, match="nothing would be learnt"):
+        train_teacher(pair_folder, pair_folder, tmp_path / "teacher", STILL, nothing, progress=False)
+    with pytest.raises(ConfigError, match="nothing would be learnt"):
+        distill_student(pair_folder, pair_folder, None, tmp_path / "student", SMALL, STILL, nothing, ALONE)
+
+
 def test_a_run_begun_with_a_teacher_goes_on_without_one(pair_folder, tmp_path):
     """The state holds the adapters and what the optimiser knows of them, which then rest."""
     teacher = checkpoint(Teacher(), tmp_path / "teacher.safetensors")
