@@ -117,26 +117,27 @@ def test_a_signal_ends_a_node_that_is_left_with_one_camera(start, spun, stream, 
     assert_clean(process)
 
 
-@both_signals
-def test_a_signal_while_the_cpu_takes_over_ends_it_when_it_has(start, spun, number):
+def start_fusing(start, spun, held_at):
+    """Return a node that took a pair and is held at ``held_at`` of its processing."""
     rig = Rig(spun)
-    process = start(HERE / "held_node.py", "fallback")
+    process = start(HERE / "held_node.py", held_at)
     process.wait_for("now: active")
     rig.wait_for_node()
     rig.publish_pair(np.zeros((16, 16), np.uint8), np.zeros((16, 16, 3), np.uint8), 10**9)
-    process.wait_for("now: fallback")
+    process.wait_for(f"now: {held_at}")
+    return process
+
+
+@both_signals
+def test_a_signal_while_the_cpu_takes_over_ends_it_when_it_has(start, spun, number):
+    process = start_fusing(start, spun, "fallback")
     process.child.send_signal(number)
     assert_clean(process)
     assert "going on with the CPU" in process.errors()
 
 
 def test_two_signals_during_inference_end_it_after_that_pair(start, spun):
-    rig = Rig(spun)
-    process = start(HERE / "held_node.py", "fuse")
-    process.wait_for("now: active")
-    rig.wait_for_node()
-    rig.publish_pair(np.zeros((16, 16), np.uint8), np.zeros((16, 16, 3), np.uint8), 10**9)
-    process.wait_for("now: fuse")
+    process = start_fusing(start, spun, "fuse")
     for _ in range(2):
         process.child.send_signal(signal.SIGINT)
         time.sleep(0.1)
