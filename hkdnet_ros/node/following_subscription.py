@@ -8,6 +8,7 @@ calibration that was published once, transient local, before.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -45,6 +46,9 @@ def no_events() -> SubscriptionEventCallbacks:
 class FollowingSubscription:
     """Subscribes ``topic``, reliable unless one of its publishers is best effort, and again when that changes.
 
+    The subscription before stays until the new one hears something: a new one is matched with each publisher only after
+    up to seconds. What both hear as they change may come twice.
+
     Transient local, so that what was published before is heard, where all publishers are that and reliable. Standard
     ``qos_overrides`` for history, depth, reliability and durability apply; the last two are "best_available" (follow
     the publishers) by default, and "reliable", "best_effort", "volatile" and "transient_local" fix them.
@@ -65,6 +69,9 @@ class FollowingSubscription:
         self._durability = self._wanted_durability()
         self._lock = threading.Lock()  # the node may be deactivated while the timer's callback runs
         self._destroyed = False
+        self._made = 0  # subscriptions so far
+        self._heard = 0  # the latest of them that heard something
+        self._former: Subscription[Any] | None = None
         self._subscription: Subscription[Any] = self._subscribe()
         # The timer shares the group of the callback, so that no message is taken while the subscription changes.
         # Steady time: cameras come and go while a simulation's clock stands still.
@@ -92,6 +99,7 @@ class FollowingSubscription:
             self._destroyed = True
             if self._timer is not None:
                 self._node.destroy_timer(self._timer)
+            self._end_former()
             self._node.destroy_subscription(self._subscription)
 
     def _declare(self, policy: str, policies: dict[str, Any]) -> Any:
@@ -143,25 +151,45 @@ class FollowingSubscription:
             history=HistoryPolicy.KEEP_LAST, depth=5, reliability=self._reliability, durability=self._durability
         )
         overrides = QoSOverridingOptions(policy_kinds=(QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH))
+        self._made += 1
         return self._node.create_subscription(
             self._kind,
             self._topic,
-            self._callback,
+            functools.partial(self._hear, self._made),
             qos,
             callback_group=self._group,
             event_callbacks=no_events(),
             qos_overriding_options=overrides,
         )
 
+    def _hear(self, number: int, message: Any) -> None:
+        """Pass on a message of the ``number``-th subscription, unless a later one was heard already."""
+        with self._lock:
+            if self._destroyed or number < self._heard:
+                return
+            self._heard = number
+        self._callback(message)
+
     def _follow(self) -> None:
         reliability, durability = self._wanted(), self._wanted_durability()
         with self._lock:
-            # Without publishers everything stays: those that come back are likely to be as they were.
-            is_same = (reliability, durability) == (self._reliability, self._durability)
-            if self._destroyed or reliability is None or is_same:
+            if self._destroyed:
                 return
-            self._node.destroy_subscription(self._subscription)
+            if self._heard == self._made:
+                self._end_former()
+            # Without publishers everything stays: those that come back are likely to be as they were.
+            if reliability is None or (reliability, durability) == (self._reliability, self._durability):
+                return
+            if self._former is None:
+                self._former = self._subscription
+            else:  # which is the one that hears, the latest has not
+                self._node.destroy_subscription(self._subscription)
             self._reliability, self._durability = reliability, durability
             self._subscription = self._subscribe()
         names = f"{reliability.name} and {durability.name.replace('_', ' ')}".lower()
         self._node.get_logger().info(f"{self._resolved}: subscribed {names}, as its publishers offer")
+
+    def _end_former(self) -> None:
+        if self._former is not None:
+            self._node.destroy_subscription(self._former)
+            self._former = None

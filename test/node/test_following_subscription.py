@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from rigging import wait_for
 
@@ -109,6 +111,45 @@ def test_a_volatile_publisher_beside_a_latched_one_makes_it_volatile(talker, fol
     talker.create_publisher(String, "calibration", QoSProfile(depth=1))
     wait_for(lambda: subscription.durability == VOLATILE, what="volatile")
     assert subscription.unheard() == []
+
+
+def test_nothing_is_lost_while_it_changes(talker, follow):
+    steady = talker.create_publisher(String, "ticks", QoSProfile(depth=100, reliability=RELIABLE))
+    subscription, heard, _ = follow("ticks")
+    wait_for(steady.get_subscription_count, what="the subscription")
+    sent = itertools.count()
+    timer = talker.create_timer(0.01, lambda: steady.publish(String(data=str(next(sent)))))
+    wait_for(lambda: heard, what="a message")
+    for expected in (BEST_EFFORT, RELIABLE, BEST_EFFORT):
+        if expected == BEST_EFFORT:
+            other = talker.create_publisher(String, "ticks", QoSProfile(depth=1, reliability=BEST_EFFORT))
+        else:
+            talker.destroy_publisher(other)
+        wait_for(lambda expected=expected: subscription.reliability == expected, what=expected.name)
+        changed = len(heard)
+        wait_for(lambda changed=changed: len(heard) > changed + 100, what="messages after the change")
+    talker.destroy_timer(timer)
+    numbers = [int(message.data) for message in heard]
+    assert sorted(set(numbers)) == list(range(numbers[0], numbers[-1] + 1))
+    wait_for(lambda: steady.get_subscription_count() == 1, what="the end of the subscription before")
+
+
+def test_a_publisher_that_changes_again_before_it_was_heard_leaves_two_subscriptions_at_most(talker, follow):
+    steady = talker.create_publisher(String, "ticks", QoSProfile(depth=5, reliability=RELIABLE))
+    subscription, heard, _ = follow("ticks")
+    wait_for(steady.get_subscription_count, what="the subscription")
+    for _ in range(2):
+        other = talker.create_publisher(String, "ticks", QoSProfile(depth=1, reliability=BEST_EFFORT))
+        wait_for(lambda: subscription.reliability == BEST_EFFORT, what="best effort")
+        talker.destroy_publisher(other)
+        wait_for(lambda: subscription.reliability == RELIABLE, what="reliable")
+        assert steady.get_subscription_count() <= 2
+
+    def is_one():
+        steady.publish(String(data="here"))
+        return heard and steady.get_subscription_count() == 1
+
+    wait_for(is_one, what="the end of the subscription before")
 
 
 def test_an_override_fixes_the_durability(talker, follow):
