@@ -8,28 +8,32 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType, MappingProxyType, TracebackType
 
 GRACE_S = 12.0  # run_node gives itself 8 s to end
 
 
 class Child:
-    """One Python process, started as ``python ARGUMENTS``; output and errors go to ``log``."""
+    """One Python process, started as ``python ARGUMENTS``; output and errors go to ``log``.
 
-    def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
+    ``environment`` comes besides that of this process.
+    """
+
+    def __init__(
+        self, name: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.name = name
         self.log = log
         self._was_interrupted = False
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "RCUTILS_COLORIZED_OUTPUT": "0"}
         with log.open("wb") as file:
             self._process = subprocess.Popen(
                 [sys.executable, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "RCUTILS_COLORIZED_OUTPUT": "0", **environment},
             )
 
     @property
@@ -81,10 +85,12 @@ class Children:
     def __init__(self) -> None:
         self._children: list[Child] = []
 
-    def start(self, name: str, arguments: Sequence[str], log: Path) -> Child:
-        """Start ``python ARGUMENTS``."""
+    def start(
+        self, name: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> Child:
+        """Start ``python ARGUMENTS``; as :class:`Child`."""
         with _deferred():  # an interrupt in between would leave a child that nobody ends
-            child = Child(name, arguments, log)
+            child = Child(name, arguments, log, environment)
             self._children.append(child)
         return child
 

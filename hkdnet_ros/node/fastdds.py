@@ -1,7 +1,12 @@
 """``hkdnet fastdds``: a Fast DDS profile whose shared-memory segment holds several fused images.
 
 A participant sends to others on its machine through a segment of its own, 512 KB by default. What does not fit is lost
-for best-effort subscribers and sent again and again for reliable ones. docs/large_images.md has the measurements.
+for best-effort subscribers and sent again and again for reliable ones; and one subscriber that is stopped (Ctrl-Z, a
+debugger) can keep the default segment so full that nobody hears an image any more. Here there is room besides for
+all that it can hold. docs/large_images.md has the measurements.
+
+The profile also announces its participant more often: a process that missed others as it started is found by the next
+announcement of either side, by default after up to 3 s.
 """
 
 from __future__ import annotations
@@ -17,10 +22,12 @@ from .replay import parse_size
 
 SIZE, SCALE = (640, 480), 2  # of config/fastdds.xml
 IMAGES = 4  # one being sent, and some that a slow subscriber has not taken yet
+PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # up to Jazzy, from Kilted on
 _BYTES_PER_PIXEL = 3  # bgr8
 _OTHER_BYTES = 512 * 1024  # all other topics, which the default segment is made for
-_FRAGMENT_BYTES = 65_000  # a large message travels in pieces of about this size, each with a place in a port's queue
-_DEFAULT_QUEUE = 512
+_PIECE_BYTES = 65_000  # a large message travels in pieces of about this size, each with a place in a port's queue
+_QUEUE = 512  # such places in the port of a subscriber without a profile; what a stopped one holds at most
+_ANNOUNCEMENT_NS = 500_000_000
 
 _PROFILE = """\
 <?xml version="1.0" encoding="UTF-8"?>
@@ -47,6 +54,14 @@ _PROFILE = """\
           <transport_id>udp</transport_id>
         </userTransports>
         <useBuiltinTransports>false</useBuiltinTransports>
+        <builtin>
+          <discovery_config>
+            <leaseAnnouncement>
+              <sec>0</sec>
+              <nanosec>{announcement_ns}</nanosec>
+            </leaseAnnouncement>
+          </discovery_config>
+        </builtin>
       </rtps>
     </participant>
   </profiles>
@@ -86,10 +101,13 @@ def profile(size: tuple[int, int] = SIZE, scale: int = SCALE, images: int = IMAG
             raise ConfigError(f"--{name} is {value}; it must be at least 1")
     width, height = size[0] * scale, size[1] * scale
     image_bytes = width * height * _BYTES_PER_PIXEL
-    segment = images * image_bytes + _OTHER_BYTES
+    held_bytes = _QUEUE * min(image_bytes, _PIECE_BYTES)
+    segment = images * image_bytes + held_bytes + _OTHER_BYTES
     if segment >= 1 << 32:
         raise ConfigError(
             f"{images} images of {width}x{height} take {segment / 2**30:.1f} GiB; Fast DDS shares up to 4"
         )
-    queue = max(_DEFAULT_QUEUE, images * math.ceil(image_bytes / _FRAGMENT_BYTES))
-    return _PROFILE.format(images=images, width=width, height=height, segment=segment, queue=queue)
+    queue = max(_QUEUE, images * math.ceil(image_bytes / _PIECE_BYTES))
+    return _PROFILE.format(
+        images=images, width=width, height=height, segment=segment, queue=queue, announcement_ns=_ANNOUNCEMENT_NS
+    )

@@ -9,8 +9,9 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -26,11 +27,13 @@ from hkdnet_ros.msg import FusionStatus
 
 from ..errors import HkdnetError, ProcessError
 from ..perception import color
+from ..recording.files import write_file
 from ..recording.numbered import NUMBERS, read_number
 from ..recording.pair_check import PairCheck
 from ..recording.soak_report import FaultRun, Memory, Soak
 from .children import GRACE_S, Child, Children
 from .demo_stream import ros_node
+from .fastdds import PROFILE_VARIABLES, profile
 from .image_messages import decode, stamp_to_ns
 from .player import TOPICS
 from .soak_config import SoakConfig
@@ -46,7 +49,7 @@ import rclpy, sys
 from sensor_msgs.msg import Image
 rclpy.init(args=sys.argv)
 node = rclpy.create_node("stalled")
-node.create_subscription(Image, "fused/image", print, 10)
+node.create_subscription(Image, "fused/image", lambda _: None, 10)
 while True:
     rclpy.spin_once(node, timeout_sec=1.0)
 """
@@ -79,7 +82,8 @@ class _Run:
         self._started = 0
         self._revived: dict[str, int] = {}  # since the last fault, with the number of the first image
         self._subscribe()
-        self._fusion = self._start("fusion", "hkdnet_ros.node.fusion_node", config.node_parameters())
+        parameters, environment = config.node_parameters(), self._profile()
+        self._fusion = self._start("fusion", "hkdnet_ros.node.fusion_node", parameters, environment)
         self._cameras = {stream: self._start_camera(stream) for stream in STREAMS}
 
     def run(self) -> None:
@@ -243,11 +247,23 @@ class _Run:
             self._sampled = now
             self._soak.memory.append(Memory(now - self._began, self._fusion.resident_bytes(), self._fault))
 
-    def _start(self, name: str, module: str, parameters: dict[str, Any]) -> Child:
+    def _profile(self) -> dict[str, str]:
+        """Return what gives the node the profile of ``hkdnet fastdds``, unless the environment has one."""
+        if any(name in os.environ for name in PROFILE_VARIABLES):
+            self._soak.setting["Fast DDS profile"] = "that of the environment"
+            return {}
+        self._soak.setting["Fast DDS profile"] = "of the node: `hkdnet fastdds --size {}x{}`".format(*self.size)
+        file = self._config.out / "fastdds.xml"
+        write_file(file, profile(self.size).encode())
+        return dict.fromkeys(PROFILE_VARIABLES, str(file.resolve()))
+
+    def _start(
+        self, name: str, module: str, parameters: dict[str, Any], environment: Mapping[str, str] = MappingProxyType({})
+    ) -> Child:
         arguments = ["-m", module, *self._ros_arguments(name)]
         for parameter, value in parameters.items():
             arguments += ["-p", f"{parameter}:={json.dumps(value)}"]
-        return self._children.start(name, arguments, self._log(name.rstrip("0123456789")))
+        return self._children.start(name, arguments, self._log(name.rstrip("0123456789")), environment)
 
     def _start_camera(self, stream: str, first: int = 0) -> Child:
         config = self._config

@@ -14,6 +14,9 @@ BACK_LIMIT_S = 2.0
 GROWTH_LIMIT_MIB = 32.0
 """By more than this the memory must not have grown after warm-up: what allocators keep varies by a few MiB."""
 
+CHECKED_LEAST = 0.9
+"""Of the images published, this part must have come to the soak and have been checked."""
+
 WARM_UP_S = 120.0
 _MIB = 1 << 20
 _FEWEST = 20  # samples that growth is stated from
@@ -65,6 +68,9 @@ class Soak:
         for what in ("wrong", "repeated"):
             if self.counts[what]:
                 found.append(f"{self.counts[what]} images were {what}")
+        checked = self.counts["checked"] + self.counts["unknown"]
+        if checked < CHECKED_LEAST * self.modes.total():
+            found.append(f"only {checked} of {self.modes.total()} published images came here")
         late = [run for run in self.runs if run.back is None or run.back > BACK_LIMIT_S]
         found += [f"{run.name} at {run.begun:.0f} s: {_back(run.back)}, limit {BACK_LIMIT_S:g} s" for run in late]
         if (growth := memory_growth(self.memory)) and growth.last - growth.first > GROWTH_LIMIT_MIB:

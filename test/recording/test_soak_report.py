@@ -38,8 +38,9 @@ def test_a_soak_in_which_everything_held_says_so_and_sums_up_each_fault():
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"counts": Counter(wrong=1)}, "1 images were wrong"),
-        ({"counts": Counter(repeated=2)}, "2 images were repeated"),
+        ({"counts": Counter(checked=75, wrong=1)}, "1 images were wrong"),
+        ({"counts": Counter(checked=60, unknown=29), "modes": Counter(fused=99, held=1)}, "only 89 of 100 published"),
+        ({"counts": Counter(checked=75, repeated=2)}, "2 images were repeated"),
         ({"failures": ["the node ended"]}, "the node ended"),
         ({"runs": [FaultRun("late", 3.0, 2.5, 1, {})]}, "late at 3 s: fused again after 2.50 s, limit 2 s"),
         ({"runs": [FaultRun("gone", 3.0, None, 1, {})]}, "gone at 3 s: not fused again, limit 2 s"),
