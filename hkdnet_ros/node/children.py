@@ -51,12 +51,13 @@ class Child:
         return [line for line in lines if line.strip()][-count:]
 
     def resident_bytes(self) -> int:
-        """Return the resident memory, shared pages included; 0 where the process has ended."""
+        """Return the resident memory without /dev/shm, where the middleware fills what it reserved; 0 after its end."""
         try:
-            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        except (OSError, IndexError):
+            lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        except OSError:
             return 0
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        kilobytes = [int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "RssFile:"))]
+        return 1024 * sum(kilobytes)
 
     def interrupt(self) -> None:
         """Ask it to end as Ctrl-C does; once, for a second time could meet a Python that is ending and kill it."""

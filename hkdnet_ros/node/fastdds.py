@@ -27,7 +27,7 @@ _BYTES_PER_PIXEL = 3  # bgr8
 _OTHER_BYTES = 512 * 1024  # all other topics, which the default segment is made for
 _PIECE_BYTES = 65_000  # a large message travels in pieces of about this size, each with a place in a port's queue
 _QUEUE = 512  # such places in the port of a subscriber without a profile; what a stopped one holds at most
-_ANNOUNCEMENT_NS = 500_000_000
+_ANNOUNCEMENT_NS = 250_000_000
 
 _PROFILE = """\
 <?xml version="1.0" encoding="UTF-8"?>

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor
@@ -29,7 +29,7 @@ except ImportError:  # Humble
 from .diagnostics import unheard_publishers
 
 FOLLOW = "best_available"  # ROS's own word for it, from Iron on
-_PERIOD_S = 0.5
+_PERIOD_S = 0.2
 
 _RELIABILITIES = {"reliable": ReliabilityPolicy.RELIABLE, "best_effort": ReliabilityPolicy.BEST_EFFORT}
 _DURABILITIES = {"volatile": DurabilityPolicy.VOLATILE, "transient_local": DurabilityPolicy.TRANSIENT_LOCAL}
@@ -65,8 +65,9 @@ class FollowingSubscription:
         self._group = group
         self._fixed: ReliabilityPolicy | None = self._declare("reliability", _RELIABILITIES)
         self._fixed_durability: DurabilityPolicy | None = self._declare("durability", _DURABILITIES)
-        self._reliability = self._wanted() or ReliabilityPolicy.RELIABLE
-        self._durability = self._wanted_durability()
+        offers = self._offers()
+        self._reliability = self._wanted(offers) or ReliabilityPolicy.RELIABLE
+        self._durability = self._wanted_durability(offers)
         self._lock = threading.Lock()  # the node may be deactivated while the timer's callback runs
         self._destroyed = False
         self._made = 0  # subscriptions so far
@@ -122,20 +123,18 @@ class FollowingSubscription:
             value = FOLLOW
         return choices[value]
 
-    def _wanted(self) -> ReliabilityPolicy | None:
+    def _wanted(self, offers: Sequence[QoSProfile]) -> ReliabilityPolicy | None:
         """Return the reliability that all publishers of the topic can serve, None where there is none."""
         if self._fixed is not None:
             return self._fixed
-        offers = self._offers()
         if not offers:
             return None
         reliable = all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
         return ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
 
-    def _wanted_durability(self) -> DurabilityPolicy:
+    def _wanted_durability(self, offers: Sequence[QoSProfile]) -> DurabilityPolicy:
         if self._fixed_durability is not None:
             return self._fixed_durability
-        offers = self._offers()
         latched = offers and all(
             offer.durability == DurabilityPolicy.TRANSIENT_LOCAL and offer.reliability == ReliabilityPolicy.RELIABLE
             for offer in offers
@@ -171,7 +170,8 @@ class FollowingSubscription:
         self._callback(message)
 
     def _follow(self) -> None:
-        reliability, durability = self._wanted(), self._wanted_durability()
+        offers = self._offers()
+        reliability, durability = self._wanted(offers), self._wanted_durability(offers)
         with self._lock:
             if self._destroyed:
                 return

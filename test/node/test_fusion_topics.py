@@ -92,7 +92,7 @@ def test_a_change_of_reliability_that_comes_with_the_deactivation_leaves_no_subs
     assert node.trigger_activate() == SUCCESS
     subscription = node._subscriptions_now[0]
     assert node.trigger_deactivate() == SUCCESS
-    monkeypatch.setattr(subscription, "_wanted", lambda: ReliabilityPolicy.BEST_EFFORT)
+    monkeypatch.setattr(subscription, "_wanted", lambda _: ReliabilityPolicy.BEST_EFFORT)
     subscription._follow()
     # An executor that waits for it at this moment keeps it until it wakes.
     wait_for(lambda: not node.get_subscriptions_info_by_topic("/thermal/image_raw"), what="the end of all")
