@@ -44,3 +44,20 @@ def make_node(spun, engine):
 @pytest.fixture
 def rig(spun):
     return Rig(spun)
+
+
+@pytest.fixture
+def make_session(engine, logger):
+    """Return a function that makes a session_rig.Session with ``engine`` and the given parameters."""
+    from session_rig import Session
+
+    sessions = []
+
+    def make(**parameters):
+        sessions.append(Session(engine, logger, **parameters))
+        return sessions[-1]
+
+    yield make
+    engine.go_on.set()
+    for session in sessions:
+        session.it.stop()

@@ -1,0 +1,111 @@
+"""FusionSession: what it publishes for whom, and compressed images either way."""
+
+from __future__ import annotations
+
+from array import array
+
+import cv2
+import numpy as np
+import pytest
+from rigging import wait_for
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
+from sensor_msgs.msg import CompressedImage
+from session_rig import MS, NOW_NS, bgr, camera, gray, stream
+from std_msgs.msg import Bool
+
+from hkdnet_ros.node.compressed_images import decode_compressed
+from hkdnet_ros.node.image_messages import decode, encode_image, ns_to_stamp, stamp_to_ns
+from hkdnet_ros.node.statistics import NO_SUBSCRIBER
+
+
+def test_only_what_somebody_subscribes_to_is_published(make_session, engine):
+    session = make_session()
+    session.it.receive_camera_info("visible", camera(30, 20))
+    session.images.subscribers, session.camera_infos.subscribers, session.compressed.subscribers = 0, 0, 1
+    session.pair(NOW_NS)
+    wait_for(lambda: session.statuses)
+    assert (len(session.images), len(session.camera_infos), len(session.compressed)) == (0, 0, 1)
+    session.compressed.subscribers = session.statuses.subscribers = 0
+    session.pair(NOW_NS + 33 * MS)
+    assert session.drops() == {NO_SUBSCRIBER: 1}
+    assert len(engine.sizes) == 1
+
+
+def test_the_preview_is_the_thermal_image_that_was_fused_with_its_own_size_and_header(make_session):
+    session = make_session(grid=[60, 48], **{"thermal.range_high": 1000})
+    session.pair(NOW_NS)
+    wait_for(lambda: session.statuses)
+    assert session.previews == []
+    session.previews.subscribers = 1
+    counts = np.linspace(0, 1000, 600).astype(np.uint16).reshape(20, 30)
+    session.it.receive("thermal", encode_image(counts, "mono16", NOW_NS + 100 * MS, "thermal"))
+    session.it.receive("visible", bgr(NOW_NS + 103 * MS))
+    session.it.receive("thermal", gray(NOW_NS + 200 * MS))  # nothing nearer can come any more
+    wait_for(lambda: session.previews)
+    (preview,) = session.previews
+    assert stamp_to_ns(preview.header.stamp) == NOW_NS + 100 * MS
+    assert (preview.encoding, preview.width, preview.height, preview.header.frame_id) == ("mono8", 30, 20, "thermal")
+    np.testing.assert_allclose(decode(preview).image, counts / 1000 * 255, atol=0.51)
+
+
+def test_who_looks_at_the_preview_alone_has_nothing_fused(make_session, engine):
+    session = make_session()
+    for output in (session.images, session.camera_infos, session.statuses):
+        output.subscribers = 0
+    session.previews.subscribers = 1
+    session.pair(NOW_NS)
+    wait_for(session.drops)
+    np.testing.assert_array_equal(decode(session.previews[0]).image, decode(gray(NOW_NS)).image)
+    assert engine.sizes == []
+    assert session.drops() == {NO_SUBSCRIBER: 1}
+    assert not session.it.health().is_wanted
+
+
+def test_a_thermal_image_that_stands_for_another_is_not_shown_again(make_session):
+    session = make_session()
+    session.previews.subscribers = 1
+    session.it.receive_shutter(Bool(data=False))
+    stream(session, 1)
+    session.it.receive_shutter(Bool(data=True))
+    count = len(session.previews)
+    stream(session, 1)
+    assert session.statuses[-1].mode == "held"
+    assert len(session.previews) == count
+
+
+def test_the_compressed_output_is_the_image_as_jpeg_with_its_header(make_session):
+    session = make_session(output="gray", jpeg_quality=95)
+    session.compressed.subscribers = 1
+    smooth = encode_image(np.tile(np.arange(30, dtype=np.uint8) * 8, (20, 1)), "mono8", NOW_NS, "rgb")
+    session.pair(NOW_NS, visible=smooth)
+    wait_for(lambda: session.statuses)
+    (image,), (compressed,) = session.images, session.compressed
+    assert compressed.header == image.header == session.statuses[0].header
+    difference = decode(image).image.astype(int) - decode_compressed(compressed).image
+    assert np.abs(difference).max() < 12
+
+
+def test_compressed_inputs_are_fused_as_raw_ones_are(make_session):
+    session = make_session()
+    counts = (np.arange(600).reshape(20, 30) * 50).astype(np.uint16)
+    color = decode(bgr(NOW_NS)).image
+    raw = make_session()
+    raw.pair(NOW_NS, encode_image(counts, "mono16", NOW_NS, "thermal"), bgr(NOW_NS))
+    session.pair(NOW_NS, png(counts), png(color))
+    wait_for(lambda: session.statuses and raw.statuses)
+    np.testing.assert_array_equal(decode(session.images[0]).image, decode(raw.images[0]).image)
+
+
+def test_a_damaged_compressed_image_is_a_counted_drop(make_session):
+    session = make_session()
+    for data in (b"", b"GIF89a", bytes(png(np.zeros((20, 30), np.uint8)).data)[:40]):
+        session.it.receive("thermal", CompressedImage(format="png", data=data))
+    assert session.drops() == {"bad thermal image": 3}
+
+
+def png(image):
+    message = CompressedImage(format="png", data=array("B", cv2.imencode(".png", image)[1].tobytes()))
+    message.header.stamp, message.header.frame_id = ns_to_stamp(NOW_NS), "camera"
+    return message
