@@ -9,8 +9,11 @@ calibration that was published once, transient local, before.
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor
@@ -43,11 +46,22 @@ def no_events() -> SubscriptionEventCallbacks:
     return SubscriptionEventCallbacks(use_default_callbacks=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    """A subscription and what it asks for."""
+
+    number: int
+    reliability: ReliabilityPolicy
+    durability: DurabilityPolicy
+    subscription: Subscription[Any]
+
+
 class FollowingSubscription:
     """Subscribes ``topic``, reliable unless one of its publishers is best effort, and again when that changes.
 
     The subscription before stays until the new one hears something: a new one is matched with each publisher only after
-    up to seconds. What both hear as they change may come twice.
+    up to seconds. For the same reason a topic that was heard, and then was silent for ``silence_s`` (s; None: never),
+    is listened to in both reliabilities until it is heard again. What two hear meanwhile may come twice.
 
     Transient local, so that what was published before is heard, where all publishers are that and reliable. Standard
     ``qos_overrides`` for history, depth, reliability and durability apply; the last two are "best_available" (follow
@@ -55,7 +69,13 @@ class FollowingSubscription:
     """
 
     def __init__(
-        self, node: Node, kind: type[Any], topic: str, callback: Callable[[Any], None], group: CallbackGroup
+        self,
+        node: Node,
+        kind: type[Any],
+        topic: str,
+        callback: Callable[[Any], None],
+        group: CallbackGroup,
+        silence_s: float | None = None,
     ) -> None:
         self._node = node
         self._kind = kind
@@ -65,15 +85,18 @@ class FollowingSubscription:
         self._group = group
         self._fixed: ReliabilityPolicy | None = self._declare("reliability", _RELIABILITIES)
         self._fixed_durability: DurabilityPolicy | None = self._declare("durability", _DURABILITIES)
-        offers = self._offers()
-        self._reliability = self._wanted(offers) or ReliabilityPolicy.RELIABLE
-        self._durability = self._wanted_durability(offers)
+        self._silence_s = silence_s if self._fixed is None else None
         self._lock = threading.Lock()  # the node may be deactivated while the timer's callback runs
         self._destroyed = False
-        self._made = 0  # subscriptions so far
-        self._heard = 0  # the latest of them that heard something
-        self._former: Subscription[Any] | None = None
-        self._subscription: Subscription[Any] = self._subscribe()
+        self._numbers = itertools.count()
+        self._heard_at: float | None = None  # by any
+        self._is_heard = False  # by the current one, since it is that
+        self._other: _Listener | None = None  # the one before, or the one beside in silence
+        offers = self._offers()
+        with self._lock:  # the first message may come at once, in another thread
+            self._now = self._listen(
+                self._wanted(offers) or ReliabilityPolicy.RELIABLE, self._wanted_durability(offers)
+            )
         # The timer shares the group of the callback, so that no message is taken while the subscription changes.
         # Steady time: cameras come and go while a simulation's clock stands still.
         clock = Clock(clock_type=ClockType.STEADY_TIME)
@@ -83,16 +106,16 @@ class FollowingSubscription:
     @property
     def reliability(self) -> ReliabilityPolicy:
         """What the subscription asks for at this time."""
-        return self._reliability
+        return self._now.reliability
 
     @property
     def durability(self) -> DurabilityPolicy:
         """Whether it asks for what was published before it was there."""
-        return self._durability
+        return self._now.durability
 
     def unheard(self) -> list[str]:
         """Return, one text each, the publishers of the topic that this does not hear."""
-        return unheard_publishers(self._node, self._topic, self._kind, self._subscription.qos_profile)
+        return unheard_publishers(self._node, self._topic, self._kind, self._now.subscription.qos_profile)
 
     def destroy(self) -> None:
         """End the subscription, for good; any thread may call this."""
@@ -100,8 +123,8 @@ class FollowingSubscription:
             self._destroyed = True
             if self._timer is not None:
                 self._node.destroy_timer(self._timer)
-            self._end_former()
-            self._node.destroy_subscription(self._subscription)
+            self._end_other()
+            self._node.destroy_subscription(self._now.subscription)
 
     def _declare(self, policy: str, policies: dict[str, Any]) -> Any:
         """Return what a qos_overrides parameter fixes ``policy`` to, None where the publishers decide."""
@@ -144,29 +167,30 @@ class FollowingSubscription:
     def _offers(self) -> list[QoSProfile]:
         return [info.qos_profile for info in self._node.get_publishers_info_by_topic(self._topic)]
 
-    def _subscribe(self) -> Subscription[Any]:
+    def _listen(self, reliability: ReliabilityPolicy, durability: DurabilityPolicy) -> _Listener:
         # A short queue: the worker takes the latest pair anyway, and each large image waiting is memory.
-        qos = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST, depth=5, reliability=self._reliability, durability=self._durability
-        )
+        qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=reliability, durability=durability)
         overrides = QoSOverridingOptions(policy_kinds=(QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH))
-        self._made += 1
-        return self._node.create_subscription(
+        number = next(self._numbers)
+        subscription = self._node.create_subscription(
             self._kind,
             self._topic,
-            functools.partial(self._hear, self._made),
+            functools.partial(self._hear, number),
             qos,
             callback_group=self._group,
             event_callbacks=no_events(),
             qos_overriding_options=overrides,
         )
+        return _Listener(number, reliability, durability, subscription)
 
     def _hear(self, number: int, message: Any) -> None:
-        """Pass on a message of the ``number``-th subscription, unless a later one was heard already."""
+        """Pass on a message of the current listener, and one of the other while the current one has heard none."""
         with self._lock:
-            if self._destroyed or number < self._heard:
+            is_current = number == self._now.number
+            if self._destroyed or (self._is_heard and not is_current):
                 return
-            self._heard = number
+            self._is_heard = is_current
+            self._heard_at = time.monotonic()
         self._callback(message)
 
     def _follow(self) -> None:
@@ -175,21 +199,39 @@ class FollowingSubscription:
         with self._lock:
             if self._destroyed:
                 return
-            if self._heard == self._made:
-                self._end_former()
+            if self._is_heard:
+                self._end_other()
             # Without publishers everything stays: those that come back are likely to be as they were.
-            if reliability is None or (reliability, durability) == (self._reliability, self._durability):
+            if reliability is None or (reliability, durability) == (self._now.reliability, self._now.durability):
+                self._listen_in_both_ways_where_silent()
                 return
-            if self._former is None:
-                self._former = self._subscription
-            else:  # which is the one that hears, the latest has not
-                self._node.destroy_subscription(self._subscription)
-            self._reliability, self._durability = reliability, durability
-            self._subscription = self._subscribe()
+            self._change(reliability, durability)
         names = f"{reliability.name} and {durability.name.replace('_', ' ')}".lower()
         self._node.get_logger().info(f"{self._resolved}: subscribed {names}, as its publishers offer")
 
-    def _end_former(self) -> None:
-        if self._former is not None:
-            self._node.destroy_subscription(self._former)
-            self._former = None
+    def _change(self, reliability: ReliabilityPolicy, durability: DurabilityPolicy) -> None:
+        before, other = self._now, self._other
+        if other is not None and (other.reliability, other.durability) == (reliability, durability):
+            self._now, self._other = other, before
+        else:
+            self._now = self._listen(reliability, durability)
+            if other is None:
+                self._other = before
+            else:  # which may be the one that hears; the current one did not
+                self._node.destroy_subscription(before.subscription)
+        self._is_heard = False
+
+    def _listen_in_both_ways_where_silent(self) -> None:
+        heard_at = self._heard_at
+        if self._silence_s is None or self._other is not None or heard_at is None:
+            return
+        if time.monotonic() - heard_at > self._silence_s:
+            is_reliable = self._now.reliability == ReliabilityPolicy.RELIABLE
+            opposite = ReliabilityPolicy.BEST_EFFORT if is_reliable else ReliabilityPolicy.RELIABLE
+            self._other = self._listen(opposite, DurabilityPolicy.VOLATILE)
+            self._is_heard = False
+
+    def _end_other(self) -> None:
+        if self._other is not None:
+            self._node.destroy_subscription(self._other.subscription)
+            self._other = None

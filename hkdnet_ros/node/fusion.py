@@ -44,6 +44,7 @@ from .session import FusionSession, Outputs
 IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "rgb/image_raw"}
 SHUTTER_TOPIC = "thermal/shutter"
 PREVIEW_TOPIC = "thermal/preview"
+_SILENCE_S = 2.0  # after which a camera is listened to whatever it offers when it comes back
 _TICK_S = 0.1
 _DIAGNOSTICS_S = 1.0
 
@@ -304,7 +305,8 @@ class FusionNode(LifecycleNodeMixin, Node):
             kind: type[Any] = Image
             if transports[stream] == COMPRESSED:
                 kind, topic = CompressedImage, self._compressed(topic)
-            self._subscriptions_now.append(FollowingSubscription(self, kind, topic, receive, self._receiving))
+            following = FollowingSubscription(self, kind, topic, receive, self._receiving, silence_s=_SILENCE_S)
+            self._subscriptions_now.append(following)
         for stream, topic in CAMERA_INFO_TOPICS.items():
             take = functools.partial(session.receive_camera_info, stream)
             self._camera_infos.append(FollowingSubscription(self, CameraInfo, topic, take, self._receiving))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 from rigging import wait_for
@@ -32,7 +33,7 @@ def follow(spun):
     """Return a function that follows a topic from a node with given arguments, and what came there."""
     made = []
 
-    def make(topic, *arguments, node=None, parameters=()):
+    def make(topic, *arguments, node=None, parameters=(), silence_s=None):
         if node is None:
             node = spun.add(
                 rclpy.create_node(
@@ -44,7 +45,8 @@ def follow(spun):
                 threads=2,
             )
         heard = []
-        subscription = FollowingSubscription(node, String, topic, heard.append, MutuallyExclusiveCallbackGroup())
+        group = MutuallyExclusiveCallbackGroup()
+        subscription = FollowingSubscription(node, String, topic, heard.append, group, silence_s)
         made.append(subscription)
         return subscription, heard, node
 
@@ -150,6 +152,31 @@ def test_a_publisher_that_changes_again_before_it_was_heard_leaves_two_subscript
         return heard and steady.get_subscription_count() == 1
 
     wait_for(is_one, what="the end of the subscription before")
+
+
+@pytest.mark.parametrize(("before", "after"), [(RELIABLE, BEST_EFFORT), (BEST_EFFORT, RELIABLE), (RELIABLE, RELIABLE)])
+def test_a_topic_that_fell_silent_is_listened_to_in_both_ways_until_it_is_heard(talker, follow, before, after):
+    publisher = talker.create_publisher(String, "ticks", QoSProfile(depth=5, reliability=before))
+    subscription, heard, node = follow("ticks", silence_s=0.3)
+
+    def asked_for():
+        infos = node.get_subscriptions_info_by_topic("ticks")
+        return sorted(info.qos_profile.reliability for info in infos)
+
+    wait_for(lambda: publisher.publish(String(data="here")) or heard, what="a message")
+    talker.destroy_publisher(publisher)
+    wait_for(lambda: asked_for() == sorted((RELIABLE, BEST_EFFORT)), what="both")
+    heard.clear()
+    publisher = talker.create_publisher(String, "ticks", QoSProfile(depth=5, reliability=after))
+    wait_for(lambda: publisher.publish(String(data="again")) or heard, what="a message after the silence")
+    wait_for(lambda: publisher.publish(String(data="again")) or asked_for() == [after], what="the one that is needed")
+    assert subscription.reliability == after
+
+
+def test_a_topic_that_was_never_heard_has_one_subscription(talker, follow):
+    _, _, node = follow("ticks", silence_s=0.1)
+    time.sleep(0.8)  # a few looks at the publishers
+    assert node.count_subscribers("ticks") == 1
 
 
 def test_an_override_fixes_the_durability(talker, follow):
