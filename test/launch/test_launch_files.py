@@ -30,7 +30,9 @@ commands = []
 arguments = [argument.split(":=", 1) for argument in sys.argv[2:]]
 service = LaunchService(noninteractive=True)
 service.include_launch_description(LaunchDescription([
-    RegisterEventHandler(OnProcessStart(on_start=lambda event, context: commands.append((event.cmd, event.env)))),
+    RegisterEventHandler(OnProcessStart(on_start=lambda event, context: commands.append(
+        (event.cmd, event.env and dict(event.env))  # Humble has os.environ itself
+    ))),
     IncludeLaunchDescription(PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments),
     TimerAction(period=1.0, actions=[EmitEvent(event=Shutdown())]),
 ]))
