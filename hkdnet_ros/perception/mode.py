@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..options import check_options, option
 from .frames import THERMAL, VISIBLE
 from .shutter import HOLD
+from .timing import LEAP_NS
 
 FUSED = "fused"
 STOPPED = "stopped"
@@ -81,7 +82,8 @@ class ModeSelector:
     To be driven by one thread at a time, with the node's clock (not stamps) in every call: :meth:`arrived` for each
     image, :meth:`thermal_fault` with what :meth:`ShutterDetector.observe` says of each thermal one, then
     :meth:`update`, which is also called by a timer, a few times per ``limit``. A clock that goes back (a simulation
-    that starts again) gives both streams a fresh ``limit``; the mode stays.
+    that starts again) or leaps ahead (the first time of one, 0 before) gives both streams a fresh ``limit``; the mode
+    stays.
 
     A stream is lost by comparison with the other, so that the end of a recording, where both fall silent, does not
     pass through a mode of one of them. From a stream alone back to FUSED takes ``settle`` seconds in which both send;
@@ -170,7 +172,7 @@ class ModeSelector:
         return FUSED, "both cameras send live images again"
 
     def _advance(self, now_ns: int) -> None:
-        if now_ns < self._now_ns:
+        if now_ns < self._now_ns or now_ns - self._now_ns > LEAP_NS:
             self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns)
             self._fault_ns, self._well_ns = now_ns, None
         self._now_ns = now_ns

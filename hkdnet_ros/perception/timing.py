@@ -15,6 +15,7 @@ FUTURE = "future stamp"  # later than the node's clock
 FUTURE_TOLERANCE_NS = 100_000_000  # clocks of two machines kept by NTP differ by less
 
 WARNING_PERIOD_NS = 10_000_000_000
+LEAP_NS = 10_000_000_000  # by which no clock goes on between two ticks, but where it was set
 
 _EDGES_MS = (-100, -50, -20, -10, -5, -2, 2, 5, 10, 20, 50, 100)
 _JUMP_NS = 1_000_000_000  # a stamp that is further back is a clock that was set, or a bag that loops
@@ -85,7 +86,7 @@ class StampWatch:
 
     def warning(self, now_ns: int) -> str:
         """Return what to say where nothing was paired for 10 s, once per 10 s; else nothing."""
-        if now_ns < self._window_ns:
+        if not self._window_ns <= now_ns <= self._window_ns + WARNING_PERIOD_NS + LEAP_NS:
             self._begin_window(now_ns)
         if now_ns - self._window_ns < WARNING_PERIOD_NS:
             return ""

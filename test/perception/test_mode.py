@@ -197,6 +197,16 @@ def test_after_a_stop_one_camera_has_the_limit_before_it_goes_on_alone() -> None
 # Clocks
 
 
+def test_first_time_of_a_simulation_is_no_silence() -> None:
+    selector = ModeSelector(ModeConfig(), 0)
+    assert selector.update(0) is None
+    assert selector.update(1_700_000_000_000 * MS) is None  # /clock began
+    change = selector.update(1_700_000_002_000 * MS)
+    assert change is not None
+    assert change.mode == STOPPED
+    assert "for 2.0 s" in change.cause
+
+
 def test_clock_that_goes_back_changes_nothing_and_limits_hold_from_there() -> None:
     world = World()
     world.run(20)

@@ -67,6 +67,13 @@ def test_the_histogram_counts_pairs_by_signed_skew() -> None:
     assert watch.skew_histogram() == {"below -100 ms": 1, "-2 to 2 ms": 3, "5 to 10 ms": 1, "above 100 ms": 1}
 
 
+def test_the_first_time_of_a_simulation_is_no_time_without_pairs() -> None:
+    watch = StampWatch(PairingConfig(), 0)
+    assert watch.warning(0) == ""
+    assert watch.warning(BEGIN_NS) == ""
+    assert watch.warning(BEGIN_NS + 11 * S).startswith("nothing paired for 11 s")
+
+
 def test_a_drift_between_the_cameras_clocks_is_seen_through_jitter_but_not_at_once() -> None:
     watch = StampWatch(PairingConfig(), BEGIN_NS)
     random = np.random.default_rng(0)
