@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rclpy.node import Node
 
 GRACE_S = 8.0  # ros2 launch sends SIGKILL 10 s after SIGINT
+LEAVING = "leaving anyhow"  # is said where it did not
 _THREADS = 4  # images, parameter services, and two for lifecycle services and autostart
 
 
@@ -69,13 +70,13 @@ class _Runner:
     """A node, its executor and the thread that spins them."""
 
     def __init__(self, node: Node, on_failure: Callable[[], Any]) -> None:
-        from rclpy.executors import MultiThreadedExecutor
+        from .executor import SkippingExecutor
 
         self._node = node
         self._on_failure = on_failure
         self._failed = False
         self._ending = threading.Event()
-        self._executor = MultiThreadedExecutor(num_threads=_THREADS)
+        self._executor = SkippingExecutor(num_threads=_THREADS)
         self._executor.add_node(node)
         self._spinner = threading.Thread(target=self._guarded(self._spin), name="spin", daemon=True)
         self._spinner.start()
@@ -87,7 +88,7 @@ class _Runner:
         ender.join(GRACE_S)
         status = int(self._failed)
         if ender.is_alive():
-            print(f"not ended within {GRACE_S:.0f} s, leaving anyhow", file=sys.stderr, flush=True)
+            print(f"not ended within {GRACE_S:.0f} s, {LEAVING}", file=sys.stderr, flush=True)
             os._exit(status)  # the interpreter's own exit would wait for the threads that are stuck
         return status
 
