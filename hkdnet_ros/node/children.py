@@ -64,6 +64,7 @@ class Child:
         if self.status() is None and not self._was_interrupted:
             self._was_interrupted = True
             self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGCONT)  # it may be stopped
 
     def kill(self) -> None:
         """End it at once, as a crash does."""
@@ -125,7 +126,8 @@ def termination_interrupts() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    with _handling((signal.SIGTERM, signal.SIGHUP), interrupt):
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    with _handling([number for number in numbers if signal.getsignal(number) != signal.SIG_IGN], interrupt):  # nohup
         yield
 
 

@@ -12,6 +12,7 @@ import functools
 import itertools
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,8 @@ from .diagnostics import unheard_publishers
 
 FOLLOW = "best_available"  # ROS's own word for it, from Iron on
 _PERIOD_S = 0.2
+_DEPTH = 5
+_REMEMBERED = 4 * _DEPTH  # messages: what a second listener may still have in its queue
 
 _RELIABILITIES = {"reliable": ReliabilityPolicy.RELIABLE, "best_effort": ReliabilityPolicy.BEST_EFFORT}
 _DURABILITIES = {"volatile": DurabilityPolicy.VOLATILE, "transient_local": DurabilityPolicy.TRANSIENT_LOCAL}
@@ -61,7 +64,7 @@ class FollowingSubscription:
 
     The subscription before stays until the new one hears something: a new one is matched with each publisher only after
     up to seconds. For the same reason a topic that was heard, and then was silent for ``silence_s`` (s; None: never),
-    is listened to in both reliabilities until it is heard again. What two hear meanwhile may come twice.
+    is listened to in both reliabilities until it is heard again. What two hear meanwhile comes once, by its stamp.
 
     Transient local, so that what was published before is heard, where all publishers are that and reliable. Standard
     ``qos_overrides`` for history, depth, reliability and durability apply; the last two are "best_available" (follow
@@ -92,6 +95,7 @@ class FollowingSubscription:
         self._heard_at: float | None = None  # by any
         self._is_heard = False  # by the current one, since it is that
         self._other: _Listener | None = None  # the one before, or the one beside in silence
+        self._passed: deque[tuple[int, Any]] = deque(maxlen=_REMEMBERED)  # (listener, stamp)
         offers = self._offers()
         with self._lock:  # the first message may come at once, in another thread
             self._now = self._listen(
@@ -169,7 +173,7 @@ class FollowingSubscription:
 
     def _listen(self, reliability: ReliabilityPolicy, durability: DurabilityPolicy) -> _Listener:
         # A short queue: the worker takes the latest pair anyway, and each large image waiting is memory.
-        qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=reliability, durability=durability)
+        qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=_DEPTH, reliability=reliability, durability=durability)
         overrides = QoSOverridingOptions(policy_kinds=(QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH))
         number = next(self._numbers)
         subscription = self._node.create_subscription(
@@ -191,6 +195,11 @@ class FollowingSubscription:
                 return
             self._is_heard = is_current
             self._heard_at = time.monotonic()
+            stamp = getattr(getattr(message, "header", None), "stamp", None)
+            if stamp is not None:
+                if self._other is not None and any(of != number and at == stamp for of, at in self._passed):
+                    return
+                self._passed.append((number, stamp))
         self._callback(message)
 
     def _follow(self) -> None:

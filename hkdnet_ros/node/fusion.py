@@ -15,11 +15,13 @@ from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it here only
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
@@ -36,7 +38,7 @@ from .camera_scaling import TOPICS as CAMERA_INFO_TOPICS
 from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
 from .fallback_engine import Engine, FallbackEngine
 from .following_subscription import FollowingSubscription, no_events
-from .health import OK, Report, device_report, qos_report, reports
+from .health import ERROR, OK, Report, device_report, qos_report, reports
 from .parameters import NodeParameters
 from .schema import COMPRESSED, FusionConfig
 from .session import FusionSession, Outputs
@@ -90,10 +92,13 @@ def _transition(action: Transition) -> Callable[[FusionNode, LifecycleState], Tr
             action(node, state)
         except (HkdnetError, ParameterException) as error:  # rclpy's is about qos_overrides
             node.get_logger().error(f"{name} failed: {error}")
+            node._trouble = f"{name} failed: {error}"
             return TransitionCallbackReturn.FAILURE
         except Exception:
             node.get_logger().fatal(f"{name} failed by an internal error:\n{traceback.format_exc()}")
+            node._trouble = f"{name} failed by an internal error; the log says which"
             return TransitionCallbackReturn.ERROR
+        node._trouble = ""
         return TransitionCallbackReturn.SUCCESS
 
     return callback
@@ -111,6 +116,7 @@ class FusionNode(LifecycleNodeMixin, Node):
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._engine_factory = engine_factory
         self._engine: FallbackEngine | None = None
+        self._trouble = ""  # why the node is not in the state that was asked for
         self._config: FusionConfig | None = None
         self._session: FusionSession | None = None
         self._subscriptions_now: list[FollowingSubscription] = []
@@ -168,7 +174,7 @@ class FusionNode(LifecycleNodeMixin, Node):
             return
         session, engine = self._session, self._engine  # once: a transition may take them away meanwhile
         state = "active" if session else "inactive" if engine else "unconfigured"
-        found = [Report("state", OK, state)]
+        found = [Report("state", ERROR, f"{state}: {self._trouble}") if self._trouble else Report("state", OK, state)]
         if session is not None:
             found += reports(session.health(), self._parameters_of_node.config().diagnostics)
             following = [*self._subscriptions_now, *self._camera_infos]
@@ -197,10 +203,18 @@ class FusionNode(LifecycleNodeMixin, Node):
             return
         self.get_logger().error("deactivating: the device failed, and device_failure is 'inactive'")
         self.trigger_deactivate()
+        self._trouble = "deactivated, for the device failed"
 
     def _compressed(self, topic: str) -> str:
         """Return the name of an image's compressed topic: a remap of the image moves it, as image_transport has it."""
         return f"{self.resolve_topic_name(topic)}/{COMPRESSED}"
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter[Any]]) -> SetParametersResult:
+        """Set parameters, as services ask for; a name that is unknown is refused with the nearest one."""
+        for parameter in parameter_list:
+            if not self.has_parameter(parameter.name):
+                return SetParametersResult(successful=False, reason=self._parameters_of_node.unknown(parameter.name))
+        return super().set_parameters_atomically(parameter_list)
 
     def _autostart(self) -> None:
         self._autostart_timer.cancel()
@@ -214,9 +228,6 @@ class FusionNode(LifecycleNodeMixin, Node):
         self._config = config = self._parameters_of_node.config()  # from here on only live parameters change
         try:
             self._engine = engine = self._load_engine(config)
-            width, height = config.pipeline.grid
-            if width and height:
-                engine.warm_up(height, width)
         except BaseException:
             self._free(state)
             raise
@@ -226,14 +237,22 @@ class FusionNode(LifecycleNodeMixin, Node):
         )
 
     def _load_engine(self, config: FusionConfig) -> FallbackEngine:
-        """Return the engine that the parameters ask for, or the one before where that cannot be had.
+        """Return the engine that the parameters ask for, warmed up, or the one before where that cannot be had.
 
         A robot that tries a new model should not be blind because its file is bad. The parameters are then set back.
         """
         log = self.get_logger()
 
         def load(wanted: EngineConfig) -> FallbackEngine:
-            return FallbackEngine(self._engine_factory, wanted, config.node.device_failure, log.warning)
+            engine = FallbackEngine(self._engine_factory, wanted, config.node.device_failure, log.warning)
+            width, height = config.pipeline.grid
+            if width and height:
+                try:
+                    engine.warm_up(height, width)
+                except BaseException:
+                    engine.close()
+                    raise
+            return engine
 
         good = self._good_engine_config
         try:
@@ -300,12 +319,13 @@ class FusionNode(LifecycleNodeMixin, Node):
         session = FusionSession(config, self._engine, outputs, self.get_logger())
         self._session = session
         transports = {THERMAL: config.node.thermal_transport, VISIBLE: config.node.rgb_transport}
+        silence_s = max(_SILENCE_S, 2.0 * config.mode.limit)  # what is normal for a slow camera is no silence
         for stream, topic in IMAGE_TOPICS.items():
             receive = functools.partial(session.receive, stream)
             kind: type[Any] = Image
             if transports[stream] == COMPRESSED:
                 kind, topic = CompressedImage, self._compressed(topic)
-            following = FollowingSubscription(self, kind, topic, receive, self._receiving, silence_s=_SILENCE_S)
+            following = FollowingSubscription(self, kind, topic, receive, self._receiving, silence_s)
             self._subscriptions_now.append(following)
         for stream, topic in CAMERA_INFO_TOPICS.items():
             take = functools.partial(session.receive_camera_info, stream)

@@ -76,11 +76,15 @@ class NodeParameters:
         finally:
             self._setting_back = False
 
+    def unknown(self, name: str) -> str:
+        """Return what to say of a name that is no parameter's."""
+        return unknown_parameter(name, self._specs)
+
     def _unknown(self) -> list[str]:
         """Return what is wrong with names that were given to the node and that nobody declared."""
         given = self._node._parameter_overrides  # rclpy has no public way to what the command line and files say
         return [
-            unknown_parameter(name, self._specs)
+            self.unknown(name)
             for name in sorted(given)
             if not self._node.has_parameter(name) and not name.startswith("qos_overrides.")  # declared when activated
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..perception.frames import THERMAL, VISIBLE
@@ -12,6 +12,7 @@ from ..perception.frames import THERMAL, VISIBLE
 STREAMS = (THERMAL, VISIBLE)
 STORM_HZ = 100.0
 _JUMP_S = 20.0
+_AFTER_STORM = {"mode.settle": 1.0, "thermal.time_constant": 2.0, "output": "auto", "jpeg_quality": 90}  # the defaults
 
 
 class Rig(Protocol):
@@ -21,6 +22,9 @@ class Rig(Protocol):
 
     def set_camera(self, stream: str, **parameters: Any) -> None:
         """Set parameters of a camera's process (soak_camera.py)."""
+
+    def set_node(self, parameters: Mapping[str, Any]) -> None:
+        """Set parameters of the fusion node."""
 
     def kill_camera(self, stream: str) -> None:
         """End a camera's process by SIGKILL, without a word to its subscribers."""
@@ -107,6 +111,7 @@ def _storm(rig: Rig) -> Iterator[str]:
     end = rig.start_storm(storm_of_sets(), STORM_HZ)
     yield ""
     yield end()
+    rig.set_node(_AFTER_STORM)
 
 
 FAULTS: dict[str, Callable[[Rig], Iterator[str | None]]] = {

@@ -36,6 +36,7 @@ from .demo_stream import ros_node
 from .fastdds import PROFILE_VARIABLES, profile
 from .image_messages import decode, stamp_to_ns
 from .player import TOPICS
+from .process import LEAVING
 from .soak_config import SoakConfig
 from .soak_faults import FAULTS, STREAMS, in_turn
 
@@ -101,21 +102,20 @@ class _Run:
             self._check.finish()
             self._soak.failures += self._check.examples
             self._soak.seconds = time.monotonic() - self._began if self._began else 0.0
-        if self._fusion.status() is None and (status := self._fusion.end(time.monotonic() + GRACE_S)) != 0:
-            self._soak.failures.append(f"the node ended with status {status} after Ctrl-C; see {self._fusion.log}")
-        if "Traceback" in self._fusion.log.read_text(errors="replace"):
-            self._soak.failures.append(f"the node's log has a traceback; see {self._fusion.log}")
+        if (status := self._fusion.end(time.monotonic() + GRACE_S)) != 0:
+            self._soak.failures.append(f"the node ended with status {status}; see {self._fusion.log}")
+        log = self._fusion.log.read_text(errors="replace")
+        for text in ("Traceback", LEAVING):
+            if text in log:
+                self._soak.failures.append(f"the node's log says {text!r}; see {self._fusion.log}")
 
     def set_camera(self, stream: str, **parameters: Any) -> None:
         """Set parameters of a camera."""
-        request = SetParameters.Request(
-            parameters=[Parameter(name, value=value).to_parameter_msg() for name, value in parameters.items()]
-        )
-        client = self._client(self._cameras[stream].name)
-        future = client.call_async(request)
-        self._wait(future.done, _ANSWER_S, f"the {stream} camera did not answer")
-        results: list[SetParametersResult] = future.result().results
-        assert all(result.successful for result in results), results
+        self._set(self._cameras[stream].name, parameters)
+
+    def set_node(self, parameters: Mapping[str, Any]) -> None:
+        """Set parameters of the fusion node."""
+        self._set("fusion", parameters)
 
     def kill_camera(self, stream: str) -> None:
         """End a camera as a crash does."""
@@ -171,6 +171,15 @@ class _Run:
             return ", ".join(f"{count} sets {what}" for what, count in sorted(answers.items()))
 
         return end
+
+    def _set(self, name: str, parameters: Mapping[str, Any]) -> None:
+        request = SetParameters.Request(
+            parameters=[Parameter(name, value=value).to_parameter_msg() for name, value in parameters.items()]
+        )
+        future = self._client(name).call_async(request)
+        self._wait(future.done, _ANSWER_S, f"{name} did not answer")
+        results: list[SetParametersResult] = future.result().results
+        assert all(result.successful for result in results), results
 
     def _soak_through(self, progress: _Progress) -> None:
         names = in_turn(self._config.faults or list(FAULTS), random.Random(self._config.seed))
@@ -251,6 +260,9 @@ class _Run:
         """Return what gives the node the profile of ``hkdnet fastdds``, unless the environment has one."""
         if any(name in os.environ for name in PROFILE_VARIABLES):
             self._soak.setting["Fast DDS profile"] = "that of the environment"
+            return {}
+        if os.environ.get("ROS_LOCALHOST_ONLY") == "1":  # Humble adds transports of its own to those of a profile
+            self._soak.setting["Fast DDS profile"] = "none, for ROS_LOCALHOST_ONLY is set"
             return {}
         self._soak.setting["Fast DDS profile"] = "of the node: `hkdnet fastdds --size {}x{}`".format(*self.size)
         file = self._config.out / "fastdds.xml"

@@ -11,10 +11,12 @@ from rigging import wait_for
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 import rclpy
+from builtin_interfaces.msg import Time
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from std_msgs.msg import String
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header, String
 
 from hkdnet_ros.node.diagnostics import deaf_subscribers
 from hkdnet_ros.node.following_subscription import FollowingSubscription
@@ -33,7 +35,7 @@ def follow(spun):
     """Return a function that follows a topic from a node with given arguments, and what came there."""
     made = []
 
-    def make(topic, *arguments, node=None, parameters=(), silence_s=None):
+    def make(topic, *arguments, node=None, parameters=(), silence_s=None, kind=String):
         if node is None:
             node = spun.add(
                 rclpy.create_node(
@@ -46,7 +48,7 @@ def follow(spun):
             )
         heard = []
         group = MutuallyExclusiveCallbackGroup()
-        subscription = FollowingSubscription(node, String, topic, heard.append, group, silence_s)
+        subscription = FollowingSubscription(node, kind, topic, heard.append, group, silence_s)
         made.append(subscription)
         return subscription, heard, node
 
@@ -171,6 +173,27 @@ def test_a_topic_that_fell_silent_is_listened_to_in_both_ways_until_it_is_heard(
     wait_for(lambda: publisher.publish(String(data="again")) or heard, what="a message after the silence")
     wait_for(lambda: publisher.publish(String(data="again")) or asked_for() == [after], what="the one that is needed")
     assert subscription.reliability == after
+
+
+def test_what_two_listeners_hear_comes_once(talker, follow):
+    publisher = talker.create_publisher(Image, "images", QoSProfile(depth=5, reliability=RELIABLE))
+    subscription, heard, _ = follow("images", kind=Image)
+    wait_for(publisher.get_subscription_count, what="the subscription")
+    stamps = itertools.count()
+    for expected in (BEST_EFFORT, RELIABLE) * 2:
+        if expected == BEST_EFFORT:
+            other = talker.create_publisher(Image, "images", QoSProfile(depth=1, reliability=BEST_EFFORT))
+        else:
+            talker.destroy_publisher(other)
+
+        def send(expected=expected):
+            publisher.publish(Image(header=Header(stamp=Time(sec=next(stamps)))))
+            return subscription.reliability == expected and publisher.get_subscription_count() == 1
+
+        wait_for(send, what=expected.name)
+    seconds = [image.header.stamp.sec for image in heard]
+    assert len(seconds) > 10
+    assert seconds == sorted(set(seconds))
 
 
 def test_a_topic_that_was_never_heard_has_one_subscription(talker, follow):

@@ -165,6 +165,29 @@ def test_a_model_that_cannot_be_loaded_later_leaves_the_one_before(make_node, re
     assert node.trigger_activate() == SUCCESS
 
 
+def test_a_model_that_cannot_be_warmed_up_leaves_the_one_before(make_node, remote, monkeypatch):
+    class Failing(FakeEngine):
+        def warm_up(self, height, width):
+            raise DeviceError("out of memory")
+
+    made = []
+
+    def factory(config):
+        made.append(Failing() if config.scale == 4 else FakeEngine())
+        return made[-1]
+
+    node = make_node(factory, autostart=False, grid=[16, 16])
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_cleanup() == SUCCESS
+    assert remote.set("scale", 4) == (True, "")
+    lines = kept_log(node, monkeypatch)
+    assert node.trigger_configure() == SUCCESS
+    assert any("out of memory; going back to the model before" in line for line in lines)
+    assert remote.get("scale").integer_value == 2
+    assert all(engine.closed for engine in made[:-1])
+    assert not made[-1].closed
+
+
 def test_a_lost_device_deactivates_the_node_where_the_parameter_says_so(make_node, remote, rig, engine):
     node = make_node(device_failure="inactive")
     rig.wait_for_node()
@@ -267,6 +290,7 @@ def test_an_unconfigured_node_takes_valid_values_and_refuses_others_with_the_rea
         ("scale", 7, "scale is 7; choose one of 2, 3, 4"),
         ("scale", "two", "Wrong parameter type"),
         ("sync.slop", "long", "sync.slop is 'long'; it must be a number"),
+        ("sync.slopp", 0.05, "sync.slop"),
         ("sync.queue_size", 0, "sync.queue_size out of range"),
         ("sync.slop", 11.0, "sync.slop out of range"),
         ("grid", [320], "grid is"),

@@ -16,6 +16,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from hkdnet_ros.errors import CheckpointError
 from hkdnet_ros.node.compressed_images import decode_compressed, encode_jpeg
 from hkdnet_ros.node.image_messages import decode, encode_image, ns_to_stamp, stamp_to_ns
 from hkdnet_ros.perception.frames import Pair
@@ -207,6 +208,17 @@ def test_diagnostics_tell_the_state_the_streams_and_who_cannot_be_heard(make_nod
     assert "/thermal/image_raw: publisher rig" in by_name["fusion: qos"].message
     assert {status.hardware_id for status in heard[0].status} == {"cpu"}
     assert best_effort.node is not None
+
+
+def test_diagnostics_tell_why_a_node_that_starts_by_itself_did_not(make_node, rig):
+    def factory(config):
+        raise CheckpointError("no file there")
+
+    heard = []
+    rig.node.create_subscription(DiagnosticArray, "/diagnostics", heard.append, 10)
+    make_node(factory)
+    wait_for(lambda: heard and heard[-1].status[0].level == DiagnosticStatus.ERROR, what="the error")
+    assert heard[-1].status[0].message == "unconfigured: configure failed: no file there"
 
 
 def test_compressed_topics_follow_the_remap_of_their_image(spun, engine):
