@@ -21,6 +21,7 @@ from std_msgs.msg import Bool, Header
 from ..errors import DeviceError, HkdnetError
 from ..perception import color
 from ..perception.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
+from ..perception.freeze import FreezeDetector
 from ..perception.mode import FUSED, HELD, ModeSelector
 from ..perception.mode import STOPPED as STOPPED_MODE
 from ..perception.pairing import DUPLICATE, NEAREST, ZERO_STAMP, StampPairer
@@ -125,6 +126,7 @@ class FusionSession:
         self._live_thermal: Frame | None = None
         self._thermal_stamp_ns = 0
         self._thermal_fault = ""
+        self._freeze = FreezeDetector()
         now_ns = outputs.now_ns()
         self._watch = StampWatch(config.sync, now_ns)
         self._selector = ModeSelector(config.mode, now_ns, shutter_action=config.shutter.action)
@@ -152,6 +154,8 @@ class FusionSession:
         if frame is not None:
             self._thermal_stamp_ns = stamp_ns
             self._take_fault(fault, now_ns)
+        else:
+            self._selector.fault(VISIBLE, self._freeze.observe(message.data), now_ns)
         lag_ns = self._watch.arrived(stream, stamp_ns, now_ns)
         if lag_ns is not None:
             self._selector.arrived(stream, now_ns, lag_ns)
@@ -239,7 +243,7 @@ class FusionSession:
         if bool(fault) != bool(self._thermal_fault):
             self._logger.info(f"thermal image is {fault}; {self._shutter_action}" if fault else "thermal image is live")
         self._thermal_fault = fault
-        self._selector.thermal_fault(fault, now_ns)
+        self._selector.fault(THERMAL, fault, now_ns)
 
     def _live(self, frame: Frame, fault: str) -> _Thermal | None:
         """Return what ``frame`` is fused as; None where it is no live view and nothing stands for it."""

@@ -49,7 +49,7 @@ class ModeConfig:
     )
     frozen_limit: float = option(
         3.0,
-        "thermal images are lost when they were no live view for this long (a shutter takes up to 3 s)",
+        "images are lost when they were no live view for this long (a thermal camera's shutter takes up to 3 s)",
         unit="s",
         low=0,
         high=3600,
@@ -80,7 +80,8 @@ class ModeSelector:
     """Chooses the mode from what comes in.
 
     To be driven by one thread at a time, with the node's clock (not stamps) in every call: :meth:`arrived` for each
-    image, :meth:`thermal_fault` with what :meth:`ShutterDetector.observe` says of each thermal one, then
+    image, :meth:`fault` with what :meth:`ShutterDetector.observe` says of each thermal one and
+    :meth:`FreezeDetector.observe` of each visible one, then
     :meth:`update`, which is also called by a timer, a few times per ``limit``. A clock that goes back (a simulation
     that starts again) or leaps ahead (the first time of one, 0 before) gives both streams a fresh ``limit``; the mode
     stays.
@@ -97,8 +98,8 @@ class ModeSelector:
         self._mode = FUSED
         self._now_ns = now_ns
         self._arrived_ns = {THERMAL: now_ns, VISIBLE: now_ns}
-        self._fault = ""
-        self._fault_ns = now_ns
+        self._faults = {THERMAL: "", VISIBLE: ""}
+        self._fault_ns = {THERMAL: now_ns, VISIBLE: now_ns}
         self._well_ns: int | None = None  # since when images could be fused, but are not yet
 
     @property
@@ -120,12 +121,12 @@ class ModeSelector:
             self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns - 1)
         self._arrived_ns[stream] = now_ns
 
-    def thermal_fault(self, fault: str, now_ns: int) -> None:
-        """Say why the thermal image is no live view, in words that follow "thermal image is"; empty where it is one."""
+    def fault(self, stream: str, fault: str, now_ns: int) -> None:
+        """Say why an image of ``stream`` is no live view, in words that follow "image is"; empty where it is one."""
         self._advance(now_ns)
-        if fault and not self._fault:
-            self._fault_ns = now_ns
-        self._fault = fault
+        if fault and not self._faults[stream]:
+            self._fault_ns[stream] = now_ns
+        self._faults[stream] = fault
 
     def update(self, now_ns: int) -> ModeChange | None:
         """Return the mode and its cause where the mode changes now, else None."""
@@ -151,30 +152,35 @@ class ModeSelector:
         limit_ns = config.limit * 1e9
         thermal_ns, visible_ns = self._arrived_ns[THERMAL], self._arrived_ns[VISIBLE]
         silence_ns = self._now_ns - max(thermal_ns, visible_ns)
-        fault_ns = self._now_ns - self._fault_ns
         if silence_ns > limit_ns:
             return STOPPED, f"neither camera has sent an image for {_seconds(silence_ns)}"
-        fault = f"thermal image is {self._fault} for {_seconds(fault_ns)}"
-        without_thermal = ""
-        if visible_ns - thermal_ns > limit_ns:
-            without_thermal = f"no thermal image in time for {_seconds(self._now_ns - thermal_ns)}"
-        elif self._fault and fault_ns > config.frozen_limit * 1e9:
-            without_thermal = fault
-        if thermal_ns - visible_ns > limit_ns:
-            without_visible = f"no visible image in time for {_seconds(self._now_ns - visible_ns)}"
+        without_thermal, without_visible = self._loss(THERMAL, VISIBLE), self._loss(VISIBLE, THERMAL)
+        if without_visible:
             if without_thermal:
                 return STOPPED, f"{without_visible}, and {without_thermal}"
             return (THERMAL if config.without_visible == THERMAL else STOPPED), without_visible
         if without_thermal:
             return (VISIBLE if config.without_thermal == VISIBLE else STOPPED), without_thermal
-        if self._fault and self._shutter_action == VISIBLE:
-            return VISIBLE, fault
+        if self._faults[THERMAL] and self._shutter_action == VISIBLE:
+            return VISIBLE, self._fault_text(THERMAL)
         return FUSED, "both cameras send live images again"
+
+    def _loss(self, stream: str, other: str) -> str:
+        """Return why ``stream`` counts as lost; empty where it does not."""
+        if self._arrived_ns[other] - self._arrived_ns[stream] > self.config.limit * 1e9:
+            return f"no {stream} image in time for {_seconds(self._now_ns - self._arrived_ns[stream])}"
+        if self._faults[stream] and self._now_ns - self._fault_ns[stream] > self.config.frozen_limit * 1e9:
+            return self._fault_text(stream)
+        return ""
+
+    def _fault_text(self, stream: str) -> str:
+        return f"{stream} image is {self._faults[stream]} for {_seconds(self._now_ns - self._fault_ns[stream])}"
 
     def _advance(self, now_ns: int) -> None:
         if now_ns < self._now_ns or now_ns - self._now_ns > LEAP_NS:
             self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns)
-            self._fault_ns, self._well_ns = now_ns, None
+            self._fault_ns = dict.fromkeys(self._fault_ns, now_ns)
+            self._well_ns = None
         self._now_ns = now_ns
 
 

@@ -7,7 +7,7 @@ from rigging import wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
-from session_rig import NOW_NS, noisy, stream
+from session_rig import NOW_NS, bgr, noisy, stream
 from std_msgs.msg import Bool
 
 from hkdnet_ros.errors import DeviceError
@@ -84,6 +84,24 @@ def test_a_thermal_camera_that_stays_frozen_counts_as_lost(make_session):
     stream(session, 5, make_thermal=frozen_from(session))
     assert modes(session) == ["fused", "held", "visible"]
     assert "thermal image is frozen for 3." in changes(session)[0]
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("stop", ["fused"]), ("thermal", ["fused", "thermal", "fused"])])
+def test_a_visible_camera_that_stays_frozen_counts_as_lost(make_session, policy, expected):
+    session = make_session(**{"mode.without_visible": policy})
+
+    def live(stamp_ns):
+        return bgr(stamp_ns, seed=stamp_ns)
+
+    stream(session, 5, make_visible=live)
+    stream(session, 5)  # always the same
+    count = len(session.statuses)
+    stream(session, 1)
+    assert (len(session.statuses) > count) == (policy == "thermal")
+    stream(session, 3, make_visible=live)
+    assert session.statuses[-1].mode == "fused"
+    assert modes(session) == expected
+    assert any("visible image is frozen for 3." in line for line in changes(session))
 
 
 def test_the_shutter_flag_of_the_camera_holds_the_last_image(make_session):

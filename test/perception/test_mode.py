@@ -26,7 +26,9 @@ class World:
         self.selector = ModeSelector(config or ModeConfig(), self.ms * MS, **options)
         self.causes: list[str] = []
 
-    def run(self, seconds: float, streams: tuple[str, ...] = BOTH, fault: str = LIVE) -> list[tuple[float, str]]:
+    def run(
+        self, seconds: float, streams: tuple[str, ...] = BOTH, fault: str = LIVE, visible_fault: str = LIVE
+    ) -> list[tuple[float, str]]:
         """Let time pass with images of ``streams`` only; return the changes, timed from the beginning of this run."""
         begin, changes = self.ms, []
         while self.ms < begin + seconds * 1000:
@@ -35,7 +37,9 @@ class World:
             for stream in arrived:
                 self.selector.arrived(stream, self.ms * MS)
                 if stream == THERMAL:
-                    self.selector.thermal_fault(fault, self.ms * MS)
+                    self.selector.fault(THERMAL, fault, self.ms * MS)
+                else:
+                    self.selector.fault(VISIBLE, visible_fault, self.ms * MS)
             if arrived or self.ms % 50 == 0:
                 change = self.selector.update(self.ms * MS)
                 if change:
@@ -157,6 +161,15 @@ def test_frozen_thermal_image_is_no_substitute_for_the_visible_one() -> None:
     assert [mode for _, mode in world.run(10, (THERMAL,), fault=FROZEN)] == [THERMAL, STOPPED]
     assert world.causes[-1].startswith("no visible image in time for 3.")
     assert "thermal image is frozen for 3." in world.causes[-1]
+
+
+@pytest.mark.parametrize(("policy", "mode"), [(THERMAL, THERMAL), (STOP, STOPPED)])
+def test_frozen_visible_image_is_lost_after_its_limit(policy: str, mode: str) -> None:
+    world = World(ModeConfig(without_visible=policy))
+    world.run(5)
+    assert world.run(6, visible_fault=FROZEN) == [(about(3.0), mode)]
+    assert world.causes[-1].startswith("visible image is frozen for 3.")
+    assert [change for _, change in world.run(5)] == [FUSED]
 
 
 # The way back
