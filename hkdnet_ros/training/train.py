@@ -24,6 +24,7 @@ from .distributed import is_first, joined
 from .loop import LoopConfig, fit, prepare_folder
 from .losses import (
     artefact_loss,
+    checkerboard_loss,
     difference_loss,
     edge_loss,
     false_edge_loss,
@@ -49,6 +50,7 @@ class FusionWeights:
     difference: float = option(0.08, "weight of the correlation of differences loss", low=0.0)
     artefact: float = option(45.0, "weight of the artefact loss", low=0.0)
     false_edge: float = option(0.0, "weight of the false edge loss", low=0.0)
+    checkerboard: float = option(0.0, "weight of the checkerboard loss", low=0.0)
     information: float = option(7.0, "weight of the mutual information loss", low=0.0)
 
     def __post_init__(self) -> None:
@@ -84,6 +86,7 @@ def fusion_losses(fused: Tensor, thermal: Tensor, visible: Tensor, weights: Fusi
             ("difference", weights.difference, difference_loss),
             ("artefact", weights.artefact, artefact_loss),
             ("false_edge", weights.false_edge, false_edge_loss),
+            ("checkerboard", weights.checkerboard, checkerboard_loss),
             ("information", weights.information, information_loss),
         )
         return {name: weight * loss(*images) for name, weight, loss in named if weight}

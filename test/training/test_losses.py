@@ -11,6 +11,7 @@ from hkdnet_ros.metrics.gradient import nabf, qabf
 from hkdnet_ros.metrics.visual import vif as reference_vif
 from hkdnet_ros.training.losses import (
     artefact_loss,
+    checkerboard_loss,
     difference_loss,
     edge_loss,
     edge_preservation,
@@ -110,6 +111,21 @@ def test_the_false_edge_loss_orders_images_as_the_measure_does():
     lost = [float(false_edge_loss(fused, thermal, visible)) for fused in images]
     assert np.argsort(lost).tolist() == np.argsort(measured).tolist()
     assert lost == pytest.approx(measured, abs=0.16)
+
+
+@pytest.mark.parametrize("pattern", [(1, 0), (0, 1), (1, 1)])
+def test_a_checkerboard_costs_its_amplitude_and_gradients_do_not_see_it(pattern):
+    thermal, visible = scenes(2)[:1], scenes(2)[1:]
+    flat = torch.full_like(visible, 0.8)
+    rows, columns = torch.meshgrid(torch.arange(flat.shape[2]), torch.arange(flat.shape[3]), indexing="ij")
+    board = 0.02 * (-1.0) ** (pattern[0] * rows + pattern[1] * columns)
+    assert float(checkerboard_loss(flat + board, torch.zeros_like(flat), flat)) == pytest.approx(0.02, rel=1e-3)
+    assert float(artefact_loss(flat + board, flat, flat)) < 2e-3  # the border alone
+    assert float(checkerboard_loss(flat + board, thermal, flat + board)) == 0  # what a source has is no artefact
+    maximum = torch.maximum(thermal, visible)
+    assert float(checkerboard_loss(maximum, thermal, visible)) < float(
+        checkerboard_loss(maximum + board, thermal, visible)
+    )
 
 
 def test_an_inverted_edge_counts_as_lost():
