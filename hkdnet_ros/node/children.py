@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType, MappingProxyType, TracebackType
+from types import FrameType, TracebackType
 
 GRACE_S = 12.0  # run_node gives itself 8 s to end
 
@@ -22,7 +22,7 @@ class Child:
     """
 
     def __init__(
-        self, name: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str] = MappingProxyType({})
+        self, name: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
     ) -> None:
         self.name = name
         self.log = log
@@ -33,7 +33,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "RCUTILS_COLORIZED_OUTPUT": "0", **environment},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "RCUTILS_COLORIZED_OUTPUT": "0", **(environment or {})},
             )
 
     @property
@@ -88,7 +88,7 @@ class Children:
         self._children: list[Child] = []
 
     def start(
-        self, name: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str] = MappingProxyType({})
+        self, name: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
     ) -> Child:
         """Start ``python ARGUMENTS``; as :class:`Child`."""
         with _deferred():  # an interrupt in between would leave a child that nobody ends

@@ -229,7 +229,7 @@ class FusionNode(LifecycleNodeMixin, Node):
         try:
             self._engine = engine = self._load_engine(config)
         except BaseException:
-            self._free(state)
+            self._config = None
             raise
         self.get_logger().info(
             f"configured in {time.perf_counter() - begun:.1f} s: {engine.model_name} x{engine.scale}, "

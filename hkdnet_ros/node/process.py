@@ -96,7 +96,7 @@ class _Runner:
         from rclpy.exceptions import InvalidHandle
 
         while not self._ending.is_set():
-            # Raised in Humble where a subscription is destroyed between the wait for a message and its taking.
+            # Raised in Humble for what is destroyed between the wait and its turn and that the executor does not skip.
             with contextlib.suppress(InvalidHandle):
                 self._executor.spin_once(timeout_sec=1.0)
 

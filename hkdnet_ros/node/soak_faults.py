@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..perception.frames import THERMAL, VISIBLE
+from .schema import SPECS
 
 STREAMS = (THERMAL, VISIBLE)
 STORM_HZ = 100.0
 _JUMP_S = 20.0
-_AFTER_STORM = {"mode.settle": 1.0, "thermal.time_constant": 2.0, "output": "auto", "jpeg_quality": 90}  # the defaults
+_STORMED = ("mode.settle", "thermal.time_constant", "output", "jpeg_quality")  # which storm_of_sets changes
 
 
 class Rig(Protocol):
@@ -111,7 +112,7 @@ def _storm(rig: Rig) -> Iterator[str]:
     end = rig.start_storm(storm_of_sets(), STORM_HZ)
     yield ""
     yield end()
-    rig.set_node(_AFTER_STORM)
+    rig.set_node({spec.name: spec.default for spec in SPECS if spec.name in _STORMED})
 
 
 FAULTS: dict[str, Callable[[Rig], Iterator[str | None]]] = {

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -157,9 +156,7 @@ class _Run:
 
         def send() -> None:
             name, value, succeeds = next(sets)
-            future = client.call_async(
-                SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
-            )
+            future = client.call_async(_request({name: value}))
             pending[future] = name, succeeds
             future.add_done_callback(answered)
 
@@ -173,10 +170,7 @@ class _Run:
         return end
 
     def _set(self, name: str, parameters: Mapping[str, Any]) -> None:
-        request = SetParameters.Request(
-            parameters=[Parameter(name, value=value).to_parameter_msg() for name, value in parameters.items()]
-        )
-        future = self._client(name).call_async(request)
+        future = self._client(name).call_async(_request(parameters))
         self._wait(future.done, _ANSWER_S, f"{name} did not answer")
         results: list[SetParametersResult] = future.result().results
         assert all(result.successful for result in results), results
@@ -270,7 +264,7 @@ class _Run:
         return dict.fromkeys(PROFILE_VARIABLES, str(file.resolve()))
 
     def _start(
-        self, name: str, module: str, parameters: dict[str, Any], environment: Mapping[str, str] = MappingProxyType({})
+        self, name: str, module: str, parameters: dict[str, Any], environment: Mapping[str, str] | None = None
     ) -> Child:
         arguments = ["-m", module, *self._ros_arguments(name)]
         for parameter, value in parameters.items():
@@ -330,6 +324,12 @@ class _Run:
         self._check.add_status(stamp_to_ns(message.header.stamp), message.mode, skew_ns, time.monotonic())
         self._soak.drops = dict(zip(message.drop_reasons, message.drop_counts, strict=True))
         self._soak.setting["model"] = f"{message.model} x{message.scale}, {message.precision} on {message.device}"
+
+
+def _request(parameters: Mapping[str, Any]) -> SetParameters.Request:
+    return SetParameters.Request(
+        parameters=[Parameter(name, value=value).to_parameter_msg() for name, value in parameters.items()]
+    )
 
 
 class _TooLateError(ProcessError):

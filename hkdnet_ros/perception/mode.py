@@ -81,10 +81,9 @@ class ModeSelector:
 
     To be driven by one thread at a time, with the node's clock (not stamps) in every call: :meth:`arrived` for each
     image, :meth:`fault` with what :meth:`ShutterDetector.observe` says of each thermal one and
-    :meth:`FreezeDetector.observe` of each visible one, then
-    :meth:`update`, which is also called by a timer, a few times per ``limit``. A clock that goes back (a simulation
-    that starts again) or leaps ahead (the first time of one, 0 before) gives both streams a fresh ``limit``; the mode
-    stays.
+    :meth:`FreezeDetector.observe` of each visible one, then :meth:`update`, which is also called by a timer, a few
+    times per ``limit``. A clock that goes back (a simulation that starts again) or leaps ahead (the first time of one,
+    0 before) gives both streams a fresh ``limit``; the mode stays.
 
     A stream is lost by comparison with the other, so that the end of a recording, where both fall silent, does not
     pass through a mode of one of them. From a stream alone back to FUSED takes ``settle`` seconds in which both send;
@@ -149,10 +148,8 @@ class ModeSelector:
     def _wanted(self) -> tuple[str, str]:
         """Return the mode for what is known now, without regard to settling, and its cause."""
         config = self.config
-        limit_ns = config.limit * 1e9
-        thermal_ns, visible_ns = self._arrived_ns[THERMAL], self._arrived_ns[VISIBLE]
-        silence_ns = self._now_ns - max(thermal_ns, visible_ns)
-        if silence_ns > limit_ns:
+        silence_ns = self._now_ns - max(self._arrived_ns.values())
+        if silence_ns > config.limit * 1e9:
             return STOPPED, f"neither camera has sent an image for {_seconds(silence_ns)}"
         without_thermal, without_visible = self._loss(THERMAL, VISIBLE), self._loss(VISIBLE, THERMAL)
         if without_visible:

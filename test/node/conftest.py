@@ -61,3 +61,10 @@ def make_session(engine, logger):
     engine.go_on.set()
     for session in sessions:
         session.it.stop()
+
+
+@pytest.fixture
+def remote(spun):
+    from remote import Remote
+
+    return Remote(spun)

@@ -80,12 +80,12 @@ def camera(width, height):
     return message
 
 
-def stream(session, seconds, thermal=True, visible=True, rate=10, make_thermal=None, make_visible=bgr):
+def stream(session, seconds, thermal=True, visible=True, rate=10, make_thermal=noisy, make_visible=bgr):
     """Let both cameras, or one, send for some time, and the node's timer run."""
     for _ in range(round(seconds * rate)):
         session.now_ns += NS_PER_S // rate
         if thermal:
-            session.it.receive("thermal", make_thermal(session.now_ns) if make_thermal else noisy(session.now_ns))
+            session.it.receive("thermal", make_thermal(session.now_ns))
         if visible:
             session.it.receive("visible", make_visible(session.now_ns))
         session.it.tick()
