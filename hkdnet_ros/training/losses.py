@@ -85,15 +85,16 @@ def vif_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
     return 1 - (vif(thermal, fused).mean() + vif(visible, fused).mean()) / 2
 
 
-def thermal_saliency(thermal: Tensor, *, low: float = 0.06, high: float = 0.25) -> Tensor:
-    """Return where the thermal image is warmer than its surroundings, in [0, 1].
-
-    The surroundings are a Gaussian mean of sigma 16 px; an excess of ``low`` counts 0, one of ``high`` 1.
-    """
-    coarse = F.avg_pool2d(thermal, 4, ceil_mode=True, count_include_pad=False)
+def local_contrast(x: Tensor) -> Tensor:
+    """Return how much brighter each pixel is than its surroundings, a Gaussian mean of sigma 16 px."""
+    coarse = F.avg_pool2d(x, 4, ceil_mode=True, count_include_pad=False)
     around = gaussian_filter(F.pad(coarse, (8, 8, 8, 8), "replicate"), 17, 4.0)
-    surroundings = F.interpolate(around, thermal.shape[2:], mode="bilinear")
-    return ((thermal - surroundings - low) / (high - low)).clamp(0, 1)
+    return x - F.interpolate(around, x.shape[2:], mode="bilinear")
+
+
+def thermal_saliency(thermal: Tensor, *, low: float = 0.06, high: float = 0.25) -> Tensor:
+    """Return where the thermal image is warmer than its surroundings, in [0, 1]: an excess of ``low`` counts 0."""
+    return ((local_contrast(thermal) - low) / (high - low)).clamp(0, 1)
 
 
 def intensity_target(thermal: Tensor, visible: Tensor) -> Tensor:
@@ -116,6 +117,18 @@ def intensity_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
     With the plain maximum as target it is the one of SeAFusion (Tang, Yuan, Ma, Information Fusion 82, 2022).
     """
     return (fused - intensity_target(thermal, visible)).abs().mean()
+
+
+def contrast_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
+    """Mean lack of local contrast where the thermal image is salient, against that of :func:`intensity_target`.
+
+    The mean is over the salient area, not the image: a person fills a hundredth of a picture, and as little of what a
+    mean over all pixels sees. A pair where nothing is salient has a loss near 0.
+    """
+    saliency = thermal_saliency(thermal)
+    lack = (local_contrast(intensity_target(thermal, visible)) - local_contrast(fused)).clamp_min(0)
+    area = saliency.mean((1, 2, 3))
+    return ((lack * saliency).mean((1, 2, 3)) / (area + 2e-3)).mean()
 
 
 def gradient_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from hkdnet_ros.metrics.visual import vif as reference_vif
 from hkdnet_ros.training.losses import (
     artefact_loss,
     checkerboard_loss,
+    contrast_loss,
     difference_loss,
     edge_loss,
     edge_preservation,
@@ -204,6 +205,18 @@ def test_saliency_marks_a_warm_person_and_not_a_warm_plain():
     assert float(saliency[0, 0, 45, 46]) > 0.9
     assert float(saliency[0, 0, 5, 5]) == 0.0
     assert float(thermal_saliency(torch.full((1, 1, 96, 96), 0.9)).max()) == 0.0
+
+
+def test_the_contrast_loss_is_what_a_salient_person_lacks_however_small_and_at_any_level():
+    thermal, visible = warm_person(0.2), torch.full((1, 1, 96, 96), 0.85)
+    target = intensity_target(thermal, visible)
+    assert float(contrast_loss(target, thermal, visible)) < 1e-6
+    assert float(contrast_loss(target - 0.1, thermal, visible)) < 1e-6
+    lost = float(contrast_loss(visible, thermal, visible))
+    assert lost > 0.03
+    far = [torch.nn.functional.pad(image, (64, 64, 64, 64), "replicate") for image in (visible, thermal, visible)]
+    assert float(contrast_loss(*far)) > 0.8 * lost  # a mean over all pixels would be a fifth
+    assert float(contrast_loss(visible, torch.full_like(thermal, 0.2), visible)) == 0.0
 
 
 @pytest.mark.parametrize("clothing", [0.1, 0.85])
