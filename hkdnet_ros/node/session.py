@@ -54,6 +54,7 @@ from .time_synchronizer import StockPairer
 from .worker import LatestWorker
 
 _LOG_PERIOD_S = 5.0
+_NO_CLOCK = "no clock"
 
 
 class Logger(Protocol):
@@ -115,6 +116,7 @@ class FusionSession:
         self._logger = logger
         self._statistics = Statistics()
         self._throttle = Throttle(_LOG_PERIOD_S)
+        self._throttle.passes(_NO_CLOCK)  # from now on a warning must wait for a period
         self._sync = config.sync
         # Of _Thermal and AnyImage.
         self._pairer: StampPairer[Any] | StockPairer = (
@@ -186,6 +188,11 @@ class FusionSession:
     def tick(self) -> None:
         """Do what no image does: notice that images stay away. To be called a few times per second."""
         now_ns = self._outputs.now_ns()
+        if now_ns == 0 and self._throttle.passes(_NO_CLOCK):
+            self._logger.warning(
+                "use_sim_time is set but nothing comes on /clock: no rate, no age and no late camera can be told; "
+                "play the bag with --clock, or set use_sim_time to false"
+            )
         self._update_mode(now_ns)
         warning = self._watch.warning(now_ns)
         if warning and not self._thermal_fault:  # why images behind a shutter do not pair is known

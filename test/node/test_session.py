@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 
 import numpy as np
@@ -262,3 +263,15 @@ def test_the_status_says_the_skew_that_pairing_used(make_session):
     wait_for(lambda: session.statuses)
     skew = session.statuses[0].skew
     assert (skew.sec, skew.nanosec) == (-1, 996 * MS)
+
+
+def test_a_simulated_clock_that_never_comes_is_said_once_per_period(make_session):
+    session = make_session()
+    session.now_ns = 0
+    session.it.tick()  # /clock may be a moment late
+    assert not [line for line in session.logger.lines if "/clock" in line]
+    later = time.monotonic() + 6
+    session.it._throttle._clock = lambda: later
+    for _ in range(3):
+        session.it.tick()
+    assert len([line for line in session.logger.lines if "nothing comes on /clock" in line]) == 1
