@@ -6,7 +6,7 @@ import contextlib
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,16 @@ def rounding_scene(size: int = 96) -> tuple[Tensor, Tensor]:
     thermal = (0.3 * y + 0.6 * disc + 0.05).clamp(0, 1)
     visible = (0.5 * x + 0.3 * (y > 0.4).float() + texture + 0.1).clamp(0, 1)
     return thermal[None, None], visible[None, None]
+
+
+@contextlib.contextmanager
+def full_float32() -> Iterator[None]:
+    """Let float32 convolutions on CUDA be that: by default torch rounds what they multiply to TF32's 11 bits."""
+    cudnn = torch.backends.cudnn
+    with cudnn.flags(
+        enabled=cudnn.enabled, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False
+    ):
+        yield
 
 
 class FusionEngine:
@@ -124,7 +134,7 @@ class FusionEngine:
     def _agreement(self, precision: str) -> float:
         """Return the PSNR in dB between ``precision`` and the fp32 network on a built-in test scene."""
         thermal, visible = (image.to(self._device) for image in rounding_scene())
-        with torch.inference_mode():
+        with torch.inference_mode(), full_float32():
             exact = self._network(thermal, visible).fused
             rounded = compute_in(copy.deepcopy(self._network), DTYPES[precision])
             fast = rounded(thermal, visible).fused
@@ -157,7 +167,8 @@ class FusionEngine:
         """Return the fused luma, float32 (scale H, scale W) in [0, 1], a new array.
 
         ``thermal`` and ``visible`` are (H, W) of one size of at least 16x16, each uint8 or float32 in [0, 1]; they may
-        be strided and read-only. Raises :class:`ImageError` for anything else, NaN included.
+        be strided and read-only. Raises :class:`ImageError` for anything else, NaN included, and where the network
+        overflows, as fp16 might on a scene unlike all that it was tried on.
         """
         _check_images(thermal, visible)
         return _on_device(self._fuse, thermal, visible)
@@ -167,8 +178,13 @@ class FusionEngine:
         start = time.perf_counter()
         inputs = self._upload(thermal, visible)
         uploaded = self._now()
-        fused = self._network(inputs[:1], inputs[1:]).fused.clamp_(0, 1)
+        with full_float32():
+            fused = self._network(inputs[:1], inputs[1:]).fused
+        total = fused.sum()
+        fused.clamp_(0, 1)
         computed = self._now()
+        if not math.isfinite(total):
+            raise ImageError(f"the output of {self._name} is not finite in {self._precision}; set precision to fp32")
         result = self._download(fused[0, 0])
         end = time.perf_counter()
         self._timings = {

@@ -96,6 +96,22 @@ def test_a_format_asked_for_by_name_that_overflows_is_refused(student_file):
         engine(student_file(2), device="cpu", precision="bf16")
 
 
+def test_an_output_that_is_not_finite_is_an_error_and_no_image(student_file):
+    running = engine(student_file(2), device="cpu", precision="fp32")
+    running._network.output.bias.fill_(torch.nan)
+    with pytest.raises(ImageError, match="output of small_x2 is not finite in fp32; set precision to fp32"):
+        running.fuse(*pair())
+
+
+def test_float32_is_not_rounded_to_tf32(student_file, monkeypatch):
+    running = engine(student_file(2), device="cpu", precision="fp32")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    seen = []
+    running._network.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    running.fuse(*pair())
+    assert (seen, torch.backends.cudnn.allow_tf32) == ([False], True)
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_8_bit_and_float_inputs_of_the_same_values_fuse_alike(student_file, device):
     thermal, visible = np.random.default_rng(1).integers(0, 256, (2, 20, 20), dtype=np.uint8)
