@@ -9,6 +9,9 @@ from torch import Tensor, nn
 SLOPE = 0.1
 """Slope of negative values after an activation: maps that died behind a plain ReLU never came back in training."""
 
+MOST_ACTIVE = 4.0
+"""Difference of two modalities' activities beyond which their weights stay: 0.018 and 0.982."""
+
 
 def conv3x3(inputs: int, outputs: int, *, reflect: bool = False) -> nn.Conv2d:
     """Return a 3x3 convolution that keeps the size; ``reflect`` mirrors the borders, else they are padded with 0."""
@@ -88,9 +91,11 @@ def activity_weight(thermal: Tensor, visible: Tensor) -> Tensor:
     """Return the thermal features' weight per pixel, (B, 1, H, W) in (0, 1); the visible features get the rest.
 
     A modality's activity is the mean over its maps; the weights are the softmax of the two activities, which for two
-    terms is the sigmoid of their difference.
+    terms is the sigmoid of their difference. That is bounded, so that neither modality can be switched off: trained
+    without, branches were, and then drifted until their maps overflowed fp16.
     """
-    return torch.sigmoid(thermal.mean(1, keepdim=True) - visible.mean(1, keepdim=True))
+    difference = thermal.mean(1, keepdim=True) - visible.mean(1, keepdim=True)
+    return torch.sigmoid(difference.clamp(-MOST_ACTIVE, MOST_ACTIVE))
 
 
 def blend(thermal: Tensor, visible: Tensor, weight: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from hkdnet_ros.errors import ConfigError
 from hkdnet_ros.network.common import activity_weight, blend
@@ -53,6 +54,17 @@ def test_a_scale_not_offered_is_refused(name):
         preset(name, scale=5)
 
 
+def test_realtime_takes_fewer_operations_per_output_pixel_the_more_it_enlarges():
+    """As its deeper super-resolution part at x3 and x4 is meant to: counted by torch on 24x24 pixels."""
+    counts = []
+    for scale in SCALES:
+        image = torch.rand(1, 1, 24, 24)
+        with FlopCounterMode(display=False) as counter:
+            student("realtime", scale)(image, image)
+        counts.append(counter.get_total_flops() / scale**2)
+    assert counts == sorted(counts, reverse=True)
+
+
 def test_an_unknown_preset_is_refused_with_the_choices():
     with pytest.raises(ConfigError, match="paper, realtime"):
         preset("tiny", scale=2)
@@ -88,6 +100,7 @@ def test_gradients_flow_through_every_parameter_of_the_teacher():
 
 @pytest.mark.parametrize("make", [lambda: Student(SMALL), lambda: student("realtime", 3), Teacher])
 def test_equal_inputs_give_equal_outputs(make):
+    torch.manual_seed(0)
     network = make().eval()
     thermal, visible = torch.rand(1, 1, 25, 18), torch.rand(1, 1, 25, 18)
     with torch.inference_mode():
@@ -97,6 +110,15 @@ def test_equal_inputs_give_equal_outputs(make):
     assert torch.equal(first, again)
     torch.testing.assert_close(twice[:1], twice[1:], atol=0, rtol=0)
     torch.testing.assert_close(twice[:1], first, atol=1e-5, rtol=1e-4)
+
+
+def test_no_modality_can_be_switched_off():
+    """Whatever the activities: a branch without weight would get no gradient and drift."""
+    maps = torch.tensor([-1e5, 0.0, 1e5]).view(1, 1, 1, 3).requires_grad_(True)
+    weight = activity_weight(maps, torch.zeros(1, 1, 1, 3))
+    assert weight.flatten().tolist() == pytest.approx([0.018, 0.5, 0.982], abs=1e-3)
+    blended = blend(maps, torch.zeros(1, 1, 1, 3), weight)
+    assert bool((torch.autograd.grad(blended.sum(), maps)[0] > 0.01).all())
 
 
 def test_without_its_attentions_a_student_still_fuses():
