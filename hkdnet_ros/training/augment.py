@@ -61,9 +61,8 @@ def _blur(image: Tensor, sigma: Tensor) -> Tensor:
     window = window / window.sum(1, keepdim=True)
     padded = F.pad(image, (3, 3, 3, 3), "reflect").transpose(0, 1)  # (1, B, H + 6, W + 6)
     count = image.shape[0]
-    with torch.autocast(image.device.type, enabled=False):
-        rows = F.conv2d(padded, window.view(count, 1, 7, 1), groups=count)
-        return F.conv2d(rows, window.view(count, 1, 1, 7), groups=count).transpose(0, 1)
+    rows = F.conv2d(padded, window.view(count, 1, 7, 1), groups=count)
+    return F.conv2d(rows, window.view(count, 1, 1, 7), groups=count).transpose(0, 1)
 
 
 def _compress(image: Tensor, quality: Sequence[int]) -> Tensor:

@@ -23,9 +23,9 @@ class Batch(NamedTuple):
 
 
 class PairSet:
-    """All pairs of a folder, held as 8 bit on ``device``: a few hundred VGA pairs are well under a gigabyte."""
+    """All pairs of a folder, held as 8 bit in memory: a few hundred VGA pairs are well under a gigabyte."""
 
-    def __init__(self, folder: str | Path, device: torch.device) -> None:
+    def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         paths = list_pairs(folder)
         self.names = [pair.name for pair in paths]
@@ -34,7 +34,7 @@ class PairSet:
         with tqdm(paths, desc=text, unit="pair", leave=False, disable=not is_first()) as bar:
             for pair in bar:
                 image = np.stack(read_pair(pair))
-                self.images.append(torch.from_numpy(np.rint(255 * image).astype(np.uint8)).to(device))
+                self.images.append(torch.from_numpy(np.rint(255 * image).astype(np.uint8)))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -57,7 +57,7 @@ class PairSet:
                 raise SourceError(f"{self.folder}/{name} is {width}x{height}; crops of {size} px need a larger image")
 
     def crops(self, count: int, size: int, generator: torch.Generator) -> Batch:
-        """Return ``count`` crops of ``size`` x ``size``, randomly turned and mirrored; ``generator`` is a CPU one."""
+        """Return ``count`` crops of ``size`` x ``size``, randomly turned and mirrored."""
         crops = []
         draws = torch.rand(count, 4, generator=generator, dtype=torch.float64).tolist()
         for pick, row, column, turn in draws:

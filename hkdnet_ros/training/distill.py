@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,20 +43,46 @@ class DistillationWeights:
         return bool(self.distill_u or self.distill_t or self.distill_output)
 
 
-class Apprentice(nn.Module):
-    """A student with 1x1 adapters from its U and T to the teacher's 64 and 16 maps; only training needs them."""
+Teach = Callable[[Tensor, Tensor], TeacherOutput]
+"""Fuses a high-resolution pair, as :meth:`Teacher.forward`."""
 
-    def __init__(self, student: Student) -> None:
+
+class Apprentice(nn.Module):
+    """A student, what it is asked for, and its adapters to the teacher, which only training needs.
+
+    They are 1x1 convolutions from its U and T to the teacher's 64 and 16 maps. ``teach`` is no part of what is trained
+    and saved; None where nothing is learnt from a teacher.
+    """
+
+    def __init__(
+        self, student: Student, weights: FusionWeights, distillation: DistillationWeights, teach: Teach | None
+    ) -> None:
         super().__init__()
         self.student = student
         self.adapt_u = nn.Conv2d(student.config.upscaled_channels, 64, 1)
         self.adapt_t = nn.Conv2d(student.config.tail_channels, 16, 1)
+        self.weights = weights
+        self.distillation = distillation
+        self.teach = teach
 
-    def losses(self, mine: StudentOutput, teacher: TeacherOutput, weights: DistillationWeights) -> dict[str, Tensor]:
+    def forward(
+        self, thermal: Tensor, visible: Tensor, low_thermal: Tensor, low_visible: Tensor
+    ) -> dict[str, Tensor]:
+        """Return the weighted losses: a pair (B, 1, sH, sW) in [0, 1], and the (B, 1, H, W) that the student sees."""
+        mine: StudentOutput = self.student(low_thermal, low_visible)
+        losses = fusion_losses(mine.fused, thermal, visible, self.weights)
+        if self.teach is not None:
+            with torch.no_grad():
+                taught = self.teach(thermal, visible)
+            losses |= self.distillation_losses(mine, taught)
+        return losses
+
+    def distillation_losses(self, mine: StudentOutput, teacher: TeacherOutput) -> dict[str, Tensor]:
         """Return the weighted mean absolute differences from the teacher; feature losses in units of its deviation.
 
         Which features are drawn to which is from HKDnet (Xiao et al., IEEE TIM 2022).
         """
+        weights = self.distillation
 
         def feature_loss(maps: Tensor, target: Tensor) -> Tensor:
             target = target.float()
@@ -73,15 +100,21 @@ class Apprentice(nn.Module):
 
 
 def begin_with(student: Student, path: Path) -> None:
-    """Copy the weights at ``path`` into ``student``; those of another scale leave its enlarging layer random.
+    """Copy the weights at ``path`` into ``student``.
+
+    Those of another scale leave its enlarging layer random; of another depth of the super-resolution part, the blocks
+    that one of them lacks.
 
     Raises :class:`CheckpointError` for weights of another configuration.
     """
     found, _ = load_student(path)
-    if dataclasses.replace(found.config, scale=student.config.scale) != student.config:
+    wanted = student.config
+    if dataclasses.replace(found.config, scale=wanted.scale, group_blocks=wanted.group_blocks) != wanted:
         raise CheckpointError(f"{path} is a student of another preset; --start needs the widths and depths of this one")
     own = student.state_dict()
-    fitting = {name: value for name, value in found.state_dict().items() if value.shape == own[name].shape}
+    fitting = {
+        name: value for name, value in found.state_dict().items() if name in own and value.shape == own[name].shape
+    }
     student.load_state_dict(own | fitting)
 
 
@@ -111,7 +144,7 @@ def distill_student(
     device = choose_device(config.device)
     teacher = _teacher(teacher_path, device) if distillation.wanted else None
     scale = student_config.scale
-    pairs, held_out = PairSet(data, device), PairSet(validation, device)
+    pairs, held_out = PairSet(data), PairSet(validation)
     pairs.check_size(config.crop * scale)
     torch.manual_seed(config.seed)
     facts = {
@@ -121,24 +154,18 @@ def distill_student(
     student = Student(student_config)
     if start is not None:
         begin_with(student, start)
-    apprentice = channels_last(Apprentice(student).to(device))
+    apprentice = Apprentice(student, weights, distillation, teacher.forward if teacher else None)
+    apprentice = channels_last(apprentice.to(device))
 
-    def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(generator: torch.Generator) -> tuple[Tensor, ...]:
         truth = vary_intensity(pairs.crops(config.batch, config.crop * scale, generator), generator)
-        low = observe(truth, scale, generator)
-        mine: StudentOutput = student(*low)
-        losses = fusion_losses(mine.fused, *truth, weights)
-        if teacher is not None:
-            with torch.no_grad():
-                taught: TeacherOutput = teacher(*truth)
-            losses |= apprentice.losses(mine, taught, distillation)
-        return losses
+        return (*truth, *observe(truth, scale, generator))
 
     def validate(model: nn.Module, step: int) -> dict[str, float]:
         def fuse(batch: Batch) -> Tensor:
             # The published inputs: antialiased bilinear reduction, rounded to 8 bits.
-            low = [downscale(image, scale).mul(255).round().div(255) for image in batch]
-            fused: Tensor = model(low[0], low[1]).fused
+            low = [downscale(image, scale).mul(255).round().div(255).to(device) for image in batch]
+            fused: Tensor = model(*low).fused
             return fused
 
         write_pictures(fuse, held_out, folder / "pictures", scale=scale)
@@ -149,7 +176,7 @@ def distill_student(
         save_checkpoint(folder / "student.safetensors", model, entries, half=half)
 
     fit(
-        network=student, trained=apprentice, step_loss=step_loss, validate=validate, config=config, out=folder,
+        network=student, trained=apprentice, draw=draw, validate=validate, config=config, out=folder,
         device=device, autocast=use_bf16(config.precision, device), save=save, progress=progress,
     )  # fmt: skip
 

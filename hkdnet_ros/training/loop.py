@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from ..errors import HkdnetError, SourceError
@@ -42,13 +44,15 @@ class LoopConfig:
     seed: int = option(0, "seed of weights and of every random draw", low=0)
     device: str = option("auto", "auto, cpu, cuda or cuda:N")
     precision: str = option("auto", "auto is bf16 where the device has it", choices=("auto", "fp32", "bf16"))
+    workers: int = option(-1, "processes that draw crops ahead; -1 is 4 beside a GPU and none on a CPU", low=-1)
+    cuda_graph: str = option("on", "replay each step on CUDA as one launch, for speed", choices=("on", "off"))
 
     def __post_init__(self) -> None:
         check_options(self)
 
 
-StepLoss = Callable[[torch.Generator], dict[str, Tensor]]
-"""Draws a batch from the generator and returns named, weighted losses; their sum is minimised."""
+Draw = Callable[[torch.Generator], tuple[Tensor, ...]]
+"""Returns the batch of one step, on the CPU, as the generator says."""
 
 Validate = Callable[[nn.Module, int], dict[str, float]]
 """Measures a network at a step; the numbers go to the log."""
@@ -68,25 +72,53 @@ def step_generator(seed: int, step: int, rank: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 1_000_003 + step + rank * 0x9E3779B1)
 
 
+class StepSet(Dataset[tuple[Tensor, ...]]):
+    """The batches of a training by step, so that worker processes draw what this one would."""
+
+    def __init__(self, draw: Draw, seed: int) -> None:
+        self._draw = draw
+        self._seed = seed
+        self._rank = rank()
+
+    def __getitem__(self, step: int) -> tuple[Tensor, ...]:
+        return self._draw(step_generator(self._seed, step, self._rank))
+
+
+def batches(draw: Draw, config: LoopConfig, start: int, device: torch.device) -> Iterable[tuple[Tensor, ...]]:
+    """Yield the batches from step ``start`` on, on ``device``, drawn ahead by ``config.workers`` processes."""
+    workers = config.workers if config.workers >= 0 else 4 * (device.type == "cuda")
+    loader = DataLoader(
+        StepSet(draw, config.seed), batch_size=None, sampler=range(start, config.steps), num_workers=workers,
+        pin_memory=device.type == "cuda", prefetch_factor=4 if workers else None,
+    )  # fmt: skip
+    for batch in loader:
+        yield tuple(tensor.to(device, non_blocking=True) for tensor in batch)
+
+
 class Averager:
     """Exponential moving average of a network's weights, and a plain copy of its other buffers."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.state = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        own = network.state_dict()  # shares memory with the network
+        self.state = {name: value.detach().clone() for name, value in own.items()}
+        pairs = [(self.state[name], value.detach()) for name, value in own.items()]
+        self._floats = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._others = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     @torch.no_grad()
-    def update(self, network: nn.Module, step: int) -> None:
-        """Move towards ``network``; early steps weigh more, so that the start is soon forgotten."""
+    def update(self, step: int) -> None:
+        """Move towards the network; early steps weigh more, so that the start is soon forgotten."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        mine, theirs = [], []
-        for name, value in network.state_dict().items():
-            if value.is_floating_point():
-                mine.append(self.state[name])
-                theirs.append(value)
-            else:
-                self.state[name].copy_(value)
-        torch._foreach_lerp_(mine, theirs, 1 - decay)
+        torch._foreach_lerp_([mine for mine, _ in self._floats], [theirs for _, theirs in self._floats], 1 - decay)
+        for mine, theirs in self._others:
+            mine.copy_(theirs)
+
+    @torch.no_grad()
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Go on from the ``state`` of another."""
+        for name, value in self.state.items():
+            value.copy_(state[name])
 
 
 @contextlib.contextmanager
@@ -136,11 +168,23 @@ def prepare_folder(out: str | Path) -> Path:
     return folder
 
 
+def record_step(trained: nn.Module, sample: tuple[Tensor, ...]) -> None:
+    """Make ``trained``, in training mode, replay its forward and backward as CUDA graphs; inputs as ``sample`` is.
+
+    A step of a small network is thousands of kernels of some microseconds each: launched one by one they leave most of
+    a large GPU idle.
+    """
+    before = {name: value.clone() for name, value in trained.state_dict().items()}
+    with torch.backends.cudnn.flags(enabled=True, benchmark=True):
+        torch.cuda.make_graphed_callables(trained, sample, allow_unused_input=True)
+    trained.load_state_dict(before)  # its warm-up moved the batch statistics
+
+
 def fit(
     *,
     network: nn.Module,
     trained: nn.Module,
-    step_loss: StepLoss,
+    draw: Draw,
     validate: Validate,
     config: LoopConfig,
     out: Path,
@@ -150,6 +194,8 @@ def fit(
     progress: bool = True,
 ) -> None:
     """Train the parameters of ``trained`` (``network`` and what only training needs) for ``config.steps`` steps.
+
+    ``trained`` is called with what ``draw`` gave and returns named, weighted losses, scalars, whose sum is minimised.
 
     Resumes from ``out/state.pt`` where one lies. At each validation the averaged ``network`` is measured, ``save``
     writes it, and the state is written; after a loss that is not finite, :class:`TrainingError`.
@@ -176,9 +222,16 @@ def fit(
     def restore(state: dict[str, Any]) -> int:
         trained.load_state_dict(state["trained"])
         optimizer.load_state_dict(state["optimizer"])
-        averager.state = state["average"]
+        averager.load(state["average"])
         return int(state["step"])
 
+    amp = functools.partial(torch.autocast, device.type, torch.bfloat16, enabled=autocast)
+    trained.train()
+    if device.type == "cuda" and config.cuda_graph == "on":
+        amp = functools.partial(amp, cache_enabled=False)  # casts must be part of the graph
+        sample = draw(step_generator(config.seed, 0, rank()))
+        with amp():
+            record_step(trained, tuple(tensor.to(device) for tensor in sample))
     start = 0
     if is_first() and state_path.exists():
         try:
@@ -190,21 +243,21 @@ def fit(
     shared = share(state(start), device)
     if not is_first():
         start = restore(shared)
-    trained.train()
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(Log(out, start)) if is_first() else None
         hidden = log is None or not progress
-        steps = tqdm(range(start, config.steps), initial=start, total=config.steps, unit="step", disable=hidden)
+        drawn = enumerate(batches(draw, config, start, device), start)
+        steps = tqdm(drawn, initial=start, total=config.steps, unit="step", disable=hidden)
         bar = stack.enter_context(steps)  # ends the bar's line before an error is printed
-        for step in bar:
+        for step, batch in bar:
             done = step + 1
             is_measured = done % config.validate_every == 0 or done == config.steps
             is_logged = is_measured or done % LOG_EVERY == 0 or step == start
             rate = learning_rate(step, config)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-                losses = step_loss(step_generator(config.seed, step, rank()))
+            with amp():
+                losses = trained(*batch)
             values = torch.stack([loss.float() for loss in losses.values()])
             optimizer.zero_grad(set_to_none=True)
             values.sum().backward()
@@ -214,7 +267,7 @@ def fit(
             if is_logged:
                 check_finite([values, norm], step, state_path)
             optimizer.step()
-            averager.update(network, step)
+            averager.update(step)
             if is_measured:  # what a step between two looks broke
                 check_finite([*trained.state_dict().values(), *averager.state.values()], step, state_path)
             if log is not None and is_logged:

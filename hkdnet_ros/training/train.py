@@ -19,12 +19,13 @@ from ..metrics.visual import VIF_LEAST
 from ..network.teacher import Teacher
 from ..options import check_options, option
 from .augment import vary_intensity
-from .data import PairSet
+from .data import Batch, PairSet
 from .distributed import is_first, joined
 from .loop import LoopConfig, fit, prepare_folder
 from .losses import (
     artefact_loss,
     checkerboard_loss,
+    contrast_loss,
     difference_loss,
     edge_loss,
     false_edge_loss,
@@ -43,6 +44,7 @@ class FusionWeights:
     """Weights of the fusion losses against the high-resolution sources."""
 
     intensity: float = option(5.0, "weight of the intensity loss", low=0.0)
+    contrast: float = option(0.0, "weight of the salient contrast loss", low=0.0)
     gradient: float = option(5.0, "weight of the gradient loss", low=0.0)
     ssim: float = option(4.0, "weight of the SSIM loss", low=0.0)
     vif: float = option(1.6, "weight of the visual information fidelity loss", low=0.0)
@@ -79,6 +81,7 @@ def fusion_losses(fused: Tensor, thermal: Tensor, visible: Tensor, weights: Fusi
         images = (fused.float(), thermal, visible)
         named = (
             ("intensity", weights.intensity, intensity_loss),
+            ("contrast", weights.contrast, contrast_loss),
             ("gradient", weights.gradient, gradient_loss),
             ("ssim", weights.ssim, ssim_loss),
             ("vif", weights.vif, vif_loss),
@@ -90,6 +93,19 @@ def fusion_losses(fused: Tensor, thermal: Tensor, visible: Tensor, weights: Fusi
             ("information", weights.information, information_loss),
         )
         return {name: weight * loss(*images) for name, weight, loss in named if weight}
+
+
+class TeacherLesson(nn.Module):
+    """A teacher and what it is asked for."""
+
+    def __init__(self, teacher: Teacher, weights: FusionWeights) -> None:
+        super().__init__()
+        self.teacher = teacher
+        self.weights = weights
+
+    def forward(self, thermal: Tensor, visible: Tensor) -> dict[str, Tensor]:
+        """Return the weighted losses of a pair, each (B, 1, H, W) in [0, 1]."""
+        return fusion_losses(self.teacher(thermal, visible).fused, thermal, visible, self.weights)
 
 
 def train_teacher(
@@ -110,27 +126,30 @@ def train_teacher(
     weights.check_crop(config.crop)
     folder = prepare_folder(out)
     device = choose_device(config.device)
-    pairs, held_out = PairSet(data, device), PairSet(validation, device)
+    pairs, held_out = PairSet(data), PairSet(validation)
     pairs.check_size(config.crop)
     torch.manual_seed(config.seed)
     facts = {"data": data.name, "pairs": len(pairs), "seed": config.seed, "revision": source_revision()}
     network = Teacher() if start is None else load_teacher(start)[0]
     network = channels_last(network.to(device))
 
-    def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
-        batch = vary_intensity(pairs.crops(config.batch, config.crop, generator), generator)
-        return fusion_losses(network(*batch).fused, *batch, weights)
+    def draw(generator: torch.Generator) -> Batch:
+        return vary_intensity(pairs.crops(config.batch, config.crop, generator), generator)
 
     def validate(model: nn.Module, step: int) -> dict[str, float]:
-        write_pictures(lambda batch: model(*batch).fused, held_out, folder / "pictures")
-        return measure(lambda batch: model(*batch).fused, held_out)
+        def fuse(batch: Batch) -> Tensor:
+            fused: Tensor = model(*(image.to(device) for image in batch)).fused
+            return fused
+
+        write_pictures(fuse, held_out, folder / "pictures")
+        return measure(fuse, held_out)
 
     def save(model: nn.Module, step: int, measured: dict[str, float]) -> None:
         save_checkpoint(folder / "teacher.safetensors", model, {**facts, "steps": step, "metrics": measured})
 
     fit(
-        network=network, trained=network, step_loss=step_loss, validate=validate, config=config, out=folder,
-        device=device, autocast=use_bf16(config.precision, device), save=save, progress=progress,
+        network=network, trained=TeacherLesson(network, weights), draw=draw, validate=validate, config=config,
+        out=folder, device=device, autocast=use_bf16(config.precision, device), save=save, progress=progress,
     )  # fmt: skip
 
 

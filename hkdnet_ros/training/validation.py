@@ -37,7 +37,8 @@ def measure(
 ) -> dict[str, float]:
     """Return the means of the fusion measures of ``fuse`` over ``pairs`` (the first ``limit``, 0 for all).
 
-    ``fuse`` gets each high-resolution pair, cropped to a multiple of ``scale``, and returns a fused image of that size.
+    ``fuse`` gets each high-resolution pair on the CPU, cropped to a multiple of ``scale``, and returns a fused image of
+    that size on any device.
     """
     jobs = []
     side = pairs.smallest_side // scale * scale

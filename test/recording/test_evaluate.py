@@ -115,7 +115,7 @@ def test_16_bit_counts_are_measured_as_training_and_robot_see_them(folder: Path)
     shown = sheet[56 : 56 + 182, 4 : 4 + 200]
     seen = ThermalConditioner().condition(Frame(counts, 0, "", "mono16"))
     np.testing.assert_array_equal(shown, np.rint(seen * 255)[:182, :200])
-    trained_on = PairSet(folder / "pairs", torch.device("cpu")).images[0][0].numpy()
+    trained_on = PairSet(folder / "pairs").images[0][0].numpy()
     np.testing.assert_array_equal(shown, trained_on[:182, :200])
     assert np.ptp(shown) == 255
 

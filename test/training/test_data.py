@@ -14,8 +14,6 @@ from hkdnet_ros.training.augment import downscale, observe, vary_intensity
 from hkdnet_ros.training.data import Batch, PairSet
 from hkdnet_ros.training.pairs import read_gray
 
-CPU = torch.device("cpu")
-
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
@@ -23,21 +21,21 @@ def generator(seed=0):
 
 def test_crops_of_both_modalities_show_the_same_place(pair_folder):
     """Thermal is 0.3 of visible but for the hot spot, so registered crops keep that ratio, turned and mirrored too."""
-    batch = PairSet(pair_folder, CPU).crops(32, 40, generator())
+    batch = PairSet(pair_folder).crops(32, 40, generator())
     assert batch.thermal.shape == batch.visible.shape == (32, 1, 40, 40)
     cold = batch.thermal < 0.5
     assert bool(((batch.thermal - 0.3 * batch.visible).abs()[cold] < 2 / 255).all())
 
 
 def test_crops_follow_the_generator_alone(pair_folder):
-    pairs = PairSet(pair_folder, CPU)
+    pairs = PairSet(pair_folder)
     first, again, other = (pairs.crops(4, 32, generator(seed)) for seed in (3, 3, 4))
     assert torch.equal(first.visible, again.visible)
     assert not torch.equal(first.visible, other.visible)
 
 
 def test_crops_reach_every_pair_and_its_borders(pair_folder):
-    pairs = PairSet(pair_folder, CPU)
+    pairs = PairSet(pair_folder)
     for index, image in enumerate(pairs.images):
         image.fill_(index)
         image[:, -1, :] = 100
@@ -49,11 +47,11 @@ def test_crops_reach_every_pair_and_its_borders(pair_folder):
 
 def test_a_pair_too_small_for_the_crop_is_named(pair_folder):
     with pytest.raises(SourceError, match=r"0\.png is 120x100; crops of 104 px need a larger image"):
-        PairSet(pair_folder, CPU).check_size(104)
+        PairSet(pair_folder).check_size(104)
 
 
 def test_whole_pairs_come_as_batches_of_one(pair_folder):
-    pair = PairSet(pair_folder, CPU).pair(1)
+    pair = PairSet(pair_folder).pair(1)
     assert pair.thermal.shape == pair.visible.shape == (1, 1, 104, 120)
     assert 0 <= float(pair.thermal.min()) < float(pair.thermal.max()) <= 1
 
@@ -64,7 +62,7 @@ def test_16_bit_thermal_counts_are_stretched_to_the_scene(tmp_path):
     for name, image in (("thermal", counts), ("visible", np.full((64, 64), 51, np.uint8))):
         (tmp_path / name).mkdir()
         cv2.imwrite(str(tmp_path / name / "a.png"), image)
-    pair = PairSet(tmp_path, CPU).pair(0)
+    pair = PairSet(tmp_path).pair(0)
     expected = np.clip((counts - 7010.0) / 1980.0, 0, 1)  # 0.5 % of the scene lie below 7010, and above 8990
     np.testing.assert_allclose(pair.thermal[0, 0].numpy(), expected, atol=0.004)
     assert (float(pair.thermal.min()), float(pair.thermal.max())) == (0, 1)
@@ -73,7 +71,7 @@ def test_16_bit_thermal_counts_are_stretched_to_the_scene(tmp_path):
 
 def test_8_bit_thermal_images_keep_their_levels(pair_folder):
     """The camera has conditioned them already."""
-    stored = PairSet(pair_folder, CPU).pair(0).thermal[0, 0].numpy()
+    stored = PairSet(pair_folder).pair(0).thermal[0, 0].numpy()
     np.testing.assert_array_equal(stored, read_gray(pair_folder / "thermal" / "0.png"))
 
 

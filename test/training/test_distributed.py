@@ -25,14 +25,28 @@ def line(seed):
     return nn.Linear(3, 1)
 
 
-def loss_of(network, generator):
-    x = torch.rand(8, 3, generator=generator)
-    return (network(x) - x.sum(1, keepdim=True)).square().mean()
+def draw(generator):
+    return (torch.rand(8, 3, generator=generator),)
 
 
-def train(network, out, step_loss, config=CONFIG):
+class Lesson(nn.Module):
+    """Asks a linear function for the sum of its inputs; the loss becomes NaN at the given step."""
+
+    def __init__(self, network, *, poison_at=None):
+        super().__init__()
+        self.network = network
+        self.steps = itertools.count()
+        self.poison_at = poison_at
+
+    def forward(self, *batches):
+        factor = math.nan if next(self.steps) == self.poison_at else 1.0
+        errors = [self.network(x) - x.sum(1, keepdim=True) for x in batches]
+        return {"square": factor * sum(error.square().mean() for error in errors) / len(errors)}
+
+
+def train(network, out, *, config=CONFIG, draw=draw, poison_at=None):
     fit(
-        network=network, trained=network, step_loss=step_loss, config=config, out=out, autocast=False,
+        network=network, trained=Lesson(network, poison_at=poison_at), draw=draw, config=config, out=out, autocast=False,
         validate=lambda model, step: {"weight": float(model.weight.detach().sum())}, device=torch.device("cpu"),
         save=lambda model, step, measured: torch.save(model.state_dict(), out / "network.pt"), progress=False,
     )  # fmt: skip
@@ -53,25 +67,18 @@ def process(number, port, folder):
 
         whole = line(seed=number)
         out = prepare_folder(folder / f"whole{number}")
-        train(whole, out, lambda generator: {"square": loss_of(whole, generator)})
+        train(whole, out)
         found["whole"] = weights(whole)
 
         out = prepare_folder(folder / f"parts{number}")
         for config in (dataclasses.replace(CONFIG, steps=8), CONFIG):
             parts = line(seed=number + 7)
-            train(parts, out, lambda generator, parts=parts: {"square": loss_of(parts, generator)}, config)
+            train(parts, out, config=config)
         found["parts"] = weights(parts)
-
-        poisoned = line(seed=number)
-        steps = itertools.count()
-
-        def step_loss(generator):
-            factor = math.nan if next(steps) == 6 and number == 1 else 1.0
-            return {"square": factor * loss_of(poisoned, generator)}
 
         out = prepare_folder(folder / f"poisoned{number}")
         try:
-            train(poisoned, out, step_loss)
+            train(line(seed=number), out, poison_at=6 if number == 1 else None)
         except TrainingError as error:
             found["error"] = str(error)
         torch.save(found, folder / f"found{number}.pt")
@@ -97,12 +104,11 @@ def test_processes_agree_and_follow_the_mean_of_their_gradients(runs, tmp_path):
     alone = line(seed=0)
     steps = itertools.count()
 
-    def step_loss(generator):
+    def draw_both(generator):
         step = next(steps)
-        both = [loss_of(alone, step_generator(CONFIG.seed, step, number)) for number in (0, 1)]
-        return {"square": (both[0] + both[1]) / 2}
+        return tuple(draw(step_generator(CONFIG.seed, step, number))[0] for number in (0, 1))
 
-    train(alone, tmp_path, step_loss)
+    train(alone, tmp_path, draw=draw_both)
     torch.testing.assert_close(first["whole"], weights(alone), rtol=1e-5, atol=1e-6)
     logs = (tmp_path / "log.csv", folder / "whole0" / "log.csv")
     logged = [float(path.read_text().splitlines()[-1].split(",")[2]) for path in logs]

@@ -28,21 +28,33 @@ def line() -> nn.Module:
     return nn.Linear(3, 1)
 
 
-def train(network, out, config=CONFIG, *, poison_at=None, interrupt_at=None, saved=None):
-    """Fit a linear function; the loss becomes NaN, or Ctrl-C comes, at the given step of this run."""
-    steps = itertools.count()
+class SumLesson(nn.Module):
+    """Asks a linear function for the sum of its inputs; the loss becomes NaN, or Ctrl-C comes, at the given step."""
 
-    def step_loss(generator):
-        step = next(steps)
-        if step == interrupt_at:
+    def __init__(self, network, *, poison_at=None, interrupt_at=None):
+        super().__init__()
+        self.network = network
+        self.steps = itertools.count()
+        self.poison_at = poison_at
+        self.interrupt_at = interrupt_at
+
+    def forward(self, x):
+        step = next(self.steps)
+        if step == self.interrupt_at:
             raise KeyboardInterrupt
-        x = torch.rand(8, 3, generator=generator)
-        error = network(x) - x.sum(1, keepdim=True)
-        factor = math.nan if step == poison_at else 1.0
+        error = self.network(x) - x.sum(1, keepdim=True)
+        factor = math.nan if step == self.poison_at else 1.0
         return {"square": factor * error.square().mean(), "absolute": 0.1 * error.abs().mean()}
 
+
+def draw(generator):
+    return (torch.rand(8, 3, generator=generator),)
+
+
+def train(network, out, config=CONFIG, *, saved=None, **faults):
+    """Fit a linear function, with the faults of :class:`SumLesson`."""
     fit(
-        network=network, trained=network, step_loss=step_loss, config=config, out=out, autocast=False,
+        network=network, trained=SumLesson(network, **faults), draw=draw, config=config, out=out, autocast=False,
         validate=lambda model, step: {"weight": float(next(model.parameters()).sum())},
         device=torch.device("cpu"), save=lambda model, step, measured: None if saved is None else saved.append(step),
         progress=False,
@@ -81,6 +93,30 @@ def test_a_resumed_training_ends_as_an_unbroken_one(tmp_path):
     assert [int(row["step"]) for row in rows] == [4, 8, 12]
 
 
+def test_worker_processes_draw_what_the_training_itself_would(tmp_path):
+    alone, helped = line(), line()
+    train(alone, prepare_folder(tmp_path / "alone"), dataclasses.replace(CONFIG, workers=0))
+    train(helped, prepare_folder(tmp_path / "helped"), dataclasses.replace(CONFIG, workers=2))
+    assert torch.equal(alone.weight, helped.weight)
+    assert not torch.equal(alone.weight, line().weight)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_step_replayed_as_a_cuda_graph_trains_as_its_single_launches_do(tmp_path):
+    weights = []
+    for cuda_graph in ("on", "off"):
+        network = line().cuda()
+        config = dataclasses.replace(CONFIG, device="cuda", workers=0, cuda_graph=cuda_graph)
+        fit(
+            network=network, trained=SumLesson(network), draw=draw, config=config, autocast=False, progress=False,
+            out=prepare_folder(tmp_path / cuda_graph), device=torch.device("cuda"),
+            validate=lambda model, step: {}, save=lambda model, step, measured: None,
+        )  # fmt: skip
+        weights.append(network.weight.detach())
+    torch.testing.assert_close(*weights)
+    assert not torch.allclose(weights[0].cpu(), line().weight)
+
+
 def test_a_loss_that_is_not_finite_stops_before_it_is_saved(tmp_path):
     saved: list[int] = []
     with pytest.raises(TrainingError, match=r"not finite at step 7.*state\.pt"):
@@ -104,13 +140,14 @@ def test_averages_that_are_not_finite_are_not_saved_though_the_loss_is(tmp_path)
     network.register_buffer("statistic", torch.zeros(1))
     saved: list[int] = []
 
-    def step_loss(generator):
-        network.statistic.fill_(math.inf)
-        return {"square": network(torch.ones(3)).square().sum()}
+    class Lesson(SumLesson):
+        def forward(self, x):
+            self.network.statistic.fill_(math.inf)
+            return super().forward(x)
 
     with pytest.raises(TrainingError, match="not finite at step 3; no state was saved before") as caught:
         fit(
-            network=network, trained=network, step_loss=step_loss, config=CONFIG, out=tmp_path, autocast=False,
+            network=network, trained=Lesson(network), draw=draw, config=CONFIG, out=tmp_path, autocast=False,
             validate=lambda model, step: {}, device=torch.device("cpu"), progress=False,
             save=lambda model, step, measured: saved.append(step),
         )  # fmt: skip
@@ -136,7 +173,7 @@ def test_averaged_weights_follow_and_are_put_back():
     start = network.weight.detach().clone()
     with torch.no_grad():
         network.weight.add_(1.0)
-    averager.update(network, step=1000)
+    averager.update(step=1000)
     with averaged(network, averager) as average:
         torch.testing.assert_close(average.weight, start + 0.5)
         assert not average.training

@@ -101,7 +101,7 @@ def test_a_run_begun_with_a_teacher_goes_on_without_one(pair_folder, tmp_path):
 def test_a_student_of_another_preset_is_refused_in_one_line(tmp_path):
     start = checkpoint(Student(SMALL), tmp_path / "start.safetensors")
     with pytest.raises(CheckpointError, match=r"start\.safetensors is a student of another preset") as caught:
-        begin_with(Student(dataclasses.replace(SMALL, group_blocks=2)), start)
+        begin_with(Student(dataclasses.replace(SMALL, branch_blocks=2)), start)
     assert "\n" not in str(caught.value)
 
 
@@ -115,6 +115,17 @@ def test_from_a_student_of_another_scale_all_but_the_enlarging_layer_is_taken(tm
     for name, value in student.state_dict().items():
         expected = own if name.startswith("super_resolution.expand.") else given
         assert torch.equal(value, expected[name]), name
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(1, 3), (3, 1)])
+def test_from_a_student_of_another_depth_the_common_blocks_are_taken(tmp_path, given, wanted):
+    path = checkpoint(Student(dataclasses.replace(SMALL, group_blocks=given)), tmp_path / "start.safetensors")
+    student = Student(dataclasses.replace(SMALL, group_blocks=wanted))
+    own = {name: value.clone() for name, value in student.state_dict().items()}
+    begin_with(student, path)
+    taken = load_student(path)[0].state_dict()
+    for name, value in student.state_dict().items():
+        assert torch.equal(value, taken.get(name, own[name])), name
 
 
 def test_weights_of_the_other_network_are_refused(tmp_path):
