@@ -65,9 +65,7 @@ class Apprentice(nn.Module):
         self.distillation = distillation
         self.teach = teach
 
-    def forward(
-        self, thermal: Tensor, visible: Tensor, low_thermal: Tensor, low_visible: Tensor
-    ) -> dict[str, Tensor]:
+    def forward(self, thermal: Tensor, visible: Tensor, low_thermal: Tensor, low_visible: Tensor) -> dict[str, Tensor]:
         """Return the weighted losses: a pair (B, 1, sH, sW) in [0, 1], and the (B, 1, H, W) that the student sees."""
         mine: StudentOutput = self.student(low_thermal, low_visible)
         losses = fusion_losses(mine.fused, thermal, visible, self.weights)
