@@ -44,16 +44,16 @@ class FusionWeights:
     """Weights of the fusion losses against the high-resolution sources."""
 
     intensity: float = option(5.0, "weight of the intensity loss", low=0.0)
-    contrast: float = option(0.0, "weight of the salient contrast loss", low=0.0)
+    contrast: float = option(8.0, "weight of the salient contrast loss", low=0.0)
     gradient: float = option(5.0, "weight of the gradient loss", low=0.0)
-    ssim: float = option(4.0, "weight of the SSIM loss", low=0.0)
-    vif: float = option(1.6, "weight of the visual information fidelity loss", low=0.0)
-    edge: float = option(3.0, "weight of the edge preservation loss", low=0.0)
-    difference: float = option(0.08, "weight of the correlation of differences loss", low=0.0)
-    artefact: float = option(45.0, "weight of the artefact loss", low=0.0)
-    false_edge: float = option(0.0, "weight of the false edge loss", low=0.0)
-    checkerboard: float = option(0.0, "weight of the checkerboard loss", low=0.0)
-    information: float = option(7.0, "weight of the mutual information loss", low=0.0)
+    ssim: float = option(5.0, "weight of the SSIM loss", low=0.0)
+    vif: float = option(2.0, "weight of the visual information fidelity loss", low=0.0)
+    edge: float = option(6.0, "weight of the edge preservation loss", low=0.0)
+    difference: float = option(0.15, "weight of the correlation of differences loss", low=0.0)
+    artefact: float = option(30.0, "weight of the artefact loss", low=0.0)
+    false_edge: float = option(3.0, "weight of the false edge loss", low=0.0)
+    checkerboard: float = option(50.0, "weight of the checkerboard loss", low=0.0)
+    information: float = option(5.0, "weight of the mutual information loss", low=0.0)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -177,7 +177,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``hkdnet train``."""
     add_common_arguments(parser)
     parser.set_defaults(
-        crop=96, intensity=2.0, ssim=1.5, vif=1.3, edge=1.0, difference=0.08, artefact=18.0, information=0.0
+        crop=96, intensity=2.0, contrast=3.0, ssim=1.5, vif=1.3, edge=1.5, difference=0.3, artefact=18.0,
+        false_edge=0.0, checkerboard=30.0, information=0.0,
     )  # fmt: skip
 
 
