@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 GRACE_S = 8.0  # ros2 launch sends SIGKILL 10 s after SIGINT
 LEAVING = "leaving anyhow"  # is said where it did not
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _THREADS = 4  # images, parameter services, and two for lifecycle services and autostart
 
 
@@ -40,7 +41,7 @@ def run_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) -
         with contextlib.suppress(BlockingIOError):  # full: asked for often enough
             os.write(stop_write, b".")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         signal.signal(number, request_stop)
 
     arguments = sys.argv if argv is None else list(argv)
@@ -63,7 +64,10 @@ def run_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) -
         return refuse(error)
     runner = _Runner(node, on_failure=request_stop)
     os.read(stop_read, 1)
-    return runner.end()
+    status = runner.end()
+    for number in _SIGNALS:  # or a late one would kill the interpreter as it ends, which forgets all other handlers
+        signal.signal(number, signal.SIG_IGN)
+    return status
 
 
 class _Runner:

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from hkdnet_ros.errors import CheckpointError
 from hkdnet_ros.inference.checkpoint import load_student, load_teacher, read_metadata, save_checkpoint, weights_path
-from hkdnet_ros.network.presets import PRESETS
+from hkdnet_ros.network.presets import preset
 from hkdnet_ros.network.teacher import Teacher
 
 
@@ -142,9 +142,12 @@ def test_a_preset_without_shipped_weights_says_what_is_shipped():
         weights_path("paper", 4)
 
 
-def test_shipped_weights_load_and_name_their_training():
-    path = weights_path("realtime", 2)
-    student, metadata = load_student(path, scale=2)
-    assert student.config == PRESETS["realtime"]
-    assert {"preset", "scale", "data", "seed", "steps", "revision", "metrics"} <= metadata.keys()
+@pytest.mark.parametrize(("name", "scale"), [("realtime", 2), ("realtime", 3), ("realtime", 4), ("paper", 2)])
+def test_shipped_weights_load_and_name_their_training(name, scale):
+    path = weights_path(name, scale)
+    student, metadata = load_student(path, scale=scale)
+    assert student.config == preset(name, scale=scale)
+    assert {"preset", "scale", "data", "revision", "metrics"} <= metadata.keys()
+    for part in metadata.get("averaged", [metadata]):
+        assert {"seed", "steps", "revision"} <= part.keys()
     assert path.with_suffix(".md").is_file(), "each weights file has a model card"

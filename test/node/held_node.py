@@ -1,11 +1,13 @@
 """A process with the fusion node and a stand-in for the network that says where it is: for tests of signals.
 
 ``held_node.py WHERE``: "configure", "fuse" and "fallback", the loading for the CPU after the device was lost, hold that
-call for some time; "unconfigured" and "inactive" stay in that state; "defect" raises in a callback.
+call for some time, and so does "finalizing", in which the interpreter ends; "unconfigured" and "inactive" stay in that
+state; "defect" raises in a callback.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -15,6 +17,14 @@ from hkdnet_ros.errors import DeviceError
 from hkdnet_ros.node.process import run_node
 
 HOLD_S = 1.5
+
+
+class Late:
+    """Is destroyed as the interpreter ends, when the handlers of signals are no longer there."""
+
+    def __del__(self, write=os.write, sleep=time.sleep):
+        write(1, b"now: finalizing\n")
+        sleep(0.5)
 
 
 class SayingEngine(FakeEngine):
@@ -72,4 +82,5 @@ def make_node():
 
 
 if __name__ == "__main__":
+    late = Late() if sys.argv[1] == "finalizing" else None
     sys.exit(run_node(make_node, [sys.argv[0]]))

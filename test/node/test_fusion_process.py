@@ -85,6 +85,16 @@ def test_a_signal_ends_an_active_node_in_order(start, number, times):
 
 
 @both_signals
+def test_a_late_signal_does_not_spoil_an_end_in_order(start, number):
+    process = start(HERE / "held_node.py", "finalizing")
+    process.wait_for("now: active")
+    process.child.send_signal(number)
+    process.wait_for("now: finalizing")
+    process.child.send_signal(number)
+    assert_clean(process)
+
+
+@both_signals
 @pytest.mark.parametrize("state", ["unconfigured", "inactive"])
 def test_a_signal_ends_a_node_that_is_not_active(start, state, number):
     process = start(HERE / "held_node.py", state)
