@@ -93,7 +93,7 @@ def local_contrast(x: Tensor) -> Tensor:
 
 
 def thermal_saliency(thermal: Tensor, *, low: float = 0.06, high: float = 0.25) -> Tensor:
-    """Return where the thermal image is warmer than its surroundings, in [0, 1]: an excess of ``low`` counts 0."""
+    """Return where thermal is warmer than its surroundings, from 0 at an excess of ``low`` to 1 at one of ``high``."""
     return ((local_contrast(thermal) - low) / (high - low)).clamp(0, 1)
 
 
