@@ -36,13 +36,18 @@ def run_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) -
     """
     stop_read, stop_write = os.pipe()
     os.set_blocking(stop_write, False)
+    is_asked = False
 
     def request_stop(*_: object) -> None:
+        nonlocal is_asked
+        is_asked = True
         with contextlib.suppress(BlockingIOError):  # full: asked for often enough
             os.write(stop_write, b".")
 
     for number in _SIGNALS:
         signal.signal(number, request_stop)
+    # A signal between the last look for signals and the wait would not end the wait: the function above has yet to run.
+    signal.set_wakeup_fd(stop_write, warn_on_full_buffer=False)
 
     arguments = sys.argv if argv is None else list(argv)
 
@@ -63,7 +68,8 @@ def run_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) -
     except (RuntimeError, NameValidationException, ParameterException, HkdnetError) as error:
         return refuse(error)
     runner = _Runner(node, on_failure=request_stop)
-    os.read(stop_read, 1)
+    while not is_asked:
+        os.read(stop_read, 1)
     status = runner.end()
     for number in _SIGNALS:  # or a late one would kill the interpreter as it ends, which forgets all other handlers
         signal.signal(number, signal.SIG_IGN)

@@ -2,13 +2,15 @@
 
 ``held_node.py WHERE``: "configure", "fuse" and "fallback", the loading for the CPU after the device was lost, hold that
 call for some time, and so does "finalizing", in which the interpreter ends; "unconfigured" and "inactive" stay in that
-state; "defect" raises in a callback.
+state; "defect" raises in a callback; with "elsewhere" signals come to another thread than the main one.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 
 from rigging import FakeEngine
@@ -52,6 +54,9 @@ def make_engine(config):
 
 
 def make_node():
+    if sys.argv[1] == "elsewhere":
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     from rclpy.parameter import Parameter
 
     from hkdnet_ros.node.fusion import FusionNode

@@ -95,6 +95,15 @@ def test_a_late_signal_does_not_spoil_an_end_in_order(start, number):
 
 
 @both_signals
+def test_a_signal_that_does_not_interrupt_the_wait_for_it_ends_the_node_all_the_same(start, number):
+    """As one that comes a moment before that wait; here another thread gets it."""
+    process = start(HERE / "held_node.py", "elsewhere")
+    process.wait_for("now: active")
+    process.child.send_signal(number)
+    assert_clean(process)
+
+
+@both_signals
 @pytest.mark.parametrize("state", ["unconfigured", "inactive"])
 def test_a_signal_ends_a_node_that_is_not_active(start, state, number):
     process = start(HERE / "held_node.py", state)
