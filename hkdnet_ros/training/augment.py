@@ -1,4 +1,4 @@
-"""Random changes of the scene's brightness, and the low-resolution cameras that a student sees it through."""
+"""Random changes of the scene's brightness, and the low-resolution cameras a student sees it through; on the CPU."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from torch import Tensor
 from .data import Batch
 
 
-def _uniform(generator: torch.Generator, count: int, low: float, high: float, device: torch.device) -> Tensor:
-    """Return ``count`` uniform numbers as (count, 1, 1, 1), drawn on the CPU so that every device sees the same."""
-    return (low + (high - low) * torch.rand(count, generator=generator)).view(-1, 1, 1, 1).to(device)
+def _uniform(generator: torch.Generator, count: int, low: float, high: float) -> Tensor:
+    """Return ``count`` uniform numbers as (count, 1, 1, 1)."""
+    return (low + (high - low) * torch.rand(count, generator=generator)).view(-1, 1, 1, 1)
 
 
 def vary_intensity(batch: Batch, generator: torch.Generator) -> Batch:
     """Change gain, offset and gamma of half of the images, each modality by itself, and darken an eighth to night."""
     varied = []
     for image, is_visible in ((batch.thermal, False), (batch.visible, True)):
-        count, device = image.shape[0], image.device
-        gamma = torch.exp(_uniform(generator, count, -0.35, 0.35, device))
-        gain = _uniform(generator, count, 0.75, 1.15, device)
-        offset = _uniform(generator, count, -0.08, 0.08, device)
-        chosen = _uniform(generator, count, 0, 1, device) < 0.5
+        count = image.shape[0]
+        gamma = torch.exp(_uniform(generator, count, -0.35, 0.35))
+        gain = _uniform(generator, count, 0.75, 1.15)
+        offset = _uniform(generator, count, -0.08, 0.08)
+        chosen = _uniform(generator, count, 0, 1) < 0.5
         changed = (gain * image.clamp_min(1e-4).pow(gamma) + offset).clamp(0, 1)
         image = torch.where(chosen, changed, image)
         if is_visible:
-            night = _uniform(generator, count, 0, 1, device) < 0.125
-            image = torch.where(night, image * _uniform(generator, count, 0.15, 0.6, device), image)
+            night = _uniform(generator, count, 0, 1) < 0.125
+            image = torch.where(night, image * _uniform(generator, count, 0.15, 0.6), image)
         varied.append(image)
     return Batch(*varied)
 
@@ -48,15 +48,15 @@ def downscale(image: Tensor, scale: int, kernel: str = "bilinear") -> Tensor:
 def _shift(image: Tensor, offset: Tensor) -> Tensor:
     """Move (B, 1, H, W) by ``offset`` (B, 2) pixels, x first, with mirrored borders."""
     batch, _, height, width = image.shape
-    theta = torch.eye(2, 3, device=image.device).repeat(batch, 1, 1)
-    theta[:, :, 2] = 2 * offset / torch.tensor([width, height], device=image.device)
+    theta = torch.eye(2, 3).repeat(batch, 1, 1)
+    theta[:, :, 2] = 2 * offset / torch.tensor([width, height])
     grid = F.affine_grid(theta, list(image.shape), align_corners=False)
     return F.grid_sample(image, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
 def _blur(image: Tensor, sigma: Tensor) -> Tensor:
     """Blur each image of (B, 1, H, W) by its own Gaussian, ``sigma`` (B,) pixels up to 1.2, with mirrored borders."""
-    position = torch.arange(-3, 4, device=image.device)
+    position = torch.arange(-3, 4)
     window = torch.exp(-position.square() / (2 * sigma[:, None].square()))  # (B, 7)
     window = window / window.sum(1, keepdim=True)
     padded = F.pad(image, (3, 3, 3, 3), "reflect").transpose(0, 1)  # (1, B, H + 6, W + 6)
@@ -67,17 +67,17 @@ def _blur(image: Tensor, sigma: Tensor) -> Tensor:
 
 def _compress(image: Tensor, quality: Sequence[int]) -> Tensor:
     """Return (B, 1, H, W) as it comes back from JPEG, each image at its own ``quality``."""
-    eight_bit = image.mul(255).round().to(torch.uint8).cpu().numpy()
+    eight_bit = image.mul(255).round().to(torch.uint8).numpy()
     decoded: list[Any] = []
     for plane, level in zip(eight_bit[:, 0], quality, strict=True):
         _, data = cv2.imencode(".jpg", plane, [cv2.IMWRITE_JPEG_QUALITY, level])
         decoded.append(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
-    return torch.from_numpy(np.stack(decoded)).to(image.device)[:, None].float().div(255)
+    return torch.from_numpy(np.stack(decoded))[:, None].float().div(255)
 
 
 def _spoil(image: Tensor, generator: torch.Generator) -> Tensor:
     """Blur, add noise to and compress a share of (B, 1, H, W) each, in the order a camera does."""
-    count, device = image.shape[0], image.device
+    count = image.shape[0]
 
     def draw(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(count, generator=generator)
@@ -85,16 +85,14 @@ def _spoil(image: Tensor, generator: torch.Generator) -> Tensor:
     blurred = draw(0, 1) < 0.3
     sigma = draw(0.3, 0.9)
     if bool(blurred.any()):
-        index = blurred.to(device)
-        image[index] = _blur(image[index], sigma[blurred].to(device))
+        image[blurred] = _blur(image[blurred], sigma[blurred])
     deviation = draw(0, 4 / 255) * (draw(0, 1) < 0.5)
     noise = torch.randn(image.shape, generator=generator) * deviation.view(-1, 1, 1, 1)
-    image = (image + noise.to(device)).clamp(0, 1)
+    image = (image + noise).clamp(0, 1)
     compressed = draw(0, 1) < 0.3
     quality = draw(50, 95)
     if bool(compressed.any()):
-        index = compressed.to(device)
-        image[index] = _compress(image[index], quality[compressed].int().tolist())
+        image[compressed] = _compress(image[compressed], quality[compressed].int().tolist())
     return image
 
 
@@ -107,14 +105,13 @@ def observe(batch: Batch, scale: int, generator: torch.Generator) -> Batch:
     """
     kernel = ("bilinear", "bilinear", "bilinear", "area", "bicubic")[int(torch.randint(5, (), generator=generator))]
     thermal, visible = (downscale(image, scale, kernel) for image in batch)
-    count, device = thermal.shape[0], thermal.device
+    count = thermal.shape[0]
     spoilt = torch.rand(count, generator=generator) < 0.5
     moved = spoilt & (torch.rand(count, generator=generator) < 0.4)
     offset = torch.rand(count, 2, generator=generator) - 0.5
     if bool(moved.any()):
-        thermal[moved.to(device)] = _shift(thermal[moved.to(device)], offset[moved].to(device))
+        thermal[moved] = _shift(thermal[moved], offset[moved])
     if bool(spoilt.any()):
-        index = spoilt.to(device)
         for image in (thermal, visible):
-            image[index] = _spoil(image[index], generator)
+            image[spoilt] = _spoil(image[spoilt], generator)
     return Batch(*(image.mul(255).round().div(255) for image in (thermal, visible)))
