@@ -1,15 +1,13 @@
 """Runs a node as a process: spins it on several threads until Ctrl-C or SIGTERM, then ends it in order, status 0.
 
-The signals are handled here and not by rclpy, whose handler raises KeyboardInterrupt wherever the main thread happens
-to be, in the middle of ending after the first Ctrl-C for one. Here a signal only writes to a pipe that the main thread
-waits on; a second one finds the node ending already. `ros2 launch` sends two as a matter of course.
+A signal only sets the switch that the main thread waits for; a second one finds the node ending already. `ros2 launch`
+sends two as a matter of course.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -17,13 +15,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import HkdnetError
+from .stop_switch import StopSwitch, ignore_signals
 
 if TYPE_CHECKING:
     from rclpy.node import Node
 
 GRACE_S = 8.0  # ros2 launch sends SIGKILL 10 s after SIGINT
 LEAVING = "leaving anyhow"  # is said where it did not
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _THREADS = 4  # images, parameter services, and two for lifecycle services and autostart
 
 
@@ -34,21 +32,8 @@ def run_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) -
     these arguments, or here. ``make_node`` should import what it needs itself: signals are under control from here on.
     Call it from the main thread.
     """
-    stop_read, stop_write = os.pipe()
-    os.set_blocking(stop_write, False)
-    is_asked = False
-
-    def request_stop(*_: object) -> None:
-        nonlocal is_asked
-        is_asked = True
-        with contextlib.suppress(BlockingIOError):  # full: asked for often enough
-            os.write(stop_write, b".")
-
-    for number in _SIGNALS:
-        signal.signal(number, request_stop)
-    # A signal between the last look for signals and the wait would not end the wait: the function above has yet to run.
-    signal.set_wakeup_fd(stop_write, warn_on_full_buffer=False)
-
+    stop = StopSwitch()
+    stop.obey_signals()
     arguments = sys.argv if argv is None else list(argv)
 
     def refuse(reason: object) -> int:
@@ -67,12 +52,10 @@ def run_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) -
         node = make_node()
     except (RuntimeError, NameValidationException, ParameterException, HkdnetError) as error:
         return refuse(error)
-    runner = _Runner(node, on_failure=request_stop)
-    while not is_asked:
-        os.read(stop_read, 1)
+    runner = _Runner(node, on_failure=stop.set)
+    stop.wait()
     status = runner.end()
-    for number in _SIGNALS:  # or a late one would kill the interpreter as it ends, which forgets all other handlers
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
     return status
 
 

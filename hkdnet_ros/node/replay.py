@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from ..errors import ConfigError, HkdnetError, MissingDependencyError
 from ..options import option_info
 from ..recording.sources import CameraSource, open_source
 from .replay_config import ReplayConfig
-from .stop_switch import StopSwitch
+from .stop_switch import StopSwitch, ignore_signals
 
 if TYPE_CHECKING:
     from rclpy.executors import Executor
@@ -122,13 +121,11 @@ def _open(config: ReplayConfig) -> CameraSource:
 
 def _replay(ros_arguments: list[str], configure: Callable[[Node], tuple[ReplayConfig, CameraSource]]) -> int:
     stop = StopSwitch()
-    # Handled here and not by rclpy, whose handler raises KeyboardInterrupt wherever the main thread happens to be.
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop.obey_signals()
     try:
         return _replay_until(stop, ros_arguments, configure)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        ignore_signals()
         stop.close()
 
 
