@@ -18,6 +18,7 @@ class StudentConfig:
     head_channels: int = 16
     channels: int = 64  # maps of the branches
     branch_blocks: int = 9  # RCABs per modality
+    thermal_branch: bool = True  # False: thermal comes in by its fine features alone, which takes a stride beyond 1
     dfa_units: int = 6  # 0 leaves dual-frequency attention out
     line_keys: int = 640  # keys along one line of dual-frequency attention
     cea_channels: int = 64  # width inside corner-embedding attention; 0 leaves it out
@@ -34,6 +35,8 @@ class StudentConfig:
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
             raise ConfigError(f"scale is {self.scale}; choose one of {', '.join(map(str, SCALES))}")
+        if not self.thermal_branch and self.stride == 1:
+            raise ConfigError("without its branch thermal comes in by the fine features, which a stride of 1 lacks")
         if self.decoder_channels[-1] % self.stride**2:
             raise ConfigError(
                 f"the decoder ends with {self.decoder_channels[-1]} maps; blocks of {self.stride}x{self.stride} pixels "
@@ -48,8 +51,8 @@ PRESETS = {
         channels=32,
         head_channels=16,
         branch_blocks=1,
-        dfa_units=1,
-        line_keys=80,
+        thermal_branch=False,  # training gave it no weight, docs/training.md
+        dfa_units=0,
         cea_channels=8,
         position_keys=64,
         decoder_channels=(32, 32, 32, 64),

@@ -25,7 +25,7 @@ class StudentOutput(NamedTuple):
 class Head(nn.Module):
     """Shallow features of one luma, by weights that both modalities share: fine ones of every pixel, and coarse ones.
 
-    The coarse ones, of blocks of ``stride`` x ``stride`` pixels, are what the branches work on.
+    The coarse ones, of blocks of ``stride`` x ``stride`` pixels, are what a branch works on.
     """
 
     def __init__(self, config: StudentConfig) -> None:
@@ -34,10 +34,11 @@ class Head(nn.Module):
         self.unshuffle = nn.PixelUnshuffle(config.stride)
         self.conv2 = conv3x3(config.head_channels * config.stride**2, config.channels, reflect=True)
 
-    # (B, 1, H, W) -> (B, head_channels, H, W), (B, C, H / stride, W / stride)
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        fine = activate(self.conv1(image)).to(self.conv2.weight.dtype)
-        return fine, activate(self.conv2(self.unshuffle(fine)))
+    def fine(self, image: Tensor) -> Tensor:  # (B, 1, H, W) -> (B, head_channels, H, W)
+        return activate(self.conv1(image)).to(self.conv2.weight.dtype)
+
+    def coarse(self, fine: Tensor) -> Tensor:  # (B, head_channels, H, W) -> (B, C, H / stride, W / stride)
+        return activate(self.conv2(self.unshuffle(fine)))
 
 
 class Branch(nn.Module):
@@ -88,16 +89,17 @@ class Student(nn.Module):
         super().__init__()
         self.config = config
         channels = config.channels
-        saliency: nn.Module = nn.Identity()
-        if config.dfa_units:
-            saliency = dual_frequency_group(channels, config.dfa_units, keys=config.line_keys)
+        self.head = Head(config)
+        if config.thermal_branch:
+            saliency: nn.Module = nn.Identity()
+            if config.dfa_units:
+                saliency = dual_frequency_group(channels, config.dfa_units, keys=config.line_keys)
+            self.thermal = Branch(config, saliency)
         detail: nn.Module = nn.Identity()
         if config.cea_channels:
             detail = CornerEmbeddingAttention(
                 channels, branch_channels=config.cea_channels, keys=config.position_keys, corner=config.corner
             )
-        self.head = Head(config)
-        self.thermal = Branch(config, saliency)
         self.visible = Branch(config, detail)
         decoder: list[nn.Module] = []
         for inputs, outputs in zip((channels, *config.decoder_channels), config.decoder_channels, strict=False):
@@ -120,12 +122,12 @@ class Student(nn.Module):
         missing = (0, -width % self.config.stride, 0, -height % self.config.stride)
         if any(missing):
             thermal, visible = F.pad(thermal, missing, "replicate"), F.pad(visible, missing, "replicate")
-        thermal_fine, thermal_maps = self.head(thermal)
-        visible_fine, visible_maps = self.head(visible)
-        thermal_maps = self.thermal(thermal_maps)
-        visible_maps = self.visible(visible_maps)
-        fused_maps = blend(thermal_maps, visible_maps, activity_weight(thermal_maps, visible_maps))
-        u = self.super_resolution(self.decoder(fused_maps), thermal_fine, visible_fine)
+        thermal_fine, visible_fine = self.head.fine(thermal), self.head.fine(visible)
+        maps = self.visible(self.head.coarse(visible_fine))
+        if self.config.thermal_branch:
+            thermal_maps = self.thermal(self.head.coarse(thermal_fine))
+            maps = blend(thermal_maps, maps, activity_weight(thermal_maps, maps))
+        u = self.super_resolution(self.decoder(maps), thermal_fine, visible_fine)
         u = u[:, :, : height * self.config.scale, : width * self.config.scale]
         t = activate(self.tail(u))
         fused = self.output(t.to(self.output.weight.dtype))

@@ -128,6 +128,21 @@ def test_without_its_attentions_a_student_still_fuses():
     assert network(torch.rand(1, 1, 16, 16), torch.rand(1, 1, 16, 16)).fused.shape == (1, 1, 32, 32)
 
 
+def test_without_its_branch_the_thermal_image_still_comes_in_by_its_fine_features():
+    torch.manual_seed(0)
+    network = Student(dataclasses.replace(SMALL, stride=2, thermal_branch=False)).eval()
+    assert not any(name.startswith("thermal") for name in network.state_dict())
+    thermal, visible = torch.rand(1, 1, 16, 16, requires_grad=True), torch.rand(1, 1, 16, 16)
+    fused = network(thermal, visible).fused
+    assert fused.shape == (1, 1, 32, 32)
+    assert bool((torch.autograd.grad(fused.square().sum(), thermal)[0] != 0).all())
+
+
+def test_a_student_without_thermal_branch_and_without_fine_features_is_refused():
+    with pytest.raises(ConfigError, match="stride of 1"):
+        dataclasses.replace(SMALL, thermal_branch=False)
+
+
 def test_with_the_image_skip_a_fresh_student_gives_the_enlarged_brighter_source():
     network = Student(dataclasses.replace(SMALL, stride=2, image_skip=True)).eval()
     thermal, visible = torch.rand(1, 1, 19, 22), torch.rand(1, 1, 19, 22)
