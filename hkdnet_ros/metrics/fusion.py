@@ -13,8 +13,8 @@ from .correlation import correlation_metrics
 from .gradient import nabf, qabf
 from .images import Image, eight_bit
 from .information import information_metrics
-from .structural import ms_ssim_metrics, ssim_metrics
-from .visual import visual_metrics
+from .structural import MS_SSIM_LEAST, SSIM_LEAST, ms_ssim_metrics, ssim_metrics
+from .visual import VIF_LEAST, visual_metrics
 
 FUSION_KEYS = (
     "EN", "SD", "SF", "AG", "MI", "NMI", "SCD", "CC", "PSNR", "VIFp", "Qabf", "Nabf", "SSIM", "MSSSIM",
@@ -22,6 +22,8 @@ FUSION_KEYS = (
 """Every measure, in table order. EN, SD, SF, AG rise with noise and stretching and say nothing by themselves."""
 
 LESS_IS_BETTER = frozenset({"Nabf"})
+
+_LEAST_SIDES = {"VIFp": VIF_LEAST, "SSIM": SSIM_LEAST, "MSSSIM": MS_SSIM_LEAST}
 
 _Measure = Callable[[Image, Image, Image], dict[str, float]]
 
@@ -35,6 +37,11 @@ _FAMILIES: tuple[tuple[frozenset[str], _Measure], ...] = (
     (frozenset({"MSSSIM"}), ms_ssim_metrics),
     (frozenset({"SSIM"}), ssim_metrics),  # where MSSSIM has not brought it along
 )
+
+
+def measurable(side: int) -> tuple[str, ...]:
+    """Return the measures, in table order, that are defined for images whose shorter side has ``side`` pixels."""
+    return tuple(key for key in FUSION_KEYS if side >= _LEAST_SIDES.get(key, 1))
 
 
 def fusion_metrics(

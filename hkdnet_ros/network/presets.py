@@ -35,6 +35,23 @@ class StudentConfig:
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
             raise ConfigError(f"scale is {self.scale}; choose one of {', '.join(map(str, SCALES))}")
+        for name in (
+            "stride",
+            "head_channels",
+            "channels",
+            "line_keys",
+            "position_keys",
+            "detail_channels",
+            "upscaled_channels",
+            "tail_channels",
+        ):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        if self.dfa_units and not self.thermal_branch:
+            raise ConfigError(
+                f"dfa_units is {self.dfa_units}, but dual-frequency attention is of the thermal branch, "
+                "which is left out; set thermal_branch=1 too"
+            )
         if not self.thermal_branch and self.stride == 1:
             raise ConfigError("without its branch thermal comes in by the fine features, which a stride of 1 lacks")
         if self.decoder_channels[-1] % self.stride**2:
@@ -42,6 +59,13 @@ class StudentConfig:
                 f"the decoder ends with {self.decoder_channels[-1]} maps; blocks of {self.stride}x{self.stride} pixels "
                 f"need a multiple of {self.stride**2}"
             )
+
+    def differences(self, other: StudentConfig) -> list[str]:
+        """Say in which fields ``other`` differs, each as ``field THEIRS instead of MINE``."""
+        pairs = (
+            (field.name, getattr(self, field.name), getattr(other, field.name)) for field in dataclasses.fields(self)
+        )
+        return [f"{name} {theirs} instead of {mine}" for name, mine, theirs in pairs if mine != theirs]
 
 
 PRESETS = {

@@ -7,7 +7,6 @@ apart from random weights do not mix: their maps mean different things.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,9 +91,7 @@ def _check_same(network: Student | Teacher, other: Student | Teacher, path: Path
     """Raise :class:`CheckpointError` where the two are of different kinds, presets or scales."""
     difference = ""
     if isinstance(network, Student) and isinstance(other, Student):
-        mine, theirs = dataclasses.asdict(network.config), dataclasses.asdict(other.config)
-        differing = [f"{key} {theirs[key]} instead of {value}" for key, value in mine.items() if theirs[key] != value]
-        difference = ", ".join(differing)
+        difference = ", ".join(network.config.differences(other.config))
     elif type(network) is not type(other):
         difference = f"a {type(other).__name__.lower()}, no {type(network).__name__.lower()}"
     if difference:

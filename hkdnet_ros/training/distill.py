@@ -107,8 +107,12 @@ def begin_with(student: Student, path: Path) -> None:
     """
     found, _ = load_student(path)
     wanted = student.config
-    if dataclasses.replace(found.config, scale=wanted.scale, group_blocks=wanted.group_blocks) != wanted:
-        raise CheckpointError(f"{path} is a student of another preset; --start needs the widths and depths of this one")
+    alike = dataclasses.replace(found.config, scale=wanted.scale, group_blocks=wanted.group_blocks)
+    if alike != wanted:
+        raise CheckpointError(
+            f"{path} is a student of another preset, with {', '.join(wanted.differences(alike))}; "
+            "--start needs the settings of this one"
+        )
     own = student.state_dict()
     fitting = {
         name: value for name, value in found.state_dict().items() if name in own and value.shape == own[name].shape
@@ -159,7 +163,7 @@ def distill_student(
         truth = vary_intensity(pairs.crops(config.batch, config.crop * scale, generator), generator)
         return (*truth, *observe(truth, scale, generator))
 
-    def validate(model: nn.Module, step: int) -> dict[str, float]:
+    def validate(model: nn.Module) -> dict[str, float]:
         def fuse(batch: Batch) -> Tensor:
             # The published inputs: antialiased bilinear reduction, rounded to 8 bits.
             low = [downscale(image, scale).mul(255).round().div(255).to(device) for image in batch]
@@ -199,7 +203,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--half", action="store_true", help="store the weights as fp16")
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides",
-        help="change a field of the preset, for ablations: dfa_units=0, cea_channels=0, corner=0",
+        help="change a field of the preset, for ablations: cea_channels=0, corner=0, thermal_branch=1, dfa_units=1",
     )  # fmt: skip
     add_options(parser, DistillationWeights)
 

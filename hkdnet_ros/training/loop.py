@@ -6,7 +6,10 @@ import contextlib
 import functools
 import math
 import os
-from collections.abc import Callable, Iterable
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from tqdm import tqdm
 from ..errors import HkdnetError, SourceError
 from ..inference.memory import keep_large_buffers
 from ..options import check_options, option
-from .distributed import average, is_first, rank, share, wait
+from .distributed import average, is_first, is_joined, rank, share, wait
 from .log import Log
 
 LOG_EVERY = 50
@@ -54,8 +57,8 @@ class LoopConfig:
 Draw = Callable[[torch.Generator], tuple[Tensor, ...]]
 """Returns the batch of one step, on the CPU, as the generator says."""
 
-Validate = Callable[[nn.Module, int], dict[str, float]]
-"""Measures a network at a step; the numbers go to the log."""
+Validate = Callable[[nn.Module], dict[str, float]]
+"""Measures a network; the numbers go to the log."""
 
 
 def learning_rate(step: int, config: LoopConfig) -> float:
@@ -134,20 +137,57 @@ def averaged(network: nn.Module, averager: Averager) -> Any:
         network.train()
 
 
+def last_good(state_path: Path) -> str:
+    """Say what a training that stops leaves behind."""
+    return f"the last good state is {state_path}" if state_path.exists() else "no state was saved before"
+
+
 def check_finite(tensors: Iterable[Tensor], step: int, state_path: Path) -> None:
     """Raise :class:`TrainingError` where a tensor holds NaN or infinity; reads once from the device."""
     if not bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all()):
-        good = f"the last good state is {state_path}" if state_path.exists() else "no state was saved before"
         raise TrainingError(
-            f"the loss or its gradient is not finite at step {step}; {good}; lower --learning-rate and run again"
+            f"the loss or its gradient is not finite at step {step}; {last_good(state_path)}; "
+            "lower --learning-rate and run again"
         )
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write a resumable state whole or not at all."""
+    """Write a resumable state whole or not at all; raises :class:`OSError`."""
     partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    try:
+        torch.save(state, partial)
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:  # torch's own, for a disk that is full
+        partial.unlink(missing_ok=True)
+        raise OSError(f"{path} could not be saved ({error})") from error
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[list[int]]:
+    """Collect the first SIGINT or SIGTERM of the block in the list that is yielded; a second one acts as it did before.
+
+    Outside the main thread, and where one of several processes would leave the others waiting, all act as ever.
+    """
+    caught: list[int] = []
+    if is_joined() or threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def catch(number: int, _: object) -> None:
+        caught.append(number)
+        restore()
+
+    for number in before:
+        signal.signal(number, catch)
+    try:
+        yield caught
+    finally:
+        restore()
 
 
 def prepare_folder(out: str | Path) -> Path:
@@ -166,6 +206,15 @@ def prepare_folder(out: str | Path) -> Path:
     except OSError as error:
         raise SourceError(f"cannot write to {folder}: {error.strerror}; choose another --out") from error
     return folder
+
+
+@contextlib.contextmanager
+def _writing(state_path: Path) -> Iterator[None]:
+    """Turn an :class:`OSError` of the block, such as of a full disk, into a :class:`TrainingError` of one line."""
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(f"{error}; {last_good(state_path)}; mend that and give the command again") from error
 
 
 def record_step(trained: nn.Module, sample: tuple[Tensor, ...]) -> None:
@@ -198,7 +247,9 @@ def fit(
     ``trained`` is called with what ``draw`` gave and returns named, weighted losses, scalars, whose sum is minimised.
 
     Resumes from ``out/state.pt`` where one lies. At each validation the averaged ``network`` is measured, ``save``
-    writes it, and the state is written; after a loss that is not finite, :class:`TrainingError`.
+    writes it, and the state is written. Ctrl-C or SIGTERM ends it after the step, writes the state and raises
+    :class:`KeyboardInterrupt`. Raises :class:`TrainingError` for a loss that is not finite, a state that cannot be
+    read or is of a finished training, and files that cannot be written.
 
     Processes of one group (:func:`~hkdnet_ros.training.distributed.joined`) train one network: all begin as the first
     one does and take the same steps, along the mean of their gradients. The first alone reads and writes in ``out``,
@@ -243,7 +294,13 @@ def fit(
     shared = share(state(start), device)
     if not is_first():
         start = restore(shared)
+    if start >= config.steps:
+        raise TrainingError(
+            f"{state_path} has had its {start} steps; choose another --out for another training, or more --steps"
+        )
     with contextlib.ExitStack() as stack:
+        caught = stack.enter_context(held_back())
+        stack.enter_context(_writing(state_path))
         log = stack.enter_context(Log(out, start)) if is_first() else None
         hidden = log is None or not progress
         drawn = enumerate(batches(draw, config, start, device), start)
@@ -275,10 +332,15 @@ def fit(
                 log.write_losses(done, rate, named)
                 if is_measured:
                     with averaged(network, averager):
-                        measured = validate(network, done)
+                        measured = validate(network)
                         save(network, done, measured)
                     log.write_measures(done, named, measured)
                     bar.set_postfix({key: f"{value:.3f}" for key, value in measured.items()})
                     save_state(state_path, state(done))
             if is_measured:
                 wait()
+            if caught:
+                check_finite([*trained.state_dict().values(), *averager.state.values()], step, state_path)
+                save_state(state_path, state(done))
+                bar.write(f"stopped after step {done}; the same command goes on from there", file=sys.stderr)
+                raise KeyboardInterrupt

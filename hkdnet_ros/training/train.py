@@ -136,7 +136,7 @@ def train_teacher(
     def draw(generator: torch.Generator) -> Batch:
         return vary_intensity(pairs.crops(config.batch, config.crop, generator), generator)
 
-    def validate(model: nn.Module, step: int) -> dict[str, float]:
+    def validate(model: nn.Module) -> dict[str, float]:
         def fuse(batch: Batch) -> Tensor:
             fused: Tensor = model(*(image.to(device) for image in batch)).fused
             return fused

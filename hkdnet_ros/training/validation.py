@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,12 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..metrics.fusion import fusion_metrics
+from ..metrics.fusion import fusion_metrics, measurable
+from ..metrics.ranking import RANKED_KEYS
 from .data import Batch, PairSet
-
-KEYS = ("MI", "SCD", "VIFp", "Qabf", "Nabf", "SSIM", "MSSSIM")
-LEAST_SIDE = {"MSSSIM": 176, "VIFp": 41}
-"""Pixels below which a measure is not defined; smaller validation pairs are measured without it."""
 
 
 def eight_bit(image: Tensor) -> NDArray[np.uint8]:
@@ -32,19 +29,17 @@ def crop_to_multiple(batch: Batch, scale: int) -> Batch:
 
 
 @torch.inference_mode()
-def measure(
-    fuse: Callable[[Batch], Tensor], pairs: PairSet, *, scale: int = 1, keys: Sequence[str] = KEYS, limit: int = 0
-) -> dict[str, float]:
-    """Return the means of the fusion measures of ``fuse`` over ``pairs`` (the first ``limit``, 0 for all).
+def measure(fuse: Callable[[Batch], Tensor], pairs: PairSet, *, scale: int = 1) -> dict[str, float]:
+    """Return the means of the ranked measures of ``fuse`` over ``pairs``, of those that the smallest pair allows.
 
     ``fuse`` gets each high-resolution pair on the CPU, cropped to a multiple of ``scale``, and returns a fused image of
     that size on any device.
     """
     jobs = []
-    side = pairs.smallest_side // scale * scale
-    keys = [key for key in keys if side >= LEAST_SIDE.get(key, 16)]
+    allowed = measurable(pairs.smallest_side // scale * scale)
+    keys = [key for key in RANKED_KEYS if key in allowed]
     with ThreadPoolExecutor() as pool:
-        for index in range(min(limit, len(pairs)) if limit else len(pairs)):
+        for index in range(len(pairs)):
             batch = crop_to_multiple(pairs.pair(index), scale)
             thermal, visible, fused = (eight_bit(image) for image in (*batch, fuse(batch)))
             jobs.append(pool.submit(fusion_metrics, thermal, visible, fused, keys))
@@ -56,9 +51,10 @@ def measure(
 def write_pictures(
     fuse: Callable[[Batch], Tensor], pairs: PairSet, folder: Path, *, scale: int = 1, count: int = 6
 ) -> None:
-    """Write thermal, visible and fused side by side for ``count`` pairs spread over the set."""
+    """Write thermal, visible and fused side by side for ``count`` pairs of the set; raises :class:`OSError`."""
     folder.mkdir(parents=True, exist_ok=True)
     for index in np.linspace(0, len(pairs) - 1, min(count, len(pairs))).astype(int):
         batch = crop_to_multiple(pairs.pair(int(index)), scale)
         row = [eight_bit(image) for image in (*batch, fuse(batch))]
-        cv2.imwrite(str(folder / f"{Path(pairs.names[index]).stem}.png"), np.hstack(row))
+        picture = cv2.imencode(".png", np.hstack(row))[1]
+        (folder / f"{Path(pairs.names[index]).stem}.png").write_bytes(picture.tobytes())

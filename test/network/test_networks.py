@@ -130,7 +130,7 @@ def test_without_its_attentions_a_student_still_fuses():
 
 def test_without_its_branch_the_thermal_image_still_comes_in_by_its_fine_features():
     torch.manual_seed(0)
-    network = Student(dataclasses.replace(SMALL, stride=2, thermal_branch=False)).eval()
+    network = Student(dataclasses.replace(SMALL, stride=2, dfa_units=0, thermal_branch=False)).eval()
     assert not any(name.startswith("thermal") for name in network.state_dict())
     thermal, visible = torch.rand(1, 1, 16, 16, requires_grad=True), torch.rand(1, 1, 16, 16)
     fused = network(thermal, visible).fused
@@ -140,7 +140,15 @@ def test_without_its_branch_the_thermal_image_still_comes_in_by_its_fine_feature
 
 def test_a_student_without_thermal_branch_and_without_fine_features_is_refused():
     with pytest.raises(ConfigError, match="stride of 1"):
-        dataclasses.replace(SMALL, thermal_branch=False)
+        dataclasses.replace(SMALL, dfa_units=0, thermal_branch=False)
+
+
+def test_settings_that_no_network_can_have_are_refused():
+    with pytest.raises(ConfigError, match=r"dfa_units is 2, but .*set thermal_branch=1"):
+        dataclasses.replace(SMALL, stride=2, thermal_branch=False)
+    for name in ("stride", "channels", "tail_channels", "line_keys"):
+        with pytest.raises(ConfigError, match=f"{name} is 0; it must be 1 or more"):
+            dataclasses.replace(SMALL, **{name: 0})
 
 
 def test_with_the_image_skip_a_fresh_student_gives_the_enlarged_brighter_source():

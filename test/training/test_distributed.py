@@ -47,7 +47,7 @@ class Lesson(nn.Module):
 def train(network, out, *, config=CONFIG, draw=draw, poison_at=None):
     fit(
         network=network, trained=Lesson(network, poison_at=poison_at), draw=draw, config=config, out=out,
-        validate=lambda model, step: {"weight": float(model.weight.detach().sum())}, device=torch.device("cpu"),
+        validate=lambda model: {"weight": float(model.weight.detach().sum())}, device=torch.device("cpu"),
         save=lambda model, step, measured: torch.save(model.state_dict(), out / "network.pt"), progress=False,
         autocast=False,
     )  # fmt: skip

@@ -96,7 +96,7 @@ def test_training_logs_its_losses_every_50_steps(tmp_path):
     network = Lesson(1, 1)
     fit(
         network=network, trained=network, draw=lambda generator: (torch.ones(1),),
-        validate=lambda model, step: {"bias": 2.5}, config=LoopConfig(steps=120, validate_every=110, device="cpu"),
+        validate=lambda model: {"bias": 2.5}, config=LoopConfig(steps=120, validate_every=110, device="cpu"),
         out=tmp_path, device=torch.device("cpu"), autocast=False, save=lambda model, step, measured: None,
         progress=False,
     )  # fmt: skip

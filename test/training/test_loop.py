@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import itertools
 import math
+import signal
 
 import pytest
 import torch
@@ -29,19 +30,24 @@ def line() -> nn.Module:
 
 
 class SumLesson(nn.Module):
-    """Asks a linear function for the sum of its inputs; the loss becomes NaN, or Ctrl-C comes, at the given step."""
+    """Asks a linear function for the sum of its inputs; at the given step the loss is NaN, or a signal comes."""
 
-    def __init__(self, network, *, poison_at=None, interrupt_at=None):
+    def __init__(self, network, *, poison_at=None, interrupt_at=None, signal_at=(None, None), twice=False):
         super().__init__()
         self.network = network
         self.steps = itertools.count()
         self.poison_at = poison_at
         self.interrupt_at = interrupt_at
+        self.signal_at, self.number = signal_at
+        self.twice = twice
 
     def forward(self, x):
         step = next(self.steps)
         if step == self.interrupt_at:
             raise KeyboardInterrupt
+        if step == self.signal_at:
+            for _ in range(1 + self.twice):
+                signal.raise_signal(self.number)
         error = self.network(x) - x.sum(1, keepdim=True)
         factor = math.nan if step == self.poison_at else 1.0
         return {"square": factor * error.square().mean(), "absolute": 0.1 * error.abs().mean()}
@@ -55,7 +61,7 @@ def train(network, out, config=CONFIG, *, saved=None, **faults):
     """Fit a linear function, with the faults of :class:`SumLesson`."""
     fit(
         network=network, trained=SumLesson(network, **faults), draw=draw, config=config, out=out, autocast=False,
-        validate=lambda model, step: {"weight": float(next(model.parameters()).sum())},
+        validate=lambda model: {"weight": float(next(model.parameters()).sum())},
         device=torch.device("cpu"), save=lambda model, step, measured: None if saved is None else saved.append(step),
         progress=False,
     )  # fmt: skip
@@ -93,6 +99,47 @@ def test_a_resumed_training_ends_as_an_unbroken_one(tmp_path):
     assert [int(row["step"]) for row in rows] == [4, 8, 12]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_training_after_its_step_and_it_goes_on_from_there(tmp_path, number, capsys):
+    whole, first, second = line(), line(), line()
+    train(whole, prepare_folder(tmp_path / "whole"))
+    out = prepare_folder(tmp_path / "parts")
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt):
+        train(first, out, signal_at=(6, number))
+    assert signal.getsignal(number) is before
+    assert "stopped after step 7" in capsys.readouterr().err
+    assert torch.load(out / "state.pt", weights_only=True)["step"] == 7
+    train(second, out)
+    assert torch.equal(whole.weight, second.weight)
+
+
+def test_a_second_signal_does_not_wait_for_the_step(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(line(), tmp_path, signal_at=(6, signal.SIGINT), twice=True)
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 4
+
+
+def test_a_signal_after_the_weights_broke_does_not_save_them(tmp_path):
+    with pytest.raises(TrainingError, match="not finite at step 6"):
+        train(line(), tmp_path, poison_at=5, signal_at=(6, signal.SIGINT))
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 4
+
+
+def test_a_finished_training_is_not_taken_for_another(tmp_path):
+    train(line(), tmp_path)
+    with pytest.raises(TrainingError, match=r"state\.pt has had its 12 steps; choose another --out"):
+        train(line(), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["state.partial", "log.csv"])
+def test_a_file_that_cannot_be_written_is_named_in_one_line(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(TrainingError, match=rf"{name.partition('.')[0]}.*no state was saved before") as caught:
+        train(line(), tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_worker_processes_draw_what_the_training_itself_would(tmp_path):
     alone, helped = line(), line()
     train(alone, prepare_folder(tmp_path / "alone"), dataclasses.replace(CONFIG, workers=0))
@@ -110,7 +157,7 @@ def test_a_step_replayed_as_a_cuda_graph_trains_as_its_single_launches_do(tmp_pa
         fit(
             network=network, trained=SumLesson(network), draw=draw, config=config, autocast=False, progress=False,
             out=prepare_folder(tmp_path / cuda_graph), device=torch.device("cuda"),
-            validate=lambda model, step: {}, save=lambda model, step, measured: None,
+            validate=lambda model: {}, save=lambda model, step, measured: None,
         )  # fmt: skip
         weights.append(network.weight.detach())
     torch.testing.assert_close(*weights)
@@ -148,7 +195,7 @@ def test_averages_that_are_not_finite_are_not_saved_though_the_loss_is(tmp_path)
     with pytest.raises(TrainingError, match="not finite at step 3; no state was saved before") as caught:
         fit(
             network=network, trained=Lesson(network), draw=draw, config=CONFIG, out=tmp_path, autocast=False,
-            validate=lambda model, step: {}, device=torch.device("cpu"), progress=False,
+            validate=lambda model: {}, device=torch.device("cpu"), progress=False,
             save=lambda model, step, measured: saved.append(step),
         )  # fmt: skip
     assert "\n" not in str(caught.value)

@@ -40,6 +40,7 @@ LOSSES = (
     artefact_loss,
     false_edge_loss,
     information_loss,
+    contrast_loss,
 )
 
 
@@ -190,7 +191,7 @@ def test_losses_lead_a_free_image_from_noise_towards_the_sources(loss):
 def test_losses_are_finite_on_flat_images():
     flat = torch.full((1, 1, 64, 64), 0.5)
     fused = flat.clone().requires_grad_(True)
-    sum(loss(fused, flat, flat) for loss in LOSSES).backward()
+    sum(loss(fused, flat, flat) for loss in (*LOSSES, checkerboard_loss)).backward()
     assert bool(fused.grad.isfinite().all())
 
 

@@ -100,7 +100,7 @@ def test_a_run_begun_with_a_teacher_goes_on_without_one(pair_folder, tmp_path):
 
 def test_a_student_of_another_preset_is_refused_in_one_line(tmp_path):
     start = checkpoint(Student(SMALL), tmp_path / "start.safetensors")
-    with pytest.raises(CheckpointError, match=r"start\.safetensors is a student of another preset") as caught:
+    with pytest.raises(CheckpointError, match=r"another preset, with branch_blocks 1 instead of 2; --start") as caught:
         begin_with(Student(dataclasses.replace(SMALL, branch_blocks=2)), start)
     assert "\n" not in str(caught.value)
 
