@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..errors import ConfigError
+from ..metrics.fusion import FUSION_KEYS, measurable
 from ..training.pairs import PairPaths, list_pairs
 from .baselines import Method
 from .contact_sheet import contact_sheet
@@ -44,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--peers", type=Path, metavar="CSV", help="published methods' values on the same pairs")
     parser.add_argument("--limit", type=int, metavar="N", help="measure the first N pairs only")
-    parser.add_argument("--out", type=Path, default=Path("out/evaluate"), metavar="DIR", help="folder for the results")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/evaluate/images"), metavar="DIR", help="folder for the results"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -56,8 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
         pairs = pairs[: arguments.limit]
     peers = read_peers(arguments.peers, arguments.scale, [pair.name for pair in pairs]) if arguments.peers else []
     make_folder(arguments.out)
-    for pair in tqdm(pairs, desc="check", unit="pair"):
-        read_sources(pair, arguments.scale)  # so that a bad file is named now and not after an hour
+    sides = []
+    for pair in tqdm(pairs, desc="check", unit="pair"):  # so that a bad file is named now and not after an hour
+        sides += read_sources(pair, arguments.scale)[0].shape
+    keys = measurable(min(sides))
 
     facts = {
         "pairs": f"{len(pairs)} of {arguments.pairs}",
@@ -66,13 +71,16 @@ def run(arguments: argparse.Namespace) -> int:
     }
     if peers:
         facts["published values"] = str(arguments.peers)
+    if len(keys) < len(FUSION_KEYS):
+        missing = ", ".join(key for key in FUSION_KEYS if key not in keys)
+        facts["not measured"] = f"{missing}, for which {min(sides)} pixels, the shortest side of a pair, are too few"
     teacher = None
     if arguments.teacher is not None:
         teacher = open_teacher(arguments.teacher, getattr(arguments, "device", "auto"))
         facts["teacher"] = str(arguments.teacher)
     with contextlib.ExitStack() as stack:
         methods, models = open_methods(arguments, stack)
-        measurements, sheet = _measure(pairs, arguments.scale, methods, teacher)
+        measurements, sheet = _measure(pairs, arguments.scale, methods, teacher, keys)
 
     names = ("thermal", "visible", *methods)
     rows = [(pair.name, (pair.thermal, pair.visible, *pair.fused.values())) for pair in sheet]
@@ -87,14 +95,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _measure(
-    pairs: Sequence[PairPaths], scale: int, methods: dict[str, Method], teacher: Method | None
+    pairs: Sequence[PairPaths], scale: int, methods: dict[str, Method], teacher: Method | None, keys: Sequence[str]
 ) -> tuple[list[Measurement], list[MeasuredPair]]:
     """Return all measurements, and some pairs, evenly spread, with their images."""
     shown = {round(index) for index in np.linspace(0, len(pairs) - 1, SHEET_ROWS)}
     measurements: list[Measurement] = []
     sheet = []
     for index, paths in enumerate(tqdm(pairs, desc="measure", unit="pair")):
-        pair = measure_pair(paths, scale, methods, teacher)
+        pair = measure_pair(paths, scale, methods, teacher, keys)
         measurements += pair.measurements
         if index in shown:
             sheet.append(pair)

@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", type=int, nargs=2, default=default.size, metavar=("WIDTH", "HEIGHT"), help="camera images in pixels"
     )
     add_model_arguments(parser)
-    parser.add_argument("--out", type=Path, default=Path("out/evaluate"), metavar="DIR", help="folder for the results")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/evaluate/people"), metavar="DIR", help="folder for the results"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from .. import __version__
 from ..errors import ConfigError, ImageError, SourceError
 from ..metrics.flicker import FlickerMeter, still_pixels
-from ..metrics.fusion import fusion_metrics
+from ..metrics.fusion import fusion_metrics, measurable
 from ..perception.color import luma, to_uint8
 from ..perception.frames import THERMAL, VISIBLE
 from ..perception.registration import resample
@@ -63,7 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"(default: so that about {FRAMES_MEASURED} frames are)",
     )  # fmt: skip
     parser.add_argument("--limit", type=int, metavar="N", help="play the first N pairs only")
-    parser.add_argument("--out", type=Path, default=Path("out/evaluate"), metavar="DIR", help="folder for the results")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/evaluate/video"), metavar="DIR", help="folder for the results"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -181,7 +183,7 @@ def measure_clip(
                 fused = fuse(*inputs)
                 values = meters[name].add(fused, *enlarged, still=still)
                 if every and index % every == 0:
-                    values |= fusion_metrics(*pair, fused)
+                    values |= fusion_metrics(*pair, fused, measurable(min(fused.shape)))
             except ImageError as err:
                 raise ImageError(f"frame {frame}, {name}: {err}") from err
             yield Measurement(name, frame, values)

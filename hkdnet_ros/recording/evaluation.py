@@ -73,9 +73,13 @@ def read_sources(paths: PairPaths, scale: int) -> tuple[_Image, _Image]:
 
 
 def measure_pair(
-    paths: PairPaths, scale: int, methods: Mapping[str, Method], teacher: Method | None = None
+    paths: PairPaths,
+    scale: int,
+    methods: Mapping[str, Method],
+    teacher: Method | None = None,
+    keys: Sequence[str] = FUSION_KEYS,
 ) -> MeasuredPair:
-    """Fuse the reduced pair by each method and measure each result, as it is and stretched.
+    """Fuse the reduced pair by each method and measure each result by ``keys``, as it is and stretched.
 
     With a ``teacher``, the unstretched results are measured also against what it makes of the pair itself. Raises what
     :func:`read_sources` does, and :class:`ImageError` naming the pair and the method where an image cannot be fused or
@@ -89,10 +93,10 @@ def measure_pair(
     for method, fuse in methods.items():
         try:
             fused = fuse(*reduced)
-            values = fusion_metrics(thermal, visible, fused)
+            values = fusion_metrics(thermal, visible, fused, keys)
             if taught is not None:
                 values |= fidelity_metrics(fused, taught)
-            stretched = fusion_metrics(thermal, visible, min_max_stretch(fused))
+            stretched = fusion_metrics(thermal, visible, min_max_stretch(fused), keys)
         except ImageError as err:
             raise ImageError(f"{paths.name}, {method}: {err}") from err
         measurements += [

@@ -57,7 +57,7 @@ def report(title: str, facts: Mapping[str, str], measured: Means, peers: Means) 
     lines = [f"# {title}", "", *(f"- {name}: {text}" for name, text in facts.items()), ""]
     lines += ["## As they are", "", *table({**as_is, **others}), ""]
     lines += ["## Stretched alike", "", *table(stretched), ""]
-    lines += [_NOTE.format(ranked=", ".join(RANKED_KEYS)), ""]
+    lines += [_NOTE.format(ranked=", ".join(_ranked(as_is))), ""]
     if any(key in row for row in measured.values() for key in FIDELITY_KEYS):
         lines += [_FIDELITY_NOTE, ""]
     return "\n".join(lines)
@@ -71,7 +71,7 @@ def video_report(title: str, facts: Mapping[str, str], means: Means) -> str:
     lines += ["## Flicker", "", *flicker_table(means), "", _FLICKER_NOTE.format(columns=columns, names=names), ""]
     measured = {method: row for method, row in means.items() if FUSION_KEYS[0] in row}
     if measured:
-        lines += ["## Quality", "", *table(measured), "", _NOTE.format(ranked=", ".join(RANKED_KEYS)), ""]
+        lines += ["## Quality", "", *table(measured), "", _NOTE.format(ranked=", ".join(_ranked(measured))), ""]
     return "\n".join(lines)
 
 
@@ -110,12 +110,18 @@ def _flickering_sources(means: Means) -> list[str]:
     return [max(pair, key=lambda source: means[source]["flicker"]) for pair in pairs if pair[0] in means]
 
 
+def _ranked(means: Means) -> tuple[str, ...]:
+    """Return the ranked measures that all methods have: small images lack some."""
+    return tuple(key for key in RANKED_KEYS if all(key in row for row in means.values()))
+
+
 def table(means: Means) -> list[str]:
     """Return the lines of a Markdown table, methods by mean rank, the best value of each ranked measure in bold."""
-    ranks = mean_rank(means)
-    keys = (*RANKED_KEYS, *(key for key in FUSION_KEYS if key not in RANKED_KEYS))
+    ranked = _ranked(means)
+    ranks = mean_rank(means, ranked)
+    keys = (*ranked, *(key for key in FUSION_KEYS if key not in RANKED_KEYS))
     keys += tuple(key for key in FIDELITY_KEYS if any(key in row for row in means.values()))
-    heads = [f"{key} {'↓' if key in LESS_IS_BETTER else '↑'}" if key in RANKED_KEYS else key for key in keys]
+    heads = [f"{key} {'↓' if key in LESS_IS_BETTER else '↑'}" if key in ranked else key for key in keys]
     lines = [f"| method | rank | {' | '.join(heads)} |", "|---|" + "---:|" * (len(keys) + 1)]
     for method in sorted(means, key=lambda name: ranks[name]):
         cells = []
@@ -124,7 +130,7 @@ def table(means: Means) -> list[str]:
                 cells.append("–")
                 continue
             text = f"{means[method][key]:.{_DECIMALS.get(key, 3)}f}"
-            if key in RANKED_KEYS:
+            if key in ranked:
                 column = [row[key] for row in means.values()]
                 best = min(column) if key in LESS_IS_BETTER else max(column)
                 text = f"**{text}**" if means[method][key] == best else text
