@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError
@@ -64,10 +65,15 @@ def save_checkpoint(path: str | Path, network: nn.Module, metadata: Mapping[str,
     for name, value in network.state_dict().items():
         value = value.detach().cpu().contiguous()
         tensors[name] = value.half() if half and value.is_floating_point() else value
+    # Not by safetensors' save_file, which leaves a file that its owner alone may read.
+    content = save(tensors, {key: json.dumps(value) for key, value in entries.items()})
+    partial = Path(f"{path}.partial")
     try:
-        save_file(tensors, str(path), {key: json.dumps(value) for key, value in entries.items()})
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"cannot write {path}: {error}") from error
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
