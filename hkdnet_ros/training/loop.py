@@ -339,7 +339,7 @@ def fit(
                     save_state(state_path, state(done))
             if is_measured:
                 wait()
-            if caught:
+            if caught and done < config.steps:
                 check_finite([*trained.state_dict().values(), *averager.state.values()], step, state_path)
                 save_state(state_path, state(done))
                 bar.write(f"stopped after step {done}; the same command goes on from there", file=sys.stderr)
