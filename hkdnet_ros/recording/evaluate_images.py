@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         pairs = pairs[: arguments.limit]
     peers = read_peers(arguments.peers, arguments.scale, [pair.name for pair in pairs]) if arguments.peers else []
     make_folder(arguments.out)
-    sides = []
+    sides: list[int] = []
     for pair in tqdm(pairs, desc="check", unit="pair"):  # so that a bad file is named now and not after an hour
         sides += read_sources(pair, arguments.scale)[0].shape
     keys = measurable(min(sides))
