@@ -123,6 +123,13 @@ def test_a_file_of_another_program_is_refused(tmp_path):
         load_student(path)
 
 
+def test_weights_can_be_read_by_whom_other_files_can(tmp_path):
+    save_checkpoint(tmp_path / "teacher.safetensors", Teacher(), {})
+    (tmp_path / "other").touch()
+    assert (tmp_path / "teacher.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+    assert {path.name for path in tmp_path.iterdir()} == {"teacher.safetensors", "other"}
+
+
 def test_an_unwritable_place_is_named(tmp_path, small_student):
     with pytest.raises(CheckpointError, match="cannot write"):
         save_checkpoint(tmp_path / "no" / "such" / "folder.safetensors", small_student(2), {})
