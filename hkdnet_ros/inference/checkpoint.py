@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,19 @@ def source_revision() -> str:
     return result.stdout.strip()
 
 
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield where to write what becomes the file ``path`` at the end of the block; after an error nothing is left."""
+    partial = Path(f"{path}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first error is the one to hear of
+            partial.unlink()
+        raise
+
+
 def save_checkpoint(path: str | Path, network: nn.Module, metadata: Mapping[str, Any], *, half: bool = False) -> None:
     """Write ``network``'s tensors and ``metadata`` (JSON values); ``half`` stores floating tensors as fp16.
 
@@ -67,12 +81,10 @@ def save_checkpoint(path: str | Path, network: nn.Module, metadata: Mapping[str,
         tensors[name] = value.half() if half and value.is_floating_point() else value
     # Not by safetensors' save_file, which leaves a file that its owner alone may read.
     content = save(tensors, {key: json.dumps(value) for key, value in entries.items()})
-    partial = Path(f"{path}.partial")
     try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        with written_whole(Path(path)) as partial:
+            partial.write_bytes(content)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
 
 

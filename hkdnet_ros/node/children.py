@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
+
+from ..signals import handling
 
 GRACE_S = 12.0  # run_node gives itself 8 s to end
 
@@ -127,7 +129,7 @@ def termination_interrupts() -> Iterator[None]:
         raise KeyboardInterrupt
 
     numbers = (signal.SIGTERM, signal.SIGHUP)
-    with _handling([number for number in numbers if signal.getsignal(number) != signal.SIG_IGN], interrupt):  # nohup
+    with handling([number for number in numbers if signal.getsignal(number) != signal.SIG_IGN], interrupt):  # nohup
         yield
 
 
@@ -135,7 +137,7 @@ def termination_interrupts() -> Iterator[None]:
 def _deferred() -> Iterator[None]:
     """Interrupt afterwards. By handlers, which a child does not inherit, as it would a mask or what is ignored."""
     pending: list[int] = []
-    with _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda number, frame: pending.append(number)):
+    with handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda number, frame: pending.append(number)):
         yield
     if pending:
         raise KeyboardInterrupt
@@ -143,16 +145,4 @@ def _deferred() -> Iterator[None]:
 
 def _uninterrupted() -> contextlib.AbstractContextManager[None]:
     """Ignore what would interrupt: impatient second signals must not leave a child running."""
-    return _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)
-
-
-@contextlib.contextmanager
-def _handling(
-    numbers: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None] | signal.Handlers
-) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
+    return handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)

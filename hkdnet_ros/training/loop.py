@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-import os
 import signal
 import sys
 import threading
@@ -20,8 +19,10 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from ..errors import HkdnetError, SourceError
+from ..inference.checkpoint import written_whole
 from ..inference.memory import keep_large_buffers
 from ..options import check_options, option
+from ..signals import handling
 from .distributed import average, is_first, is_joined, rank, share, wait
 from .log import Log
 
@@ -153,12 +154,10 @@ def check_finite(tensors: Iterable[Tensor], step: int, state_path: Path) -> None
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a resumable state whole or not at all; raises :class:`OSError`."""
-    partial = path.with_suffix(".partial")
     try:
-        torch.save(state, partial)
-        os.replace(partial, path)
+        with written_whole(path) as partial:
+            torch.save(state, partial)
     except (OSError, RuntimeError) as error:  # torch's own, for a disk that is full
-        partial.unlink(missing_ok=True)
         raise OSError(f"{path} could not be saved ({error})") from error
 
 
@@ -172,22 +171,14 @@ def held_back() -> Iterator[list[int]]:
     if is_joined() or threading.current_thread() is not threading.main_thread():
         yield caught
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    with contextlib.ExitStack() as stack:
 
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        def catch(number: int, _: object) -> None:
+            caught.append(number)
+            stack.close()
 
-    def catch(number: int, _: object) -> None:
-        caught.append(number)
-        restore()
-
-    for number in before:
-        signal.signal(number, catch)
-    try:
+        stack.enter_context(handling((signal.SIGINT, signal.SIGTERM), catch))
         yield caught
-    finally:
-        restore()
 
 
 def prepare_folder(out: str | Path) -> Path:

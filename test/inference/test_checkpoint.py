@@ -130,9 +130,13 @@ def test_weights_can_be_read_by_whom_other_files_can(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"teacher.safetensors", "other"}
 
 
-def test_an_unwritable_place_is_named(tmp_path, small_student):
+@pytest.mark.parametrize("place", ["no/such/folder.safetensors", "file/inside.safetensors", "."])
+def test_an_unwritable_place_is_named(tmp_path, monkeypatch, small_student, place):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="cannot write"):
-        save_checkpoint(tmp_path / "no" / "such" / "folder.safetensors", small_student(2), {})
+        save_checkpoint(place, small_student(2), {})
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_model_is_a_shipped_preset_or_a_file(tmp_path):

@@ -132,7 +132,7 @@ def test_a_finished_training_is_not_taken_for_another(tmp_path):
         train(line(), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["state.partial", "log.csv"])
+@pytest.mark.parametrize("name", ["state.pt.partial", "log.csv"])
 def test_a_file_that_cannot_be_written_is_named_in_one_line(tmp_path, name):
     (tmp_path / name).mkdir()
     with pytest.raises(TrainingError, match=rf"{name.partition('.')[0]}.*no state was saved before") as caught:
