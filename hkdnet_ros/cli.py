@@ -23,6 +23,7 @@ VERBS = {
     "evaluate": ("hkdnet_ros.recording.evaluate", "measure fusion quality on pairs and clips, baselines beside it"),
     "train": ("hkdnet_ros.training.train", "train the high-resolution fusion teacher"),
     "distill": ("hkdnet_ros.training.distill", "distil a teacher into a fusion and super-resolution student"),
+    "train-guided": ("hkdnet_ros.training.guided.train", "train the guided student: RGB at full size, thermal coarser"),
     "average": ("hkdnet_ros.training.average", "average the weights of several checkpoints of one lineage"),
     "benchmark": ("hkdnet_ros.inference.benchmark", "time the engine on this machine"),
     "fastdds": ("hkdnet_ros.node.fastdds", "write a Fast DDS profile with shared memory for images of a given size"),

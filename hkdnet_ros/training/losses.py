@@ -56,6 +56,19 @@ def ssim_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
     return 1 - (ssim_map(thermal, fused).mean() + ssim_map(visible, fused).mean()) / 2
 
 
+def coarse_ssim_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
+    """One minus the mean structural similarity to both sources, of 2x2 and of 4x4 means of pixels.
+
+    The coarser scales of MS-SSIM (Wang, Simoncelli, Bovik, Asilomar 2003), as a mean instead of a product, which has no
+    gradient where one scale is unlike. A scale that would not hold the window is left out.
+    """
+    losses = [torch.zeros((), device=fused.device)]
+    for factor in (2, 4):
+        if min(fused.shape[2:]) >= 11 * factor:
+            losses.append(ssim_loss(*(F.avg_pool2d(image, factor) for image in (fused, thermal, visible))))
+    return torch.stack(losses).sum() / max(len(losses) - 1, 1)
+
+
 def vif(reference: Tensor, image: Tensor) -> Tensor:
     """Pixel-domain visual information fidelity per image, (B,) (Sheikh and Bovik 2006): 4 scales, noise variance 2.
 
@@ -129,6 +142,17 @@ def contrast_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
     lack = (local_contrast(intensity_target(thermal, visible)) - local_contrast(fused)).clamp_min(0)
     area = saliency.mean((1, 2, 3))
     return ((lack * saliency).mean((1, 2, 3)) / (area + 2e-3)).mean()
+
+
+def warmth_loss(fused: Tensor, thermal: Tensor, visible: Tensor, *, block: int = 4) -> Tensor:
+    """Mean difference from :func:`intensity_target` where thermal is salient, of means over blocks of ``block`` pixels.
+
+    A coarse thermal image loses to a sharp visible one wherever losses compare pixel by pixel; what it does know is the
+    mean over its own pixels. That fused, reduced, agrees with thermal is from DDcGAN (Ma et al., IEEE TIP 2020).
+    """
+    saliency = F.avg_pool2d(thermal_saliency(thermal), block)
+    error = (F.avg_pool2d(fused - intensity_target(thermal, visible), block)).abs()
+    return ((error * saliency).mean((1, 2, 3)) / (saliency.mean((1, 2, 3)) + 1e-2)).mean()
 
 
 def gradient_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:

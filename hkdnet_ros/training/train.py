@@ -25,6 +25,7 @@ from .loop import LoopConfig, fit, prepare_folder
 from .losses import (
     artefact_loss,
     checkerboard_loss,
+    coarse_ssim_loss,
     contrast_loss,
     difference_loss,
     edge_loss,
@@ -34,6 +35,7 @@ from .losses import (
     intensity_loss,
     ssim_loss,
     vif_loss,
+    warmth_loss,
 )
 from .setup import add_options, channels_last, read_options, use_bf16
 from .validation import measure, write_pictures
@@ -54,6 +56,8 @@ class FusionWeights:
     false_edge: float = option(3.0, "weight of the false edge loss", low=0.0)
     checkerboard: float = option(50.0, "weight of the checkerboard loss", low=0.0)
     information: float = option(5.0, "weight of the mutual information loss", low=0.0)
+    coarse_ssim: float = option(0.0, "weight of the SSIM loss on means over 2x2 and 4x4 pixels", low=0.0)
+    warmth: float = option(0.0, "weight of the agreement with thermal where it is warm, by blocks of pixels", low=0.0)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -91,6 +95,8 @@ def fusion_losses(fused: Tensor, thermal: Tensor, visible: Tensor, weights: Fusi
             ("false_edge", weights.false_edge, false_edge_loss),
             ("checkerboard", weights.checkerboard, checkerboard_loss),
             ("information", weights.information, information_loss),
+            ("coarse_ssim", weights.coarse_ssim, coarse_ssim_loss),
+            ("warmth", weights.warmth, warmth_loss),
         )
         return {name: weight * loss(*images) for name, weight, loss in named if weight}
 
