@@ -88,7 +88,7 @@ def test_only_the_node_layer_imports_ros(path: Path) -> None:
 
 
 def test_every_folder_of_code_is_a_layer() -> None:
-    assert sorted({path.parent.name for path in MODULES if path.parent != PACKAGE}) == sorted(LAYERS)
+    assert sorted({path.relative_to(PACKAGE).parts[0] for path in MODULES if path.parent != PACKAGE}) == sorted(LAYERS)
 
 
 def test_the_import_rule_sees_relative_imports_and_nested_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

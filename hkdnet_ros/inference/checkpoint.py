@@ -70,8 +70,8 @@ def written_whole(path: Path) -> Iterator[Path]:
 def save_checkpoint(path: str | Path, network: nn.Module, metadata: Mapping[str, Any], *, half: bool = False) -> None:
     """Write ``network``'s tensors and ``metadata`` (JSON values); ``half`` stores floating tensors as fp16.
 
-    The configuration of a :class:`Student` or :class:`Guided` is added by itself. Raises :class:`CheckpointError` where the file cannot be
-    written.
+    The configuration of a :class:`Student` or :class:`Guided` is added by itself. Raises :class:`CheckpointError` where
+    the file cannot be written.
     """
     entries: dict[str, Any] = {"network": type(network).__name__.lower(), "revision": source_revision(), **metadata}
     if isinstance(network, Student | Guided):

@@ -62,10 +62,10 @@ def thermal_side(side: int) -> int:
 class Guided(nn.Module):
     """Fuses thermal of half the output's size (or coarser, enlarged to it) with visible of the output's size.
 
-    Nothing is computed at full size. Visible is taken apart into blocks of 2x2 pixels (pixel unshuffle), where thermal's
-    pixels are. On blocks of 4x4 and 8x8 a coarse part looks far and says how fused follows from both sources, as local
-    affine maps a, b, c (HDRNet, Gharbi et al., SIGGRAPH 2017; deep guided filter, Wu et al., CVPR 2018). A detail part
-    on blocks of 2x2 adds what those miss, r::
+    Nothing is convolved at full size. Visible is taken apart into blocks of 2x2 pixels (pixel unshuffle), the size of
+    thermal's pixels. On blocks of 4x4 and 8x8 a coarse part looks far and says how fused follows from both sources,
+    as local affine maps a, b, c (HDRNet, Gharbi et al., SIGGRAPH 2017; deep guided filter, Wu et al., CVPR 2018). A
+    detail part on blocks of 2x2 adds what those miss, r::
 
         fused = visible + a visible + b up(thermal) + c + r
 

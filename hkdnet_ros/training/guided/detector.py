@@ -12,12 +12,16 @@ from torch import Tensor, nn
 
 from ...errors import CheckpointError
 
+THERMAL_SHARE = 4.0
+"""How much more an object counts that thermal alone shows."""
+
 
 class Detector(nn.Module):
-    """FastestDet (dog-qiuqiu) from its ONNX file, differentiable and for any size and batch.
+    """FastestDet (dog-qiuqiu) from its ONNX file, differentiable and for any batch and any size of multiples of 32.
 
     Only the operators of that network are known. Its channel shuffles are written for one image of one size (reshape,
-    transpose, reshape, gather); here they are slices.
+    transpose, reshape, gather); here they are slices. Raises :class:`CheckpointError` for a file that cannot be read or
+    is of another network, and where the package onnx is missing.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -50,8 +54,8 @@ class Detector(nn.Module):
         values: dict[str, Any] = {**self._constants, self._input: image.expand(-1, 3, -1, -1)}
         for kind, inputs, output, attributes in self._steps:
             operands = [values[name] for name in inputs if name]
-            if (kind in ("Reshape", "Transpose") and operands[0].dim() == 4 and "perm" not in attributes) or (kind == "Transpose" and len(attributes["perm"]) == 3):
-                values[output] = operands[0]
+            if kind == "Reshape" or (kind == "Transpose" and len(attributes["perm"]) == 3):
+                values[output] = operands[0]  # part of a channel shuffle, whose last step does it all
             elif kind == "Gather":
                 values[output] = operands[0][:, int(operands[1]) :: 2]
             else:
@@ -90,15 +94,17 @@ def detection_loss(find: Callable[[Tensor], Tensor], fused: Tensor, thermal: Ten
     """Mean difference of what a detector says about fused from what it says about the source in which it is surer.
 
     ``find`` returns maps (B, 5 + classes, h, w), objectness first. At each cell the source with the higher objectness
-    is the example. Cells count by its objectness, so that empty ground says little.
+    is the example. Cells count by its objectness, so that empty ground says little, and those where thermal is the
+    example ``THERMAL_SHARE`` times, for they are few.
     """
     with torch.no_grad():
         of_thermal, of_visible = find(torch.cat([thermal, visible])).chunk(2)
         surer = of_thermal[:, :1] > of_visible[:, :1] + 0.1
         wanted = torch.where(surer, of_thermal, of_visible)
         sure = wanted[:, :1]
+        weight = torch.where(surer, THERMAL_SHARE * sure, sure)
     found = find(fused)
-    objectness = (found[:, :1] - sure).abs().mean()
-    box = ((found[:, 1:5] - wanted[:, 1:5]).abs() * sure).mean()
-    kind = ((found[:, 5:] - wanted[:, 5:]).abs() * sure).sum(1).mean()
+    objectness = ((found[:, :1] - sure).abs() * (weight + 0.2)).mean()
+    box = ((found[:, 1:5] - wanted[:, 1:5]).abs() * weight).mean()
+    kind = ((found[:, 5:] - wanted[:, 5:]).abs() * weight).sum(1).mean()
     return objectness + box + kind

@@ -105,5 +105,5 @@ class GuidedLesson(nn.Module):
 
 def _feature_loss(maps: Tensor, target: Tensor) -> Tensor:
     """Compare maps with a teacher's, which are averaged over the blocks of pixels that the student's maps are of."""
-    target = F.adaptive_avg_pool2d(target.float(), maps.shape[2:])
+    target = F.adaptive_avg_pool2d(target.float(), (maps.shape[2], maps.shape[3]))
     return (maps.float() - target).abs().mean() / target.std().clamp_min(1e-3)

@@ -63,16 +63,20 @@ class _Cameras:
     offset: tuple[float, float]
     enlargement: float
     spoilt: bool
+    noise: float  # standard deviation that every photograph has, 1 is white
 
 
-def _draw_cameras(generator: torch.Generator, *, misplaced: float, spoilt: float) -> _Cameras:
-    draw = torch.rand(9, generator=generator, dtype=torch.float64).tolist()
+def _draw_cameras(generator: torch.Generator, *, misplaced: float, twice: bool) -> _Cameras:
+    draw = torch.rand(10, generator=generator, dtype=torch.float64).tolist()
     integer = (2.0, 2.0, 2.0, 3.0, 4.0, 4.0, 4.0, 8.0, 8.0, 1.0)[int(10 * draw[0])]
     thermal_ratio = integer if draw[1] < 0.6 else math.exp(draw[0] * math.log(COARSEST_THERMAL))
     visible_ratio = 1.0
-    if draw[2] > 0.65:  # visible is as coarse as the output is large for it
-        visible_ratio = 2.0 if draw[2] < 0.8 else math.exp(draw[3] * math.log(COARSEST_VISIBLE))
-    is_spoilt = draw[4] < spoilt
+    if draw[2] > 0.8:
+        visible_ratio = math.exp(draw[3] * math.log(COARSEST_VISIBLE))
+    elif draw[2] > 0.6:  # one camera's size for both is common
+        visible_ratio = 2.0
+        thermal_ratio = 2.0 if draw[3] < 0.6 else thermal_ratio
+    is_spoilt = twice or draw[4] < 0.5
     reach = misplaced * min(thermal_ratio, 4.0) * (is_spoilt and draw[5] < 0.4)
     return _Cameras(
         thermal_ratio,
@@ -81,15 +85,18 @@ def _draw_cameras(generator: torch.Generator, *, misplaced: float, spoilt: float
         (reach * (2 * draw[7] - 1), reach * (2 * draw[8] - 1)),
         1 + 0.01 * (2 * draw[5] / 0.4 - 1) * bool(reach),
         is_spoilt,
+        (0.5 + 3.5 * draw[9]) / 255 * twice,
     )
 
 
 def _photograph(scene: Tensor, ratio: float, cameras: _Cameras, generator: torch.Generator) -> Tensor:
-    """Return (1, 1, H, W) as a camera gives it, 8 bit, at its own size: ``ratio`` output pixels along each of its own."""
+    """Return (1, 1, H, W) as a camera gives it, 8 bit, with ``ratio`` output pixels along each of its own."""
     sides = [max(_LEAST_SIDE, round(side / ratio)) for side in scene.shape[2:]]
     image = downscale_to(scene, sides[0], sides[1], cameras.kernel)
     if cameras.spoilt:
         image = spoil(image.clone(), generator)
+    if cameras.noise:
+        image = (image + cameras.noise * torch.randn(image.shape, generator=generator)).clamp(0, 1)
     return image.mul(255).round().div(255)
 
 
@@ -113,17 +120,17 @@ def _flat(image: Tensor, generator: torch.Generator) -> Tensor:
 def observe(truth: Batch, generator: torch.Generator, *, views: int, alone: int, misplaced: float = 0.75) -> Observed:
     """Return what two cameras would show of ``truth`` (B + alone pairs), see :class:`Observed`.
 
-    Each pair has cameras of its own. Thermal has 1 to 8 output pixels along each of its own, visible 1 (of 65 % of
-    pairs) to 4; both are reduced by one of three kernels. Half of the pairs are spoilt besides, see
-    :func:`~hkdnet_ros.training.augment.spoil`, and thermal is out of place in two fifths of those, by up to ``misplaced``
-    of its own pixels and 1 % in scale. Of the last ``alone`` pairs one modality is missing. The first ``views`` pairs
-    are always spoilt, and twice, differently.
+    Each pair has cameras of its own. Thermal has 1 to 8 output pixels along each of its own, visible 1 (of 60 % of
+    pairs) to 4; both are reduced by one of three kernels. Half of the pairs are spoilt besides
+    (:func:`~hkdnet_ros.training.augment.spoil`), and thermal is out of place in two fifths of those, by up to
+    ``misplaced`` of its own pixels (counted as 4 output pixels at most) and 1 % in scale. Of the last ``alone`` pairs
+    one modality is missing. The first ``views`` pairs are always spoilt, noisy at least, and twice, differently.
     """
     count = len(truth.thermal) - alone
     seen: list[Batch] = []
     second: list[Batch] = []
     for index in range(count + alone):
-        cameras = _draw_cameras(generator, misplaced=misplaced, spoilt=1.0 if index < views else 0.5)
+        cameras = _draw_cameras(generator, misplaced=misplaced, twice=index < views)
         pair = [image[index : index + 1] for image in truth]
         seen.append(_see(pair[0], pair[1], cameras, generator))
         if index < views:

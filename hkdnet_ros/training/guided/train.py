@@ -125,7 +125,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=tuple(GUIDED_PRESETS), default="guided", help="size of the network")
     parser.add_argument("--teacher", type=Path, help="weights of a guided network with thermal at full size")
     parser.add_argument("--detector", type=Path, help="FastestDet as ONNX, for --detection")
-    parser.add_argument("--misplaced", type=float, default=0.75, help="thermal is out of place by up to so much [its px]")
+    parser.add_argument("--misplaced", type=float, default=0.75, help="how far thermal is out of place [its px]")
     parser.add_argument("--half", action="store_true", help="store the weights as fp16")
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=INTEGER", dest="overrides",
