@@ -25,12 +25,13 @@ class GuidedConfig:
     deep_layers: int = 4  # plain convolutions on 8x8 blocks
     detail_channels: int = 16  # maps of the detail part, on 2x2 blocks
     detail_layers: int = 3  # plain convolutions of the detail part
+    frame_channels: int = 32  # hidden units of what the whole frame's statistics say; 0 leaves it out
 
     def __post_init__(self) -> None:
         for name in ("fine_channels", "channels", "deep_channels", "detail_channels"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
-        for name in ("layers", "deep_layers", "detail_layers"):
+        for name in ("layers", "deep_layers", "detail_layers", "frame_channels"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more")
 
@@ -54,6 +55,15 @@ class GuidedOutput(NamedTuple):
     t: Tensor
 
 
+def frame_statistics(thermal: Tensor, visible: Tensor) -> Tensor:
+    """Return mean and standard deviation of both lumas, (B, 1, H, W) of any size each, as (B, 4), thermal first."""
+    found = []
+    for image in (thermal, visible):
+        mean = image.mean((1, 2, 3))
+        found += [mean, (image.square().mean((1, 2, 3)) - mean.square()).clamp_min(0).sqrt()]
+    return torch.stack(found, 1)
+
+
 def thermal_side(side: int) -> int:
     """Return how many thermal pixels lie along ``side`` pixels of the output: half, rounded up."""
     return (side + 1) // 2
@@ -69,7 +79,8 @@ class Guided(nn.Module):
 
         fused = visible + a visible + b up(thermal) + c + r
 
-    All four start at 0: an untrained network returns the visible image.
+    All four start at 0: an untrained network returns the visible image. The one thing that no neighbourhood tells, how
+    bright both images are as a whole, scales and shifts the maps of the 8x8 blocks.
     """
 
     def __init__(self, config: GuidedConfig) -> None:
@@ -83,6 +94,11 @@ class Guided(nn.Module):
         self.before = _chain(coarse, config.layers)
         self.reduce_again = nn.Conv2d(coarse, deep, 4, stride=2, padding=1)
         self.deep = _chain(deep, config.deep_layers)
+        if config.frame_channels:
+            self.frame_enter = nn.Linear(4, config.frame_channels)
+            self.frame_leave = nn.Linear(config.frame_channels, 2 * deep)
+            nn.init.zeros_(self.frame_leave.weight)
+            nn.init.zeros_(self.frame_leave.bias)
         self.enlarge = nn.Conv2d(deep, 4 * coarse, 1)
         self.after = _chain(coarse, config.layers)
         self.affine = conv3x3(coarse, 3)
@@ -97,13 +113,16 @@ class Guided(nn.Module):
             nn.init.zeros_(conv.weight)
             nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
 
-    def forward(self, thermal: Tensor, visible: Tensor) -> GuidedOutput:
+    def forward(self, thermal: Tensor, visible: Tensor, frame: Tensor | None = None) -> GuidedOutput:
         """Fuse two lumas in [0, 1]: thermal (B, 1, ceil(H / 2), ceil(W / 2)), visible (B, 1, H, W).
 
-        With ``thermal_full`` thermal is (B, 1, H, W). The images stay as they are where the network computes in a
-        shorter format: it says what to make of them, so their gray levels are not rounded.
+        With ``thermal_full`` thermal is (B, 1, H, W). ``frame`` (B, 4) are the :func:`frame_statistics` of the frames
+        that the images are crops of; it is left out where they are whole. The images stay as they are where the network
+        computes in a shorter format: it says what to make of them, so their gray levels are not rounded.
         """
         height, width = visible.shape[2:]
+        if frame is None and self.config.frame_channels:
+            frame = frame_statistics(thermal, visible)
         visible = _pad(visible, height + -height % 8, width + -width % 8)
         size = (visible.shape[2], visible.shape[3])
         if self.config.thermal_full:
@@ -115,7 +134,12 @@ class Guided(nn.Module):
             blocks = torch.cat([thermal, F.pixel_unshuffle(visible, 2)], 1)
         fine = activate(self.head(blocks.to(self.head.weight.dtype)))  # (B, F, H / 2, W / 2)
         x = self.before(activate(self.reduce(fine)))  # (B, C, H / 4, W / 4)
-        far = self.deep(activate(self.reduce_again(x)))  # (B, D, H / 8, W / 8)
+        far = activate(self.reduce_again(x))  # (B, D, H / 8, W / 8)
+        if frame is not None and self.config.frame_channels:
+            hidden = activate(self.frame_enter(frame.to(far.dtype)))
+            scale, shift = self.frame_leave(hidden)[:, :, None, None].chunk(2, 1)
+            far = far + scale * far + shift
+        far = self.deep(far)
         x = self.after(x + F.pixel_shuffle(self.enlarge(far), 2))
         u = activate(self.detail_enter(fine) + F.pixel_shuffle(self.context(x), 2))  # (B, E, H / 2, W / 2)
         t = self.detail(u)

@@ -124,6 +124,27 @@ def intensity_target(thermal: Tensor, visible: Tensor) -> Tensor:
     return torch.lerp(target, torch.ones_like(target), 0.2 * saliency)
 
 
+def tone_target(thermal: Tensor, visible: Tensor, level: Tensor) -> Tensor:
+    """Return the brightness to aim at where visible is sharp: visible, brighter where thermal is above ``level``.
+
+    ``level`` (B, 1, 1, 1) is thermal's mean over the whole frame. So both images' contrasts are there everywhere, no
+    veil lies over the visible image, and the frame's brightness stays what it was; a maximum shows nothing of thermal
+    where visible is brighter, as everywhere by day. Two fifths of thermal's excess count, up to four fifths where the
+    visible image is dark. Where thermal is salient the target is as of :func:`intensity_target`.
+    """
+    dark = (1 - 4 * (visible - local_contrast(visible))).clamp(0, 1)
+    excess = thermal - level
+    target = visible + torch.where(excess > 0, 0.4 + 0.4 * dark, 0.4) * excess
+    saliency = thermal_saliency(thermal)
+    target = torch.lerp(target, torch.maximum(thermal, target), saliency)
+    return torch.lerp(target, torch.ones_like(target), 0.2 * saliency).clamp(0, 1)
+
+
+def tone_loss(fused: Tensor, thermal: Tensor, visible: Tensor, level: Tensor, *, block: int = 4) -> Tensor:
+    """Mean absolute difference from :func:`tone_target`, of means over blocks: edges are the other losses' matter."""
+    return F.avg_pool2d(fused - tone_target(thermal, visible, level), block).abs().mean()
+
+
 def intensity_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
     """Mean absolute difference from :func:`intensity_target`.
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hkdnet_ros.errors import ConfigError
-from hkdnet_ros.network.guided import GUIDED_PRESETS, Guided, GuidedConfig, thermal_side
+from hkdnet_ros.network.guided import GUIDED_PRESETS, Guided, GuidedConfig, frame_statistics, thermal_side
 
 SMALL = GuidedConfig(
     fine_channels=8, channels=8, layers=1, deep_channels=8, deep_layers=1, detail_channels=4, detail_layers=1
@@ -18,8 +18,8 @@ def network(config=SMALL, *, random=True):
     torch.manual_seed(0)
     built = Guided(config)
     if random:
-        for conv in (built.affine, built.residual):
-            torch.nn.init.normal_(conv.weight, std=0.05)
+        for layer in (built.affine, built.residual, built.frame_leave):
+            torch.nn.init.normal_(layer.weight, std=0.05)
     return built
 
 
@@ -84,6 +84,25 @@ def test_both_sources_have_a_say():
     images = [image.requires_grad_() for image in pair(24, 24)]
     built(*images).fused.sum().backward()
     assert all(float(image.grad.abs().max()) > 0 for image in images)
+
+
+def test_a_crop_is_fused_by_what_its_whole_frame_is_like():
+    built = network()
+    thermal, visible = pair(24, 24)
+    with torch.inference_mode():
+        whole = built(thermal, visible).fused
+        assert torch.equal(whole, built(thermal, visible, frame_statistics(thermal, visible)).fused)
+        assert not torch.allclose(whole, built(thermal, visible, torch.tensor([[0.9, 0.3, 0.1, 0.1]])).fused)
+
+
+def test_the_statistics_of_a_frame_are_those_of_numpy():
+    thermal, visible = pair(20, 30, 2)
+    wanted = torch.stack([f(x.flatten(1), 1) for x in (thermal, visible) for f in (torch.mean, deviation)], 1)
+    torch.testing.assert_close(frame_statistics(thermal, visible), wanted)
+
+
+def deviation(values, axis):
+    return torch.from_numpy(values.numpy().std(axis))
 
 
 def test_in_bfloat16_the_visible_images_gray_levels_are_not_rounded():

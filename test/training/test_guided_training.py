@@ -12,7 +12,7 @@ import torch
 from hkdnet_ros.cli import main
 from hkdnet_ros.errors import CheckpointError, ConfigError
 from hkdnet_ros.inference.checkpoint import load_guided, load_student, save_checkpoint
-from hkdnet_ros.network.guided import Guided, GuidedConfig, GuidedOutput
+from hkdnet_ros.network.guided import Guided, GuidedConfig, GuidedOutput, frame_statistics
 from hkdnet_ros.training.data import Batch, PairSet
 from hkdnet_ros.training.guided.detector import THERMAL_SHARE, Detector, detection_loss
 from hkdnet_ros.training.guided.lesson import GuidedLesson, GuidedWeights
@@ -30,7 +30,7 @@ ONE_STEP = LoopConfig(steps=1, batch=2, crop=48, warmup=0, device="cpu", precisi
 
 @pytest.fixture
 def truth(pair_folder):
-    return PairSet(pair_folder).crops(6, 64, torch.Generator().manual_seed(0))
+    return PairSet(pair_folder).crops_of_frames(6, 64, torch.Generator().manual_seed(0))[0]
 
 
 def generator(seed=1):
@@ -51,24 +51,24 @@ def test_an_image_comes_to_a_smaller_grid_as_opencv_brings_it():
 
 
 def test_what_is_seen_has_the_networks_sizes(truth):
-    seen = observe(truth, generator(), views=2, alone=1)
+    seen = observe(truth, truth, generator(), views=2, alone=1)
     assert [tuple(image.shape) for image in seen] == [
-        (5, 1, 64, 64), (5, 1, 64, 64), (1, 1, 64, 64), (8, 1, 32, 32), (8, 1, 64, 64),
+        (5, 1, 64, 64), (5, 1, 64, 64), (5, 1, 1, 1), (1, 1, 64, 64), (8, 1, 32, 32), (8, 1, 64, 64), (8, 4),
     ]  # fmt: skip
     assert all(float(image.min()) >= 0 and float(image.max()) <= 1 for image in seen)
 
 
 def test_one_draw_is_the_same_every_time(truth):
-    first, second = (observe(truth, generator(5), views=2, alone=1) for _ in range(2))
+    first, second = (observe(truth, truth, generator(5), views=2, alone=1) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-    other = observe(truth, generator(6), views=2, alone=1)
+    other = observe(truth, truth, generator(6), views=2, alone=1)
     assert not torch.equal(first.seen_thermal, other.seen_thermal)
 
 
 def test_two_views_of_a_pair_differ_by_what_spoils_them_alone(truth):
     """Both are of one sharpness and place: they are nearer to one another than to the truth's other crops."""
     for seed in range(5):
-        seen = observe(truth, generator(seed), views=2, alone=1)
+        seen = observe(truth, truth, generator(seed), views=2, alone=1)
         for index in range(2):
             first, second = seen.seen_visible[index], seen.seen_visible[5 + index]
             assert not torch.equal(first, second)
@@ -78,7 +78,7 @@ def test_two_views_of_a_pair_differ_by_what_spoils_them_alone(truth):
 def test_where_one_modality_is_missing_the_other_is_the_truth(truth):
     missing = set()
     for seed in range(12):
-        seen = observe(truth, generator(seed), views=0, alone=1)
+        seen = observe(truth, truth, generator(seed), views=0, alone=1)
         flat = [float(image[-1].std()) < 0.03 for image in (seen.seen_thermal, seen.seen_visible)]
         assert flat.count(True) == 1
         assert torch.equal(seen.alone[0], (truth.visible if flat[0] else truth.thermal)[-1])
@@ -89,7 +89,7 @@ def test_where_one_modality_is_missing_the_other_is_the_truth(truth):
 def test_thermal_is_coarser_than_visible_on_average(truth):
     """Mean gradient left of white noise, seen without being spoilt for most draws."""
     noise = Batch(torch.rand(60, 1, 64, 64), torch.rand(60, 1, 64, 64))
-    seen = observe(noise, generator(), views=0, alone=0)
+    seen = observe(noise, noise, generator(), views=0, alone=0)
     deviation = [float(image.std((1, 2, 3)).median()) for image in (seen.seen_thermal, seen.seen_visible)]
     assert deviation[0] < 0.6 * deviation[1]
 
@@ -102,10 +102,10 @@ def lesson(weights, fusion=NO_FUSION, **more):
 
 
 def test_each_part_of_the_lesson_is_what_it_says(truth):
-    seen = observe(truth, generator(), views=2, alone=1)
-    built = lesson(GuidedWeights(consistency=2.0, alone=3.0))
+    seen = observe(truth, truth, generator(), views=2, alone=1)
+    built = lesson(GuidedWeights(tone=0.0, consistency=2.0, alone=3.0))
     losses = {name: float(loss) for name, loss in built(*seen).items()}
-    fused = built.student(seen.seen_thermal, seen.seen_visible).fused.detach().numpy()
+    fused = built.student(seen.seen_thermal, seen.seen_visible, seen.frame).fused.detach().numpy()
     assert losses == pytest.approx(
         {
             "consistency": 2 * np.abs(fused[:2] - fused[5:7]).mean(),
@@ -116,24 +116,28 @@ def test_each_part_of_the_lesson_is_what_it_says(truth):
 
 
 def test_a_batch_with_nothing_seen_twice_or_alone_has_the_fusion_losses(truth):
-    seen = Observed(*truth, truth.thermal[:0], truth.thermal[:, :, ::2, ::2], truth.visible)
-    assert set(lesson(GuidedWeights(), FusionWeights())(*seen)) <= {f.name for f in dataclasses.fields(FusionWeights)}
+    level = truth.thermal.mean((1, 2, 3), keepdim=True)
+    seen = Observed(
+        *truth, level, truth.thermal[:0], truth.thermal[:, :, ::2, ::2], truth.visible, frame_statistics(*truth)
+    )
+    names = {field.name for field in dataclasses.fields(FusionWeights)}
+    assert set(lesson(GuidedWeights(), FusionWeights())(*seen)) <= names | {"tone"}
 
 
 def test_the_student_is_drawn_to_a_teacher_that_sees_the_truth(truth):
-    seen = observe(truth, generator(), views=1, alone=1)
+    seen = observe(truth, truth, generator(), views=1, alone=1)
     given = []
 
     def teach(thermal, visible):
         given.append((thermal, visible))
         return GuidedOutput(1 - visible, torch.rand(5, 6, 32, 32), torch.rand(5, 7, 64, 64))
 
-    weights = GuidedWeights(consistency=0, alone=0, distill_output=2.0, distill_u=1.0, distill_t=1.0)
+    weights = GuidedWeights(tone=0, consistency=0, alone=0, distill_output=2.0, distill_u=1.0, distill_t=1.0)
     built = lesson(weights, teach=teach, teacher_channels=(6, 7))
     losses = built(*seen)
     assert torch.equal(given[0][0], seen.thermal)
     assert torch.equal(given[0][1], seen.visible)
-    fused = built.student(seen.seen_thermal, seen.seen_visible).fused[:5]
+    fused = built.student(seen.seen_thermal, seen.seen_visible, seen.frame).fused[:5]
     wanted = 2 * float((fused - (1 - seen.visible)).abs().mean())
     assert float(losses["distill_output"]) == pytest.approx(wanted, rel=1e-5)
     assert set(losses) == {"distill_u", "distill_t", "distill_output"}

@@ -15,6 +15,9 @@ from ...errors import CheckpointError
 THERMAL_SHARE = 4.0
 """How much more an object counts that thermal alone shows."""
 
+STEEPEST = 0.12
+"""Most of the norm of an image's gradient: a detector's is tens of times that of the fusion losses, noise mostly."""
+
 
 class Detector(nn.Module):
     """FastestDet (dog-qiuqiu) from its ONNX file, differentiable and for any batch and any size of multiples of 32.
@@ -90,12 +93,26 @@ _OPERATORS: dict[str, Callable[[list[Any], Mapping[str, Any]], Tensor]] = {
 }
 
 
+class _Bounded(torch.autograd.Function):
+    """The identity, whose gradient is cut to :data:`STEEPEST` for each image."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor) -> Tensor:
+        return image.view_as(image)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        (gradient,) = gradients
+        norm = gradient.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+        return gradient * (STEEPEST / norm.clamp_min(STEEPEST))
+
+
 def detection_loss(find: Callable[[Tensor], Tensor], fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
     """Mean difference of what a detector says about fused from what it says about the source in which it is surer.
 
     ``find`` returns maps (B, 5 + classes, h, w), objectness first. At each cell the source with the higher objectness
     is the example. Cells count by its objectness, so that empty ground says little, and those where thermal is the
-    example ``THERMAL_SHARE`` times, for they are few.
+    example ``THERMAL_SHARE`` times, for they are few. The gradient is bounded (:data:`STEEPEST`).
     """
     with torch.no_grad():
         of_thermal, of_visible = find(torch.cat([thermal, visible])).chunk(2)
@@ -103,7 +120,7 @@ def detection_loss(find: Callable[[Tensor], Tensor], fused: Tensor, thermal: Ten
         wanted = torch.where(surer, of_thermal, of_visible)
         sure = wanted[:, :1]
         weight = torch.where(surer, THERMAL_SHARE * sure, sure)
-    found = find(fused)
+    found = find(_Bounded.apply(fused))
     objectness = ((found[:, :1] - sure).abs() * (weight + 0.2)).mean()
     box = ((found[:, 1:5] - wanted[:, 1:5]).abs() * weight).mean()
     kind = ((found[:, 5:] - wanted[:, 5:]).abs() * weight).sum(1).mean()

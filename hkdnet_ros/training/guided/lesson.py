@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...network.guided import Guided, GuidedOutput
 from ...network.teacher import TeacherOutput
 from ...options import check_options, option
+from ..losses import tone_loss
 from ..train import FusionWeights, fusion_losses
 from .detector import Detector, detection_loss
 
@@ -23,6 +24,7 @@ Teach = Callable[[Tensor, Tensor], GuidedOutput | TeacherOutput]
 class GuidedWeights:
     """Weights of what is asked for besides the fusion losses."""
 
+    tone: float = option(25.0, "weight of the difference from visible with thermal's excess added", low=0.0)
     consistency: float = option(10.0, "weight of the difference between two spoilt views of one pair", low=0.0)
     alone: float = option(10.0, "weight of the difference from one modality where the other is missing", low=0.0)
     detection: float = option(0.0, "weight of what a detector finds in either source; needs --detector", low=0.0)
@@ -68,14 +70,23 @@ class GuidedLesson(nn.Module):
             self.adapt_t = nn.Conv2d(student.config.detail_channels, teacher_channels[1], 1)
 
     def forward(
-        self, thermal: Tensor, visible: Tensor, alone: Tensor, seen_thermal: Tensor, seen_visible: Tensor
+        self,
+        thermal: Tensor,
+        visible: Tensor,
+        level: Tensor,
+        alone: Tensor,
+        seen_thermal: Tensor,
+        seen_visible: Tensor,
+        frame: Tensor,
     ) -> dict[str, Tensor]:
         """Return the weighted losses of a batch as :class:`~hkdnet_ros.training.guided.observe.Observed` has it."""
-        mine: GuidedOutput = self.student(seen_thermal, seen_visible)
+        mine: GuidedOutput = self.student(seen_thermal, seen_visible, frame)
         count, lone = len(thermal), len(alone)
         fused = mine.fused[:count].float()
         again = mine.fused[count : len(seen_visible) - lone].float()
         losses = fusion_losses(fused, thermal, visible, self.fusion)
+        if self.weights.tone:
+            losses["tone"] = self.weights.tone * tone_loss(fused, thermal, visible, level)
         if self.weights.consistency and len(again):
             losses["consistency"] = self.weights.consistency * (fused[: len(again)] - again).abs().mean()
         if self.weights.alone and lone:

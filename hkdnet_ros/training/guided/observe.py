@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...network.guided import thermal_side
+from ...network.guided import frame_statistics, thermal_side
 from ..augment import downscale_to, move, spoil
 from ..data import Batch
 
@@ -27,17 +27,20 @@ _LEAST_SIDE = 16  # px of an image that is reduced
 class Observed(NamedTuple):
     """A batch of one training step.
 
-    ``thermal`` and ``visible`` (B, 1, S, S) are the truth. ``alone`` (A, 1, S, S) is the truth of one modality where
+    ``thermal`` and ``visible`` (B, 1, S, S) are the truth, ``level`` (B, 1, 1, 1) is the mean of the thermal frame that
+    each is a crop of. ``alone`` (A, 1, S, S) is the truth of one modality where
     the other is missing. What the network sees, in this order, are B views of the pairs, second views of the first V of
     them with other noise, and A with one modality missing: ``seen_thermal`` (B + V + A, 1, S / 2, S / 2) and
-    ``seen_visible`` (B + V + A, 1, S, S).
+    ``seen_visible`` (B + V + A, 1, S, S), and the statistics of their ``frame`` (B + V + A, 4).
     """
 
     thermal: Tensor
     visible: Tensor
+    level: Tensor
     alone: Tensor
     seen_thermal: Tensor
     seen_visible: Tensor
+    frame: Tensor
 
 
 def to_grid(image: Tensor, height: int, width: int) -> Tensor:
@@ -117,8 +120,10 @@ def _flat(image: Tensor, generator: torch.Generator) -> Tensor:
     return (flat + max(0.0, 2 * noise - 1) * 4 / 255 * torch.randn(image.shape, generator=generator)).clamp(0, 1)
 
 
-def observe(truth: Batch, generator: torch.Generator, *, views: int, alone: int, misplaced: float = 0.75) -> Observed:
-    """Return what two cameras would show of ``truth`` (B + alone pairs), see :class:`Observed`.
+def observe(
+    truth: Batch, frames: Batch, generator: torch.Generator, *, views: int, alone: int, misplaced: float = 0.75
+) -> Observed:
+    """Return what two cameras would show of ``truth`` (B + alone pairs), crops of ``frames``, see :class:`Observed`.
 
     Each pair has cameras of its own. Thermal has 1 to 8 output pixels along each of its own, visible 1 (of 60 % of
     pairs) to 4; both are reduced by one of three kernels. Half of the pairs are spoilt besides
@@ -135,20 +140,25 @@ def observe(truth: Batch, generator: torch.Generator, *, views: int, alone: int,
         seen.append(_see(pair[0], pair[1], cameras, generator))
         if index < views:
             second.append(_see(pair[0], pair[1], cameras, generator))
+    frame = frame_statistics(*frames)
     missing = torch.rand(alone, generator=generator) < 0.5
     lone = []
     for index in range(alone):
         thermal, visible = seen[count + index]
         if bool(missing[index]):
             seen[count + index] = Batch(_flat(thermal, generator), visible)
+            frame[count + index, :2] = frame_statistics(*seen[count + index])[0, :2]
         else:
             seen[count + index] = Batch(thermal, _flat(visible, generator))
+            frame[count + index, 2:] = frame_statistics(*seen[count + index])[0, 2:]
         lone.append((truth.visible if bool(missing[index]) else truth.thermal)[count + index])
     ordered = seen[:count] + second + seen[count:]
     return Observed(
         truth.thermal[:count],
         truth.visible[:count],
+        frames.thermal[:count].mean((1, 2, 3), keepdim=True),
         torch.stack(lone) if lone else truth.thermal[:0],
         torch.cat([pair.thermal for pair in ordered]),
         torch.cat([pair.visible for pair in ordered]),
+        torch.cat([frame[:count], frame[:views], frame[count:]]),
     )

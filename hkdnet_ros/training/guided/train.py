@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from ...errors import ConfigError
 from ...inference.checkpoint import load_guided, save_checkpoint, source_revision
 from ...inference.device import choose_device
-from ...network.guided import GUIDED_PRESETS, Guided, GuidedConfig
+from ...network.guided import GUIDED_PRESETS, Guided, GuidedConfig, frame_statistics
 from ..augment import downscale, vary_intensity
-from ..data import Batch, PairSet
+from ..data import FRAME_ROWS, Batch, PairSet
 from ..loop import LoopConfig, fit, prepare_folder
 from ..setup import add_options, channels_last, read_options, use_bf16
 from ..train import FusionWeights, add_common_arguments, begun
@@ -79,11 +79,17 @@ def train_guided(
     lesson = channels_last(lesson.to(device))
     alone, views = max(1, config.batch // 8), max(1, config.batch // 4)
 
+    rows = [config.crop, FRAME_ROWS]
+
     def draw(generator: torch.Generator) -> tuple[Tensor, ...]:
-        truth = vary_intensity(pairs.crops(config.batch + alone, config.crop, generator), generator)
+        crops, frames = pairs.crops_of_frames(config.batch + alone, config.crop, generator)
+        # A crop and its frame are varied alike.
+        varied = vary_intensity(Batch(*(torch.cat(images, 2) for images in zip(crops, frames, strict=True))), generator)
+        truth, frames = (Batch(*images) for images in zip(*(image.split(rows, 2) for image in varied), strict=True))
         if network_config.thermal_full:
-            return Observed(truth.thermal, truth.visible, truth.thermal[:0], truth.thermal, truth.visible)
-        return observe(truth, generator, views=views, alone=alone, misplaced=misplaced)
+            level, statistics = frames.thermal.mean((1, 2, 3), keepdim=True), frame_statistics(*frames)
+            return Observed(*truth, level, truth.thermal[:0], *truth, statistics)
+        return observe(truth, frames, generator, views=views, alone=alone, misplaced=misplaced)
 
     def validate(model: nn.Module) -> dict[str, float]:
         def fuse(batch: Batch) -> Tensor:
@@ -121,7 +127,7 @@ def _teacher(path: Path | None, device: torch.device) -> tuple[Teach | None, tup
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``hkdnet train-guided``."""
     add_common_arguments(parser)
-    parser.set_defaults(batch=8, crop=128, learning_rate=1.5e-3, difference=0.6, coarse_ssim=3.0, warmth=3.0)
+    parser.set_defaults(batch=8, crop=128, learning_rate=1.5e-3, intensity=0.0, information=0.0, coarse_ssim=3.0)
     parser.add_argument("--preset", choices=tuple(GUIDED_PRESETS), default="guided", help="size of the network")
     parser.add_argument("--teacher", type=Path, help="weights of a guided network with thermal at full size")
     parser.add_argument("--detector", type=Path, help="FastestDet as ONNX, for --detection")
