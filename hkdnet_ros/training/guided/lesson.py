@@ -92,7 +92,9 @@ class GuidedLesson(nn.Module):
         if self.weights.alone and lone:
             losses["alone"] = self.weights.alone * (mine.fused[-lone:].float() - alone).abs().mean()
         if self.find is not None and self.weights.detection:
-            losses["detection"] = self.weights.detection * detection_loss(self.find, fused, thermal, visible)
+            half = slice(count // 2, None)  # the detector takes as long as the student
+            shown = (fused[half], thermal[half], visible[half])
+            losses["detection"] = self.weights.detection * detection_loss(self.find, *shown)
         if self.teach is not None and self.weights.taught:
             with torch.no_grad():
                 taught = self.teach(thermal, visible)
