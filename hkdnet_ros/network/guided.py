@@ -77,10 +77,11 @@ class Guided(nn.Module):
     as local affine maps a, b, c (HDRNet, Gharbi et al., SIGGRAPH 2017; deep guided filter, Wu et al., CVPR 2018). A
     detail part on blocks of 2x2 adds what those miss, r::
 
-        fused = visible + a visible + b up(thermal) + c + r
+        fused = visible + a visible + b (up(thermal) - its mean) + c + r
 
-    All four start at 0: an untrained network returns the visible image. The one thing that no neighbourhood tells, how
-    bright both images are as a whole, scales and shifts the maps of the 8x8 blocks.
+    b starts at .4, the others at 0: an untrained network adds two fifths of what thermal has above its frame's mean to
+    the visible image. How bright both images are as a whole, which no neighbourhood tells, also scales and shifts the
+    maps of the 8x8 blocks.
     """
 
     def __init__(self, config: GuidedConfig) -> None:
@@ -112,6 +113,8 @@ class Guided(nn.Module):
         for conv in (self.affine, self.residual):
             nn.init.zeros_(conv.weight)
             nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+        with torch.no_grad():
+            self.affine.bias[1] = 0.4  # type: ignore[index]
 
     def forward(self, thermal: Tensor, visible: Tensor, frame: Tensor | None = None) -> GuidedOutput:
         """Fuse two lumas in [0, 1]: thermal (B, 1, ceil(H / 2), ceil(W / 2)), visible (B, 1, H, W).
@@ -121,7 +124,7 @@ class Guided(nn.Module):
         computes in a shorter format: it says what to make of them, so their gray levels are not rounded.
         """
         height, width = visible.shape[2:]
-        if frame is None and self.config.frame_channels:
+        if frame is None:
             frame = frame_statistics(thermal, visible)
         visible = _pad(visible, height + -height % 8, width + -width % 8)
         size = (visible.shape[2], visible.shape[3])
@@ -135,7 +138,7 @@ class Guided(nn.Module):
         fine = activate(self.head(blocks.to(self.head.weight.dtype)))  # (B, F, H / 2, W / 2)
         x = self.before(activate(self.reduce(fine)))  # (B, C, H / 4, W / 4)
         far = activate(self.reduce_again(x))  # (B, D, H / 8, W / 8)
-        if frame is not None and self.config.frame_channels:
+        if self.config.frame_channels:
             hidden = activate(self.frame_enter(frame.to(far.dtype)))
             scale, shift = self.frame_leave(hidden)[:, :, None, None].chunk(2, 1)
             far = far + scale * far + shift
@@ -145,7 +148,8 @@ class Guided(nn.Module):
         t = self.detail(u)
         residual = F.pixel_shuffle(self.residual(t).to(visible.dtype).contiguous(), 2)
         a, b, c = F.interpolate(self.affine(x).to(visible.dtype), size, mode="bilinear").split(1, 1)
-        fused = visible + a * visible + b * enlarged + c + residual
+        excess = enlarged - frame[:, 0].view(-1, 1, 1, 1)
+        fused = visible + a * visible + b * excess + c + residual
         return GuidedOutput(fused[:, :, :height, :width], u, t)
 
 

@@ -45,21 +45,24 @@ def test_fused_has_the_visible_images_size_for_odd_sizes_too(height, width, full
 
 
 @pytest.mark.parametrize("name", GUIDED_PRESETS)
-def test_an_untrained_network_returns_the_visible_image(name):
+def test_an_untrained_network_adds_thermals_excess_to_the_visible_image(name):
     config = GUIDED_PRESETS[name]
     thermal, visible = pair(24, 31, full=config.thermal_full)
     with torch.inference_mode():
-        assert torch.equal(network(config, random=False)(thermal, visible).fused, visible)
+        fused = network(config, random=False)(thermal, visible).fused
+    height, width = (24, 31) if config.thermal_full else (24, 32)
+    enlarged = torch.nn.functional.interpolate(thermal, (height, width), mode="bilinear")[..., :31]
+    torch.testing.assert_close(fused, visible + 0.4 * (enlarged - thermal.mean()))
 
 
 def test_the_affine_maps_weigh_the_sources_as_they_say():
-    """With a = -1, b = 1, c = .1 everywhere fused is thermal, enlarged bilinearly, and a tenth."""
+    """With a = -1, b = 1, c = .1 everywhere fused is thermal, enlarged bilinearly, less its mean, and a tenth."""
     built = network(random=False)
     with torch.no_grad():
         built.affine.bias.copy_(torch.tensor([-1.0, 1.0, 0.1]))
         thermal, visible = pair(32, 32)
         fused = built(thermal, visible).fused
-    wanted = torch.nn.functional.interpolate(thermal, scale_factor=2, mode="bilinear") + 0.1
+    wanted = torch.nn.functional.interpolate(thermal, scale_factor=2, mode="bilinear") + 0.1 - thermal.mean()
     torch.testing.assert_close(fused, wanted)
 
 
@@ -109,7 +112,7 @@ def test_in_bfloat16_the_visible_images_gray_levels_are_not_rounded():
     """bfloat16 has 8 significant bits: an image that went through it would have steps of 1/256 in the bright half."""
     built = network(random=False).bfloat16()
     ramp = torch.linspace(0.5, 1, 64).expand(1, 1, 16, 64)
-    fused = built(torch.zeros(1, 1, 8, 32), ramp).fused
+    fused = built(torch.full((1, 1, 8, 32), 0.25), ramp).fused
     assert fused.dtype == torch.float32
     assert torch.equal(fused, ramp)
 
