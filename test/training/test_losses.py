@@ -12,6 +12,7 @@ from hkdnet_ros.metrics.visual import vif as reference_vif
 from hkdnet_ros.training.losses import (
     artefact_loss,
     checkerboard_loss,
+    coarse_ssim_loss,
     contrast_loss,
     difference_loss,
     edge_loss,
@@ -26,8 +27,11 @@ from hkdnet_ros.training.losses import (
     ssim_loss,
     ssim_map,
     thermal_saliency,
+    tone_loss,
+    tone_target,
     vif,
     vif_loss,
+    warmth_loss,
 )
 
 LOSSES = (
@@ -41,6 +45,8 @@ LOSSES = (
     false_edge_loss,
     information_loss,
     contrast_loss,
+    coarse_ssim_loss,
+    warmth_loss,
 )
 
 
@@ -239,3 +245,62 @@ def test_the_gradient_wanted_is_the_stronger_with_its_sign():
     weak, strong = 0.3 * ramp, 1 - ramp
     assert float(gradient_loss(strong, weak, strong)) < 1e-6
     assert float(gradient_loss(ramp, weak, strong)) > 0.01
+
+
+def halved(image, factor):
+    """Return (H, W) float64 as means over ``factor`` x ``factor`` pixels."""
+    height, width = (side // factor for side in image.shape)
+    return image.reshape(height, factor, width, factor).mean((1, 3))
+
+
+def test_the_coarse_ssim_loss_agrees_with_scikit_image_on_means_of_pixels():
+    fused, thermal, visible = (scenes(1, seed=seed) for seed in (1, 2, 3))
+    values = []
+    for factor in (2, 4):
+        f, *sources = (halved(image[0, 0].double().numpy(), factor) for image in (fused, thermal, visible))
+        for source in sources:
+            similarity = structural_similarity(
+                source, f, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
+            )[1]
+            values.append(similarity[5:-5, 5:-5].mean())
+    assert float(coarse_ssim_loss(fused, thermal, visible)) == pytest.approx(1 - np.mean(values), abs=1e-4)
+
+
+def test_a_scale_that_holds_no_window_is_left_out():
+    fused, thermal, visible = (scenes(1, (64, 64), seed)[..., :30, :30] for seed in (1, 2, 3))
+    half = [torch.nn.functional.avg_pool2d(image, 2) for image in (fused, thermal, visible)]
+    assert float(coarse_ssim_loss(fused, thermal, visible)) == pytest.approx(float(ssim_loss(*half)), abs=1e-6)
+
+
+def test_what_is_warm_agrees_with_thermal_by_blocks_whatever_the_pixels_do():
+    thermal, visible = warm_person(0.6), torch.full((1, 1, 96, 96), 0.4)
+    target = intensity_target(thermal, visible)
+    dots = 0.05 * (1 - 2 * ((torch.arange(96)[:, None] + torch.arange(96)) % 2))
+    assert float(warmth_loss(target + dots, thermal, visible)) < 1e-6
+    assert float(warmth_loss(visible, thermal, visible)) > 0.1
+    assert float(warmth_loss(visible, torch.full_like(thermal, 0.2), visible)) == 0.0
+
+
+def test_the_tone_wanted_is_visible_with_thermals_excess_added():
+    """Where nothing is warm and visible is not dark: two fifths of the excess, up or down."""
+    visible, level = torch.full((1, 1, 96, 96), 0.5), torch.full((1, 1, 1, 1), 0.3)
+    for thermal, wanted in ((0.3, 0.5), (0.4, 0.54), (0.2, 0.46)):
+        torch.testing.assert_close(
+            tone_target(torch.full_like(visible, thermal), visible, level), torch.full_like(visible, wanted)
+        )
+
+
+def test_thermals_excess_counts_twice_in_the_dark_and_its_lack_does_not():
+    black, level = torch.zeros(1, 1, 96, 96), torch.full((1, 1, 1, 1), 0.3)
+    assert float(tone_target(torch.full_like(black, 0.4), black, level)[0, 0, 50, 50]) == pytest.approx(0.08)
+    dim = torch.full_like(black, 0.1)
+    assert float(tone_target(torch.full_like(black, 0.2), dim, level)[0, 0, 50, 50]) == pytest.approx(0.06)
+
+
+def test_the_tone_loss_is_blind_to_what_blocks_average_out():
+    thermal, visible = scenes(1, seed=1), scenes(1, seed=2)
+    level = thermal.mean((1, 2, 3), keepdim=True)
+    target = tone_target(thermal, visible, level)
+    dots = 0.05 * (1 - 2 * ((torch.arange(96)[:, None] + torch.arange(88)) % 2))
+    assert float(tone_loss(target + dots, thermal, visible, level)) < 1e-6
+    assert float(tone_loss(target + 0.1, thermal, visible, level)) == pytest.approx(0.1, abs=1e-5)
