@@ -15,7 +15,7 @@ from ...errors import CheckpointError
 THERMAL_SHARE = 4.0
 """How much more an object counts that thermal alone shows."""
 
-STEEPEST = 0.3
+STEEPEST = 1.0
 """Most of the norm of an image's gradient: a detector's is tens of times that of the fusion losses, noise mostly."""
 
 
