@@ -24,11 +24,11 @@ PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE" if FAST_DDS_2 else "FASTDDS_
 
 ARGUMENTS = [
     DeclareLaunchArgument("thermal_topic", default_value="thermal/image_raw", description="thermal images"),
-    DeclareLaunchArgument("rgb_topic", default_value="rgb/image_raw", description="visible images"),
+    DeclareLaunchArgument("visible_topic", default_value="visible/image_raw", description="visible images"),
     DeclareLaunchArgument(
-        "rgb_camera_info_topic",
-        default_value=beside("rgb_topic"),
-        description="calibration of the visible camera; camera_info beside rgb_topic if not given",
+        "visible_camera_info_topic",
+        default_value=beside("visible_topic"),
+        description="calibration of the visible camera; camera_info beside visible_topic if not given",
     ),
     DeclareLaunchArgument(
         "thermal_camera_info_topic",
@@ -90,8 +90,8 @@ def fusion_node(context: LaunchContext) -> list[LifecycleNode]:
             parameters=[value("params_file"), overrides],
             remappings=[
                 ("thermal/image_raw", value("thermal_topic")),
-                ("rgb/image_raw", value("rgb_topic")),
-                ("rgb/camera_info", value("rgb_camera_info_topic")),
+                ("visible/image_raw", value("visible_topic")),
+                ("visible/camera_info", value("visible_camera_info_topic")),
                 ("thermal/camera_info", value("thermal_camera_info_topic")),
             ],
             additional_env={PROFILE_VARIABLE: profile} if profile else {},

@@ -17,7 +17,7 @@ from ..perception.frames import THERMAL, VISIBLE, Frame, FusedFrame
 from .health import CameraInfoHealth
 from .image_messages import camera_info, camera_model, stamp_to_ns
 
-TOPICS = {THERMAL: "thermal/camera_info", VISIBLE: "rgb/camera_info"}
+TOPICS = {THERMAL: "thermal/camera_info", VISIBLE: "visible/camera_info"}
 
 # What may be wrong with the CameraInfo of an image.
 MISSING = "missing"

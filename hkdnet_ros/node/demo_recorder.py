@@ -104,7 +104,7 @@ class DemoRecorder:
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         for kind, topic, keep in (
             (Image, "thermal/image_raw", self._cameras["thermal"].add),
-            (Image, "rgb/image_raw", self._cameras["visible"].add),
+            (Image, "visible/image_raw", self._cameras["visible"].add),
             (Image, "fused/image", self._keep_fused),
             (FusionStatus, "fused/status", self._keep_status),
         ):

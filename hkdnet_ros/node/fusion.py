@@ -1,6 +1,6 @@
 """The fusion node: a lifecycle node around :class:`~hkdnet_ros.node.session.FusionSession`.
 
-Subscribed: thermal/image_raw, thermal/camera_info, thermal/shutter, rgb/image_raw, rgb/camera_info. Published:
+Subscribed: thermal/image_raw, thermal/camera_info, thermal/shutter, visible/image_raw, visible/camera_info. Published:
 fused/image, fused/image/compressed, fused/camera_info, fused/status, thermal/preview, /diagnostics. Parameters:
 docs/parameters.md.
 """
@@ -43,7 +43,7 @@ from .parameters import NodeParameters
 from .schema import COMPRESSED, FusionConfig
 from .session import FusionSession, Outputs
 
-IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "rgb/image_raw"}
+IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "visible/image_raw"}
 SHUTTER_TOPIC = "thermal/shutter"
 PREVIEW_TOPIC = "thermal/preview"
 _SILENCE_S = 2.0  # after which a camera is listened to whatever it offers when it comes back
@@ -318,7 +318,7 @@ class FusionNode(LifecycleNodeMixin, Node):
         )
         session = FusionSession(config, self._engine, outputs, self.get_logger())
         self._session = session
-        transports = {THERMAL: config.node.thermal_transport, VISIBLE: config.node.rgb_transport}
+        transports = {THERMAL: config.node.thermal_transport, VISIBLE: config.node.visible_transport}
         silence_s = max(_SILENCE_S, 2.0 * config.mode.limit)  # what is normal for a slow camera is no silence
         for stream, topic in IMAGE_TOPICS.items():
             receive = functools.partial(session.receive, stream)

@@ -25,7 +25,7 @@ from .replay_config import ReplayConfig
 from .stop_switch import StopSwitch
 from .timeline import Timeline
 
-TOPICS = {THERMAL: "thermal", VISIBLE: "rgb"}
+TOPICS = {THERMAL: "thermal", VISIBLE: "visible"}
 _TOLERANCE_NS = 20_000_000  # a frame that is later than this moves those to come
 _SETTLE_S = 0.3  # a subscriber has to have matched this side as well, which cannot be seen from here
 _LOG_EVERY_NS = 5 * NS_PER_S

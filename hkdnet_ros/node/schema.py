@@ -50,7 +50,7 @@ class NodeConfig:
     thermal_transport: str = option(
         RAW, "compressed subscribes to the thermal topic with /compressed behind it", choices=(RAW, COMPRESSED)
     )
-    rgb_transport: str = option(
+    visible_transport: str = option(
         RAW, "compressed subscribes to the visible topic with /compressed behind it", choices=(RAW, COMPRESSED)
     )
     jpeg_quality: int = option(90, "of fused/image/compressed", low=1, high=100, live=True)

@@ -13,8 +13,8 @@ from ..perception.frames import THERMAL, VISIBLE, Frame
 from ..perception.pairing import Match, PairingConfig, StampPairer
 from ..perception.registration import resample
 
-THERMAL_TOPIC, VISIBLE_TOPIC = "thermal/image_raw", "rgb/image_raw"
-FRAME_IDS = {THERMAL: "thermal_camera", VISIBLE: "rgb_camera"}  # where a recording has none of its own
+THERMAL_TOPIC, VISIBLE_TOPIC = "thermal/image_raw", "visible/image_raw"
+FRAME_IDS = {THERMAL: "thermal_camera", VISIBLE: "visible_camera"}  # where a recording has none of its own
 NOMINAL_FPS = 30.0  # of a folder of images, which knows no time
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".m4v", ".webm")
 BAG_SUFFIXES = (".mcap", ".db3")

@@ -23,7 +23,7 @@ from .street import build_facades, cast_street, flood_ground
 from .textures import NoiseBank
 
 _OVERSAMPLED_PIXELS = 1_000_000
-THERMAL_FRAME, VISIBLE_FRAME = "thermal_camera", "rgb_camera"
+THERMAL_FRAME, VISIBLE_FRAME = "thermal_camera", "visible_camera"
 
 
 @dataclass(frozen=True, slots=True)

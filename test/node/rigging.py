@@ -148,8 +148,8 @@ class Rig:
         self.node = rclpy.create_node("rig", context=spun.context)
         qos = QoSProfile(depth=20, reliability=ReliabilityPolicy[reliability])
         self.thermal = self.node.create_publisher(Image, "thermal/image_raw", qos)
-        self.visible = self.node.create_publisher(Image, "rgb/image_raw", qos)
-        self.camera_info = self.node.create_publisher(CameraInfo, "rgb/camera_info", 5)
+        self.visible = self.node.create_publisher(Image, "visible/image_raw", qos)
+        self.camera_info = self.node.create_publisher(CameraInfo, "visible/camera_info", 5)
         self.images, self.camera_infos, self.statuses = [], [], []
         self.node.create_subscription(Image, "fused/image", self.images.append, 50)
         self.node.create_subscription(CameraInfo, "fused/camera_info", self.camera_infos.append, 50)
@@ -170,4 +170,4 @@ class Rig:
         from hkdnet_ros.node.image_messages import encode_image
 
         self.thermal.publish(encode_image(thermal, encodings[0], stamp_ns, "thermal_optical"))
-        self.visible.publish(encode_image(visible, encodings[1], stamp_ns, "rgb_optical"))
+        self.visible.publish(encode_image(visible, encodings[1], stamp_ns, "visible_optical"))

@@ -20,7 +20,7 @@ def gray(stamp_ns, height=20, width=30, value=100):
 
 def bgr(stamp_ns, height=20, width=30, seed=0):
     image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    return encode_image(image, "bgr8", stamp_ns, "rgb")
+    return encode_image(image, "bgr8", stamp_ns, "visible")
 
 
 class Kept(list):

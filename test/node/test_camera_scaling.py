@@ -18,18 +18,18 @@ S = 10**9
 T = 100 * S
 
 
-def info(width=32, height=24, stamp_ns=T, frame_id="rgb", k=None, **fields):
+def info(width=32, height=24, stamp_ns=T, frame_id="visible", k=None, **fields):
     k = [30.0, 0.0, 15.5, 0.0, 30.0, 11.5, 0.0, 0.0, 1.0] if k is None else k
     message = CameraInfo(width=width, height=height, k=k, p=[*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0], **fields)
     message.header.stamp, message.header.frame_id = ns_to_stamp(stamp_ns), frame_id
     return message
 
 
-def frame(frame_id="rgb", stamp_ns=T, width=32, height=24):
+def frame(frame_id="visible", stamp_ns=T, width=32, height=24):
     return Frame(np.zeros((height, width), np.uint8), stamp_ns, frame_id, "mono8")
 
 
-def fused(stamp_ns=T, frame_id="rgb"):
+def fused(stamp_ns=T, frame_id="visible"):
     return FusedFrame(np.zeros((48, 64), np.uint8), stamp_ns, frame_id)
 
 
@@ -62,7 +62,7 @@ def test_the_message_with_the_stamp_of_the_image_is_taken(calibration):
     ("message", "fault", "fact", "is_published"),
     [
         (info(31), "visible other size", "is for 31x24 pixels, but the visible image has 32x24", False),
-        (info(frame_id="lens"), "visible other frame", "has frame 'lens', but the visible image 'rgb'", True),
+        (info(frame_id="lens"), "visible other frame", "has frame 'lens', but the visible image 'visible'", True),
         (info(k=[0.0] * 9), "visible uncalibrated", "uncalibrated camera (K is zero)", True),
         (info(0, 0, k=[0.0] * 9), "visible uncalibrated", "uncalibrated camera (K is zero)", True),
         (info(k=[30.0, 0, float("nan"), 0, 30, 11.5, 0, 0, 1]), "visible invalid", "NaN or infinite", False),
@@ -76,7 +76,7 @@ def test_what_does_not_fit_is_counted_per_image_and_said_once(calibration, messa
     assert [result is not None for result in results] == [is_published] * 3
     assert calibration.health().faults == {fault: 3}
     (line,) = calibration.lines
-    assert line.startswith("rgb/camera_info ")
+    assert line.startswith("visible/camera_info ")
     assert fact in line
     assert ("fused/camera_info is not published" in line) == (not is_published)
     assert "\n" not in line
@@ -91,7 +91,7 @@ def test_a_region_that_reaches_beyond_the_sensor_is_invalid(calibration):
 
 def test_an_uncalibrated_camera_gives_the_size_and_the_header_only(calibration):
     result = calibration.of(frame(), info(0, 0, k=[0.0] * 9))
-    assert (result.width, result.height, result.header.frame_id) == (64, 48, "rgb")
+    assert (result.width, result.height, result.header.frame_id) == (64, 48, "visible")
     assert not any(result.k)
     assert not any(result.p)
 
@@ -120,7 +120,7 @@ def test_that_none_comes_is_said_after_a_while_and_only_where_it_is_wanted(calib
         assert calibration.of(frame(stamp_ns=T + second * S)) is None
     assert calibration.health().faults == {"visible missing": 5}
     (line,) = calibration.lines
-    assert "no message on rgb/camera_info" in line
+    assert "no message on visible/camera_info" in line
     assert "remap" in line
 
 

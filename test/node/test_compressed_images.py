@@ -44,10 +44,10 @@ def test_alpha_is_left_out_and_16_bit_colour_reduced():
 def test_a_jpeg_written_here_is_read_here_with_its_header():
     y, x = np.mgrid[:48, :64]
     image = np.stack([4 * x, 5 * y, 2 * x + y], axis=-1).astype(np.uint8)
-    written = encode_jpeg(image, 95, 5_000_000_001, "rgb")
+    written = encode_jpeg(image, 95, 5_000_000_001, "visible")
     assert written.format == "bgr8; jpeg compressed bgr8"
     frame = decode_compressed(written)
-    assert (frame.stamp_ns, frame.frame_id, frame.encoding) == (5_000_000_001, "rgb", "bgr8")
+    assert (frame.stamp_ns, frame.frame_id, frame.encoding) == (5_000_000_001, "visible", "bgr8")
     assert np.abs(frame.image.astype(int) - image).mean() < 3
 
 

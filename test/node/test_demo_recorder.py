@@ -56,7 +56,7 @@ def test_each_fused_image_is_kept_with_the_two_it_was_made_of(spun):
     recorder = DemoRecorder(node)
     spun.add(node)
     cameras = rclpy.create_node("cameras", context=spun.context)
-    topics = ("thermal/image_raw", "rgb/image_raw", "fused/image")
+    topics = ("thermal/image_raw", "visible/image_raw", "fused/image")
     thermal, visible, fused = (cameras.create_publisher(Image, topic, 10) for topic in topics)
     status = cameras.create_publisher(FusionStatus, "fused/status", 10)
     for publisher in (thermal, visible, fused, status):

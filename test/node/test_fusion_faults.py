@@ -323,7 +323,7 @@ def test_cameras_under_two_namespaces_do_not_mix(spun):
     rig = Rig(spun)
     images = []
     rig.node.create_subscription(Image, "/front/fused/image", images.append, 10)
-    cameras = [rig.node.create_publisher(Image, f"/front/{topic}/image_raw", 10) for topic in ("thermal", "rgb")]
+    cameras = [rig.node.create_publisher(Image, f"/front/{topic}/image_raw", 10) for topic in ("thermal", "visible")]
     for camera in cameras:
         wait_for(camera.get_subscription_count, what="a subscription")
     wait_for(lambda: nodes[0]._outputs["fused/image"].get_subscription_count(), what="the viewer")

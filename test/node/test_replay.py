@@ -45,7 +45,7 @@ class Ears:
         self.node = rclpy.create_node("ears", context=spun.context)
         self.frames, self.infos = defaultdict(list), defaultdict(list)
         qos = QoSProfile(depth=200)
-        for stream, topic in (("thermal", f"{namespace}/thermal"), ("visible", f"{namespace}/rgb")):
+        for stream, topic in (("thermal", f"{namespace}/thermal"), ("visible", f"{namespace}/visible")):
             self.node.create_subscription(
                 Image, f"{topic}/image_raw", lambda m, s=stream: self.frames[s].append(decode(m)), qos
             )
@@ -110,7 +110,7 @@ def test_a_bag_is_published_with_its_pixels_frames_and_skew(tmp_path, ears, play
         assert thermal[index].stamp_ns - visible[index].stamp_ns == 4 * MS
         assert before <= visible[index].stamp_ns <= after
     assert (thermal[0].encoding, thermal[0].frame_id) == ("mono16", "thermal_optical")
-    assert (visible[0].encoding, visible[0].frame_id) == ("bgr8", "rgb_optical")
+    assert (visible[0].encoding, visible[0].frame_id) == ("bgr8", "visible_optical")
     assert summary.published == {"thermal": 5, "visible": 5}
 
 
@@ -119,7 +119,7 @@ def test_camera_info_goes_with_every_image_and_has_its_stamp(tmp_path, ears, pla
     frames = dict(zip(("thermal", "visible"), ears.wait_for(3, 3), strict=True))
     for stream, size, frame_id in (
         ("thermal", THERMAL_SIZE, "thermal_optical"),
-        ("visible", VISIBLE_SIZE, "rgb_optical"),
+        ("visible", VISIBLE_SIZE, "visible_optical"),
     ):
         infos = wait_for(lambda stream=stream: ears.infos[stream][2:] and ears.infos[stream], what="camera infos")
         assert [stamp_to_ns(i.header.stamp) for i in infos] == [frame.stamp_ns for frame in frames[stream]]
@@ -168,8 +168,8 @@ def test_a_folder_has_no_camera_info(tmp_path, ears, play):
     write_folder(tmp_path, count=2)
     play(tmp_path, fps=50.0)
     ears.wait_for(2, 2)
-    assert ears.node.count_publishers("rgb/image_raw") == 1
-    assert ears.node.count_publishers("rgb/camera_info") == 0
+    assert ears.node.count_publishers("visible/image_raw") == 1
+    assert ears.node.count_publishers("visible/camera_info") == 0
 
 
 def test_rate_and_loop_keep_stamps_running_on_evenly(tmp_path, ears, play):

@@ -39,7 +39,7 @@ def test_stamp_and_frame_are_those_of_the_visible_image(make_session):
     wait_for(lambda: session.statuses)
     for message in (session.images[0], session.statuses[0]):
         assert stamp_to_ns(message.header.stamp) == NOW_NS + 3 * MS
-        assert message.header.frame_id == "rgb"
+        assert message.header.frame_id == "visible"
 
 
 def test_a_gray_visible_image_gives_a_gray_fused_image(make_session):

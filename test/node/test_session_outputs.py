@@ -78,7 +78,7 @@ def test_a_thermal_image_that_stands_for_another_is_not_shown_again(make_session
 def test_the_compressed_output_is_the_image_as_jpeg_with_its_header(make_session):
     session = make_session(output="gray", jpeg_quality=95)
     session.compressed.subscribers = 1
-    smooth = encode_image(np.tile(np.arange(30, dtype=np.uint8) * 8, (20, 1)), "mono8", NOW_NS, "rgb")
+    smooth = encode_image(np.tile(np.arange(30, dtype=np.uint8) * 8, (20, 1)), "mono8", NOW_NS, "visible")
     session.pair(NOW_NS, visible=smooth)
     wait_for(lambda: session.statuses)
     (image,), (compressed,) = session.images, session.compressed

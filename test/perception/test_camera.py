@@ -15,14 +15,14 @@ from hkdnet_ros.perception.camera import CameraModel
 FULL = CameraModel(
     width=640,
     height=480,
-    frame_id="rgb_optical",
+    frame_id="visible_optical",
     k=(500.0, 0.0, 318.2, 0.0, 510.0, 244.7, 0.0, 0.0, 1.0),
     d=(-0.2, 0.05, 0.001, -0.002, 0.01),
     r=(0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0),
     p=(480.0, 0.0, 320.1, -57.6, 0.0, 490.0, 239.3, 3.0, 0.0, 0.0, 1.0, 0.002),
 )
 WINDOW = CameraModel(
-    640, 480, "rgb_optical", FULL.k, FULL.d, p=FULL.p, binning_x=2, binning_y=4, roi_x_offset=100, roi_y_offset=60,
+    640, 480, "visible_optical", FULL.k, FULL.d, p=FULL.p, binning_x=2, binning_y=4, roi_x_offset=100, roi_y_offset=60,
     roi_width=400, roi_height=320, roi_do_rectify=True,
 )  # fmt: skip
 

@@ -40,13 +40,13 @@ def visible_frame(height: int = 24, width: int = 32, encoding: str = "bgr8") -> 
     depth = {"mono8": (), "mono16": (), "32FC1": ()}.get(encoding, (len(encoding) - 1,))
     dtype = {"mono16": np.uint16, "32FC1": np.float32}.get(encoding, np.uint8)
     image = np.random.default_rng(2).integers(0, 256, (height, width, *depth)).astype(dtype)
-    return Frame(image, 2_000, "rgb_optical", encoding)
+    return Frame(image, 2_000, "visible_optical", encoding)
 
 
 def smooth_visible(height: int, width: int) -> Frame:
     y, x = np.mgrid[:height, :width]
     image = np.stack([255 * x / width, 255 * y / height, 128 + 0 * x], axis=-1).astype(np.uint8)
-    return Frame(image, 2_000, "rgb_optical", "bgr8")
+    return Frame(image, 2_000, "visible_optical", "bgr8")
 
 
 def fuse(
@@ -63,7 +63,7 @@ def test_colour_in_gives_colour_out_at_the_scale_with_the_visible_header(encodin
     fused, fuser = fuse(thermal, visible, scale=scale)
     assert fused.image.shape == (25 * scale, 33 * scale, 3)
     assert fused.image.dtype == np.uint8
-    assert (fused.stamp_ns, fused.frame_id, fused.mode, fused.validity) == (2_000, "rgb_optical", "fused", None)
+    assert (fused.stamp_ns, fused.frame_id, fused.mode, fused.validity) == (2_000, "visible_optical", "fused", None)
     np.testing.assert_allclose(fuser.given[0], thermal.image / 255.0, atol=1e-6)
     np.testing.assert_allclose(fuser.given[1], color.luma(visible.image, encoding) / 255.0, atol=1.1 / 255)
 
@@ -157,7 +157,7 @@ def test_a_visible_image_alone_is_both_inputs_and_keeps_its_colour_and_the_outpu
     assert (fused.mode, fused.image.shape, fused.frame_id, fused.stamp_ns) == (
         "visible",
         (48, 64, 3),
-        "rgb_optical",
+        "visible_optical",
         2_000,
     )
     assert fuser.given[0].shape == (24, 32)

@@ -134,11 +134,11 @@ def write_bag(path: Path, storage="sqlite3", count=5, dtype=np.uint16, namespace
     """Write a bag of ``count`` pairs, thermal 4 ms after visible, and return its path."""
     encoding = {np.uint8: "mono8", np.uint16: "mono16"}[dtype]
     with BagWriter(path, storage) as bag:
-        for stream, size in (("thermal", THERMAL_SIZE), ("rgb", VISIBLE_SIZE)):
+        for stream, size in (("thermal", THERMAL_SIZE), ("visible", VISIBLE_SIZE)):
             bag.camera_info(f"{namespace}/{stream}/camera_info", size, 40.0, START_NS, f"{stream}_optical")
         for index in range(count):
             stamp = START_NS + index * 50_000_000
-            bag.image(f"{namespace}/rgb/image_raw", visible_image(index), "bgr8", stamp, "rgb_optical")
+            bag.image(f"{namespace}/visible/image_raw", visible_image(index), "bgr8", stamp, "visible_optical")
             bag.image(
                 f"{namespace}/thermal/image_raw",
                 thermal_image(index, dtype),

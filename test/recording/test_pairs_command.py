@@ -63,7 +63,7 @@ def test_a_homography_takes_visible_pixels_to_thermal_pixels():
 
 @pytest.mark.parametrize("encoding", ["rgb8", "rgba8", "bgr8", "bgra8"])
 def test_colours_come_blue_first(encoding):
-    blue_last = encoding.startswith("rgb")
+    blue_last = encoding.startswith("visible")
     pixel = [200, 100, 0, 255] if blue_last else [0, 100, 200, 255]
     image = np.broadcast_to(np.array(pixel[: 3 + encoding.count("a8")], np.uint8), (16, 16, 3 + encoding.count("a8")))
     thermal = frame(np.zeros((16, 16), np.uint8), "mono8")
@@ -101,7 +101,7 @@ def write_float_bag(path, thermal_images, visible=None):
             stamp = START_NS + index * 1_000_000_000
             bag.image("/thermal/image_raw", image.astype(np.float32), "32FC1", stamp, "thermal")
             seen, encoding = (visible_image(index), "bgr8") if visible is None else visible
-            bag.image("/rgb/image_raw", seen, encoding, stamp, "rgb")
+            bag.image("/visible/image_raw", seen, encoding, stamp, "visible")
     return path
 
 
