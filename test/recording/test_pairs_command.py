@@ -63,7 +63,7 @@ def test_a_homography_takes_visible_pixels_to_thermal_pixels():
 
 @pytest.mark.parametrize("encoding", ["rgb8", "rgba8", "bgr8", "bgra8"])
 def test_colours_come_blue_first(encoding):
-    blue_last = encoding.startswith("visible")
+    blue_last = encoding.startswith("rgb")
     pixel = [200, 100, 0, 255] if blue_last else [0, 100, 200, 255]
     image = np.broadcast_to(np.array(pixel[: 3 + encoding.count("a8")], np.uint8), (16, 16, 3 + encoding.count("a8")))
     thermal = frame(np.zeros((16, 16), np.uint8), "mono8")
