@@ -15,12 +15,18 @@ from . import __version__
 from .errors import HkdnetError
 
 VERBS = {
-    "demo": ("hkdnet_ros.node.demo", "run the node on a recording or the simulator and write pictures and figures"),
-    "replay": ("hkdnet_ros.node.replay", "publish a recording or the simulator as camera topics"),
-    "soak": ("hkdnet_ros.node.soak", "run the node under one fault after the other and check every published pair"),
-    "fuse": ("hkdnet_ros.recording.fuse", "fuse two images, or two folders of images"),
-    "pairs": ("hkdnet_ros.recording.pairs", "write a recording's pairs as images to train and to evaluate on"),
-    "evaluate": ("hkdnet_ros.recording.evaluate", "measure fusion quality on pairs and clips, baselines beside it"),
+    "demo": (
+        "hkdnet_ros.trials.demo.demo",
+        "run the node on a recording or the simulator, as pictures and figures",
+    ),
+    "replay": ("hkdnet_ros.replay.replay", "publish a recording or the simulator as camera topics"),
+    "soak": (
+        "hkdnet_ros.trials.soak.soak",
+        "run the node under one fault after the other, every published pair checked",
+    ),
+    "fuse": ("hkdnet_ros.commands.fuse", "fuse two images, or two folders of images"),
+    "pairs": ("hkdnet_ros.commands.pairs", "write a recording's pairs as images to train and to evaluate on"),
+    "evaluate": ("hkdnet_ros.commands.evaluate", "measure fusion quality on pairs and clips, baselines beside it"),
     "train": ("hkdnet_ros.training.train", "train the high-resolution fusion teacher"),
     "distill": ("hkdnet_ros.training.distill", "distil a teacher into a fusion and super-resolution student"),
     "average": ("hkdnet_ros.training.average", "average the weights of several checkpoints of one lineage"),

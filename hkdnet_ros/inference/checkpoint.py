@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError
+from ..files import written_whole
 from ..network.presets import PRESETS, StudentConfig
 from ..network.student import Student
 from ..network.teacher import Teacher
@@ -51,19 +50,6 @@ def source_revision() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return result.stdout.strip()
-
-
-@contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Yield where to write what becomes the file ``path`` at the end of the block; after an error nothing is left."""
-    partial = Path(f"{path}.partial")
-    try:
-        yield partial
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(OSError):  # the first error is the one to hear of
-            partial.unlink()
-        raise
 
 
 def save_checkpoint(path: str | Path, network: nn.Module, metadata: Mapping[str, Any], *, half: bool = False) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ..network.presets import SCALES
 from ..options import check_options, option
 
+CPU = "cpu"
+
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 

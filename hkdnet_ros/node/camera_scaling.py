@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from sensor_msgs.msg import CameraInfo
 
-from ..perception.camera import CameraModel
-from ..perception.frames import THERMAL, VISIBLE, Frame, FusedFrame
+from ..images.camera_model import CameraModel
+from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame
 from .health import CameraInfoHealth
 from .image_messages import camera_info, camera_model, stamp_to_ns
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 
 from ..errors import ImageError
-from ..perception.frames import Frame
+from ..images.frames import Frame
 from .image_messages import check_image, decode, ns_to_stamp, stamp_to_ns
 
 AnyImage: TypeAlias = "Image | CompressedImage"

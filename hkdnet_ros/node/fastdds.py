@@ -16,9 +16,9 @@ import math
 import sys
 from pathlib import Path
 
+from ..arguments import parse_size
 from ..errors import ConfigError
-from ..recording.files import write_file
-from .replay import parse_size
+from ..files import write_file
 
 SIZE, SCALE = (640, 480), 2  # of config/fastdds.xml
 IMAGES = 4  # one being sent, and some that a slow subscriber has not taken yet

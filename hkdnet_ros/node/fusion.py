@@ -31,12 +31,13 @@ from std_msgs.msg import Bool
 from hkdnet_ros.msg import FusionStatus
 
 from ..errors import HkdnetError, MissingDependencyError
+from ..images.frames import THERMAL, VISIBLE
 from ..inference.config import EngineConfig
-from ..perception.frames import THERMAL, VISIBLE
+from ..inference.engine_api import Engine
+from ..inference.fallback_engine import FallbackEngine
 from .bond import ManagerBond
 from .camera_scaling import TOPICS as CAMERA_INFO_TOPICS
 from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
-from .fallback_engine import Engine, FallbackEngine
 from .following_subscription import FollowingSubscription, no_events
 from .health import ERROR, OK, Report, device_report, qos_report, reports
 from .parameters import NodeParameters

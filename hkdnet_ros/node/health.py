@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..images.frames import THERMAL, VISIBLE
 from ..options import check_options, option
-from ..perception.frames import THERMAL, VISIBLE
 from ..perception.mode import FUSED, STOPPED
-from .statistics import OUTPUT
+from ..perception.statistics import OUTPUT
 
 OK, WARN, ERROR = range(3)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ConfigError
-from ..inference.config import EngineConfig
+from ..inference.config import CPU, EngineConfig
 from ..options import OptionInfo, check_option, check_options, option, option_info
 from ..perception.mode import ModeConfig
 from ..perception.pairing import PairingConfig
@@ -28,7 +28,6 @@ RAW = "raw"
 COMPRESSED = "compressed"
 
 # What NodeConfig.device_failure may be.
-CPU = "cpu"
 INACTIVE = "inactive"
 
 _WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}

@@ -19,23 +19,17 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Bool, Header
 
 from ..errors import DeviceError, HkdnetError
-from ..perception import color
-from ..perception.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
+from ..images import color
+from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
+from ..inference.engine_api import Engine
 from ..perception.freeze import FreezeDetector
 from ..perception.mode import FUSED, HELD, ModeSelector
 from ..perception.mode import STOPPED as STOPPED_MODE
 from ..perception.pairing import DUPLICATE, NEAREST, ZERO_STAMP, StampPairer
 from ..perception.pipeline import FusionPipeline
 from ..perception.shutter import HOLD, ShutterDetector
-from ..perception.timing import StampWatch
-from .camera_scaling import OutputCameraInfo
-from .compressed_images import AnyImage, check_any, decode_any, encode_jpeg
-from .fallback_engine import Engine
-from .health import Health
-from .image_messages import encode_image, ns_to_stamp, stamp_to_ns
-from .schema import FusionConfig
-from .size_watch import SizeWatch
-from .statistics import (
+from ..perception.size_watch import SizeWatch
+from ..perception.statistics import (
     BAD_PAIR,
     DEVICE_FAILED,
     INTERNAL_ERROR,
@@ -49,9 +43,15 @@ from .statistics import (
     Totals,
     bad_image,
 )
+from ..perception.timing import StampWatch
+from ..perception.worker import LatestWorker
+from .camera_scaling import OutputCameraInfo
+from .compressed_images import AnyImage, check_any, decode_any, encode_jpeg
+from .health import Health
+from .image_messages import encode_image, ns_to_stamp, stamp_to_ns
+from .schema import FusionConfig
 from .status import fusion_status
 from .time_synchronizer import StockPairer
-from .worker import LatestWorker
 
 _LOG_PERIOD_S = 5.0
 _NO_CLOCK = "no clock"

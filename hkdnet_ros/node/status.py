@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from std_msgs.msg import Header
 
 from hkdnet_ros.msg import FusionStatus
 
-from ..perception.frames import THERMAL, VISIBLE, FusedFrame
+from ..images.frames import THERMAL, VISIBLE, FusedFrame
+from ..inference.engine_api import Engine
+from ..perception.statistics import Totals
 from .image_messages import ns_to_duration
-from .statistics import Totals
-
-
-class Described(Protocol):
-    """What an engine says of itself."""
-
-    @property
-    def model_name(self) -> str: ...
-    @property
-    def scale(self) -> int: ...
-    @property
-    def device(self) -> str: ...
-    @property
-    def precision(self) -> str: ...
 
 
 def fusion_status(
@@ -34,7 +21,7 @@ def fusion_status(
     age_ns: int,
     latencies_s: Mapping[str, float],
     totals: Totals,
-    engine: Described,
+    engine: Engine,
 ) -> FusionStatus:
     """Return the status message of ``fused``; ``latencies_s`` are seconds by stage, in the order of the stages."""
     drops = sorted(totals.drops.items())

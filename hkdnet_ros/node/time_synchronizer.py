@@ -13,7 +13,7 @@ from typing import Any
 from std_msgs.msg import Header
 
 from ..errors import ConfigError, MissingDependencyError
-from ..perception.frames import THERMAL, VISIBLE
+from ..images.frames import THERMAL, VISIBLE
 from ..perception.pairing import APPROXIMATE, NEAREST, ZERO_STAMP, Match, PairingConfig, StampPairer
 from .image_messages import ns_to_stamp, stamp_to_ns
 

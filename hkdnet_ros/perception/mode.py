@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..images.frames import THERMAL, VISIBLE
 from ..options import check_options, option
-from .frames import THERMAL, VISIBLE
 from .shutter import HOLD
 from .timing import LEAP_NS
 

@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from ..images.frames import THERMAL, VISIBLE
 from ..options import check_options, option
-from .frames import THERMAL, VISIBLE
 
 Payload = TypeVar("Payload")
 

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, ImageError
+from ..images import color
+from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair, check_frame
+from ..images.resampling import resample
 from ..options import check_options, option
-from . import color
-from .frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair, check_frame
 from .mode import FUSED
-from .registration import resample
 from .thermal import ThermalConditioner, ThermalConfig
 
 SMALLEST = 16

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..images import color
+from ..images.frames import THERMAL, VISIBLE, Frame, check_frame
 from ..options import check_options, option
-from . import color
-from .frames import THERMAL, VISIBLE, Frame, check_frame
 from .thermal import percentiles
 
 # What ShutterConfig.action may be, beside VISIBLE.

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, ImageError
+from ..images import color
+from ..images.frames import THERMAL, Frame, check_frame
 from ..options import check_options, option
-from . import color
-from .frames import THERMAL, Frame, check_frame
 
 _SAMPLES = 20_000  # pixels enough for percentiles: 0.5 % are 100 of them
 

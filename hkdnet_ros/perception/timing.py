@@ -8,7 +8,7 @@ from collections import Counter, deque
 
 import numpy as np
 
-from .frames import THERMAL, VISIBLE
+from ..images.frames import THERMAL, VISIBLE
 from .pairing import DUPLICATE, LATE, ZERO_STAMP, PairingConfig
 
 FUTURE = "future stamp"  # later than the node's clock

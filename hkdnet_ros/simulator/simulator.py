@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..perception.camera import CameraModel
-from ..perception.frames import Frame
+from ..images.camera_model import CameraModel
+from ..images.frames import Frame
 from .actors import make_actors
 from .arrays import Array
 from .config import SceneConfig

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from ..errors import HkdnetError, SourceError
-from ..inference.checkpoint import written_whole
+from ..files import written_whole
 from ..inference.memory import keep_large_buffers
 from ..options import check_options, option
 from ..signals import handling

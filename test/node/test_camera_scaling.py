@@ -10,9 +10,9 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 from rigging import Logger
 from sensor_msgs.msg import CameraInfo
 
+from hkdnet_ros.images.frames import Frame, FusedFrame
 from hkdnet_ros.node.camera_scaling import OutputCameraInfo
 from hkdnet_ros.node.image_messages import ns_to_stamp
-from hkdnet_ros.perception.frames import Frame, FusedFrame
 
 S = 10**9
 T = 100 * S

@@ -10,14 +10,14 @@ from rigging import wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from hkdnet_ros.images.frames import THERMAL, Frame, Pair
 from hkdnet_ros.inference.engine import EngineConfig, FusionEngine
 from hkdnet_ros.node.fusion import load_engine
 from hkdnet_ros.node.image_messages import decode, encode_image
-from hkdnet_ros.perception.frames import THERMAL, Frame, Pair
 from hkdnet_ros.perception.pipeline import FusionPipeline, PipelineConfig
-from hkdnet_ros.recording.sources import open_source
 from hkdnet_ros.simulator.config import SceneConfig
 from hkdnet_ros.simulator.simulator import Simulator
+from hkdnet_ros.sources.opening import open_source
 
 FRAMES = 20
 GRID = (160, 120)  # small, so that forty frames are quick; what is compared does not depend on it

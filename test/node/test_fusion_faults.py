@@ -29,9 +29,9 @@ from sensor_msgs.msg import Image
 
 from hkdnet_ros.node.diagnostics import resident_bytes
 from hkdnet_ros.node.image_messages import encode_image, stamp_to_ns
-from hkdnet_ros.node.soak_camera import malformed_image
-from hkdnet_ros.node.soak_faults import STORM_HZ, storm_of_sets
-from hkdnet_ros.node.soak_run import STALLED_SUBSCRIBER
+from hkdnet_ros.trials.soak.camera import malformed_image
+from hkdnet_ros.trials.soak.faults import STORM_HZ, storm_of_sets
+from hkdnet_ros.trials.soak.run import STALLED_SUBSCRIBER
 
 MS = 10**6
 PERIOD_S = 0.04

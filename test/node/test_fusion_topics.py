@@ -17,9 +17,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hkdnet_ros.errors import CheckpointError
+from hkdnet_ros.images.frames import Pair
 from hkdnet_ros.node.compressed_images import decode_compressed, encode_jpeg
 from hkdnet_ros.node.image_messages import decode, encode_image, ns_to_stamp, stamp_to_ns
-from hkdnet_ros.perception.frames import Pair
 from hkdnet_ros.perception.pipeline import FusionPipeline
 
 S, MS = 10**9, 10**6

@@ -17,6 +17,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, Image
 
 from hkdnet_ros.errors import HkdnetError, ImageError, MissingDependencyError
+from hkdnet_ros.images.decoding import ENCODINGS
 from hkdnet_ros.node.image_messages import (
     camera_info,
     camera_model,
@@ -27,7 +28,6 @@ from hkdnet_ros.node.image_messages import (
     ns_to_stamp,
     stamp_to_ns,
 )
-from hkdnet_ros.perception.decoding import ENCODINGS
 
 
 def image_message(encoding, height, width, step, data, big=0):

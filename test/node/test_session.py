@@ -14,10 +14,10 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 from session_rig import MS, NOW_NS, bgr, camera, gray, stream
 
 from hkdnet_ros.errors import ImageError
+from hkdnet_ros.images.frames import Pair
 from hkdnet_ros.node.image_messages import decode, encode_image, stamp_to_ns
-from hkdnet_ros.node.statistics import BAD_PAIR, INTERNAL_ERROR, SUPERSEDED
-from hkdnet_ros.perception.frames import Pair
 from hkdnet_ros.perception.pipeline import FusionPipeline
+from hkdnet_ros.perception.statistics import BAD_PAIR, INTERNAL_ERROR, SUPERSEDED
 
 
 def test_the_published_pixels_are_those_of_the_pipeline(make_session, engine):

@@ -13,7 +13,7 @@ from std_msgs.msg import Bool
 from hkdnet_ros.errors import DeviceError
 from hkdnet_ros.node.image_messages import NS_PER_S, decode, encode_image, stamp_to_ns
 from hkdnet_ros.node.schema import build
-from hkdnet_ros.node.statistics import DEVICE_FAILED
+from hkdnet_ros.perception.statistics import DEVICE_FAILED
 
 
 def modes(session):

@@ -17,7 +17,7 @@ from std_msgs.msg import Bool
 
 from hkdnet_ros.node.compressed_images import decode_compressed
 from hkdnet_ros.node.image_messages import decode, encode_image, ns_to_stamp, stamp_to_ns
-from hkdnet_ros.node.statistics import NO_SUBSCRIBER
+from hkdnet_ros.perception.statistics import NO_SUBSCRIBER
 
 
 def test_only_what_somebody_subscribes_to_is_published(make_session, engine):

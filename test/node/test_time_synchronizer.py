@@ -11,9 +11,9 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 from std_msgs.msg import Header
 
 from hkdnet_ros.errors import ConfigError, MissingDependencyError
+from hkdnet_ros.images.frames import THERMAL, VISIBLE
 from hkdnet_ros.node.image_messages import ns_to_stamp
 from hkdnet_ros.node.time_synchronizer import NearestTimeSynchronizer, StockPairer
-from hkdnet_ros.perception.frames import THERMAL, VISIBLE
 from hkdnet_ros.perception.pairing import PairingConfig
 
 MS, S = 10**6, 10**9

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hkdnet_ros.errors import ConfigError
-from hkdnet_ros.perception.frames import THERMAL, VISIBLE
+from hkdnet_ros.images.frames import THERMAL, VISIBLE
 from hkdnet_ros.perception.mode import FUSED, STOP, STOPPED, ModeConfig, ModeSelector
 from hkdnet_ros.perception.shutter import FROZEN, LIVE
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hkdnet_ros.errors import ConfigError
+from hkdnet_ros.images.frames import THERMAL, VISIBLE
 from hkdnet_ros.perception import pairing
-from hkdnet_ros.perception.frames import THERMAL, VISIBLE
 from hkdnet_ros.perception.pairing import Match, PairingConfig, StampPairer
 
 MS = 1_000_000

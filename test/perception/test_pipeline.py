@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from hkdnet_ros.errors import ConfigError, ImageError
-from hkdnet_ros.perception import color
-from hkdnet_ros.perception.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
+from hkdnet_ros.images import color
+from hkdnet_ros.images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from hkdnet_ros.perception.pipeline import FusionPipeline, PipelineConfig
 from hkdnet_ros.perception.thermal import ThermalConfig
 

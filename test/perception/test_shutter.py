@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hkdnet_ros.errors import ConfigError, ImageError
-from hkdnet_ros.perception.frames import Frame
+from hkdnet_ros.images.frames import Frame
 from hkdnet_ros.perception.shutter import FLAGGED, FLAT, FROZEN, LIVE, SETTLING, ShutterConfig, ShutterDetector
 
 SECOND = 1_000_000_000

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from hkdnet_ros.errors import ConfigError, ImageError
-from hkdnet_ros.perception.frames import Frame
+from hkdnet_ros.images.frames import Frame
 from hkdnet_ros.perception.thermal import ThermalConditioner, ThermalConfig, raise_local_contrast
 
 SECOND = 1_000_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hkdnet_ros.perception.frames import THERMAL, VISIBLE
+from hkdnet_ros.images.frames import THERMAL, VISIBLE
 from hkdnet_ros.perception.pairing import DUPLICATE, LATE, ZERO_STAMP, PairingConfig
 from hkdnet_ros.perception.timing import FUTURE, StampWatch
 

@@ -9,10 +9,10 @@ import torch
 
 from hkdnet_ros.cli import main
 from hkdnet_ros.errors import SourceError
-from hkdnet_ros.recording.resampling import reduce_bilinear
+from hkdnet_ros.evaluation.resampling import reduce_bilinear
+from hkdnet_ros.sources.pairs import read_gray
 from hkdnet_ros.training.augment import downscale, observe, vary_intensity
 from hkdnet_ros.training.data import Batch, PairSet
-from hkdnet_ros.training.pairs import read_gray
 
 
 def generator(seed=0):
