@@ -12,19 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
-
-# encoding -> (numpy scalar type, channels)
-ENCODINGS: dict[str, tuple[str, int]] = {
-    "mono8": ("u1", 1),
-    "8UC1": ("u1", 1),
-    "mono16": ("u2", 1),
-    "16UC1": ("u2", 1),
-    "32FC1": ("f4", 1),
-    "rgb8": ("u1", 3),
-    "bgr8": ("u1", 3),
-    "rgba8": ("u1", 4),
-    "bgra8": ("u1", 4),
-}
+from .frames import ENCODINGS
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview | array[int]"
 

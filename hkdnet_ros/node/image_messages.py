@@ -12,8 +12,8 @@ from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 
 from ..errors import ImageError, MissingDependencyError
 from ..images.camera_model import CameraModel
-from ..images.decoding import ENCODINGS, check_layout, decode_image
-from ..images.frames import Frame
+from ..images.decoding import check_layout, decode_image
+from ..images.frames import ENCODINGS, Frame
 
 NS_PER_S = 1_000_000_000
 
@@ -56,7 +56,7 @@ def ns_to_duration(duration_ns: int) -> Duration:
 def decode(message: Image) -> Frame:
     """Return the image in ``message`` as a :class:`Frame`.
 
-    The encodings of :data:`~hkdnet_ros.images.decoding.ENCODINGS` are views on ``message.data``; rgba8 and bgra8
+    The encodings of :data:`~hkdnet_ros.images.frames.ENCODINGS` are views on ``message.data``; rgba8 and bgra8
     come as rgb8 and bgr8 without their alpha, still a view. Every other encoding is turned into bgr8 by cv_bridge.
 
     Raises :class:`ImageError` for a malformed image or an encoding nobody knows, and

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images import color
-from ..images.frames import THERMAL, VISIBLE, Frame, check_frame
+from ..images.frames import VISIBLE, Frame
 from ..options import check_options, option
 from .thermal import percentiles
 
@@ -112,10 +112,7 @@ class ShutterDetector:
 
         A frame of the stamp before, a copy, changes nothing, nor does one that comes up to 1 s out of order. When
         stamps go back further (a bag that loops) all begins anew, but for what is known of the camera's noise.
-
-        Raises :class:`ImageError` for an image that does not fit its encoding.
         """
-        check_frame(frame, THERMAL)
         last = self._last
         if last is not None:
             back_ns = last.stamp_ns - frame.stamp_ns

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hkdnet_ros.errors import ImageError
-from hkdnet_ros.images.decoding import ENCODINGS, decode_image
+from hkdnet_ros.images.decoding import decode_image
+from hkdnet_ros.images.frames import ENCODINGS
 
 STRUCT_CODES = {"u1": "B", "u2": "H", "f4": "f"}
 

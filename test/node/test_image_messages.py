@@ -17,7 +17,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, Image
 
 from hkdnet_ros.errors import HkdnetError, ImageError, MissingDependencyError
-from hkdnet_ros.images.decoding import ENCODINGS
+from hkdnet_ros.images.frames import ENCODINGS
 from hkdnet_ros.node.image_messages import (
     camera_info,
     camera_model,
