@@ -14,8 +14,9 @@ from sensor_msgs.msg import CameraInfo
 
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame
+from ..images.messages import camera_model, stamp_to_ns
 from .health import CameraInfoHealth
-from .image_messages import camera_info, camera_model, stamp_to_ns
+from .image_messages import camera_info
 
 TOPICS = {THERMAL: "thermal/camera_info", VISIBLE: "visible/camera_info"}
 

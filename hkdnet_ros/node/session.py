@@ -21,6 +21,7 @@ from std_msgs.msg import Bool, Header
 from ..errors import DeviceError, HkdnetError
 from ..images import color
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
+from ..images.messages import check_message, decode_message, stamp_to_ns
 from ..inference.engine_api import Engine
 from ..perception.freeze import FreezeDetector
 from ..perception.mode import FUSED, HELD, ModeSelector
@@ -46,9 +47,8 @@ from ..perception.statistics import (
 from ..perception.timing import StampWatch
 from ..perception.worker import LatestWorker
 from .camera_scaling import OutputCameraInfo
-from .compressed_images import AnyImage, check_any, decode_any, encode_jpeg
 from .health import Health
-from .image_messages import encode_image, ns_to_stamp, stamp_to_ns
+from .image_messages import AnyImage, encode_image, encode_jpeg, ns_to_stamp
 from .schema import FusionConfig
 from .status import fusion_status
 from .time_synchronizer import StockPairer
@@ -143,9 +143,9 @@ class FusionSession:
         now_ns = self._outputs.now_ns()
         self._statistics.add_received(stream, now_ns)
         try:
-            check_any(message)
+            check_message(message)
             # A view, as a rule. Pixels of visible images are left to the worker.
-            frame = decode_any(message) if stream == THERMAL else None
+            frame = decode_message(message) if stream == THERMAL else None
             fault = self._shutter.observe(frame) if frame is not None and frame.stamp_ns > 0 else self._thermal_fault
         except HkdnetError as error:
             self._drop(bad_image(stream), str(error))
@@ -327,7 +327,7 @@ class FusionSession:
                 self._outputs.preview.publish(_preview(thermal, self._pipeline.condition(thermal)))
             self._statistics.add_drop(NO_SUBSCRIBER)
             return
-        visible = decode_any(task.visible) if task.visible else None
+        visible = decode_message(task.visible) if task.visible else None
         decoded = time.perf_counter()
         fused = self._fuse(thermal, visible)
         if task.thermal and not task.thermal.is_live:

@@ -11,7 +11,8 @@ from session_rig import NOW_NS, bgr, noisy, stream
 from std_msgs.msg import Bool
 
 from hkdnet_ros.errors import DeviceError
-from hkdnet_ros.node.image_messages import NS_PER_S, decode, encode_image, stamp_to_ns
+from hkdnet_ros.images.messages import NS_PER_S, decode_message, stamp_to_ns
+from hkdnet_ros.node.image_messages import encode_image
 from hkdnet_ros.node.schema import build
 from hkdnet_ros.perception.statistics import DEVICE_FAILED
 
@@ -59,7 +60,7 @@ def test_without_visible_it_stops_or_the_thermal_image_goes_on_alone_as_the_para
 
 def frozen_from(session):
     """Return what a camera sends that repeats its image of now."""
-    image = decode(noisy(session.now_ns)).image
+    image = decode_message(noisy(session.now_ns)).image
     return lambda stamp_ns: encode_image(image, "mono8", stamp_ns, "thermal")
 
 
