@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, ImageError
 from ..images import color
-from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair, check_frame
+from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..images.resampling import resample
 from ..options import check_options, option
 from .mode import FUSED
@@ -85,8 +85,7 @@ class FusionPipeline:
         """Fuse one pair: ``scale`` times the grid's size, stamp and frame of the visible image.
 
         ``timings`` has "thermal", "registration", "color" and the fuser's own stages. Raises :class:`ImageError` for
-        an image that does not fit its encoding, is smaller than 16x16 or has NaN, and for an encoding that cannot be
-        fused.
+        an image that is smaller than 16x16 or has NaN, and for a visible one of floats.
         """
         _check(pair.thermal, THERMAL)
         _check(pair.visible, VISIBLE)
@@ -185,7 +184,6 @@ def _registered(image: NDArray[Any], grid: tuple[int, int], clock: _StageClock) 
 
 
 def _check(frame: Frame, stream: str) -> None:
-    check_frame(frame, stream)
     height, width = frame.image.shape[:2]
     if min(width, height) < SMALLEST:
         raise ImageError(f"{stream} image is {width}x{height}; the network needs at least {SMALLEST}x{SMALLEST}")
