@@ -13,8 +13,10 @@ from core_rig import KeepingSink
 from rigging import Rig, kept_log, wait_for
 
 from hkdnet_ros.images.frames import THERMAL, VISIBLE
-from hkdnet_ros.inference.engine import EngineConfig, FusionEngine
-from hkdnet_ros.node.image_messages import decode, encode_image, stamp_to_ns
+from hkdnet_ros.images.messages import decode_message, stamp_to_ns
+from hkdnet_ros.inference.config import EngineConfig
+from hkdnet_ros.inference.engine_api import load_engine
+from hkdnet_ros.node.image_messages import encode_image
 from hkdnet_ros.node.schema import build
 from hkdnet_ros.perception.run import run
 from hkdnet_ros.perception.session import Session
@@ -78,7 +80,7 @@ def test_the_same_arrivals_give_the_same_over_dds_and_offline(make_node, spun, l
 
     monkeypatch.setattr(LatestWorker, "put", counted)
 
-    engine = FusionEngine(EngineConfig(threads=1))
+    engine = load_engine(EngineConfig(threads=1))
     node = make_node(lambda config: engine, **{name.replace(".", "__"): value for name, value in PARAMETERS.items()})
     log = kept_log(node, monkeypatch)
     rig = Rig(spun)
@@ -113,4 +115,4 @@ def test_the_same_arrivals_give_the_same_over_dds_and_offline(make_node, spun, l
         assert (output.fused.stamp_ns, output.fused.frame_id) == (
             stamp_to_ns(message.header.stamp), message.header.frame_id,
         )  # fmt: skip
-        np.testing.assert_array_equal(output.fused.image, decode(message).image)
+        np.testing.assert_array_equal(output.fused.image, decode_message(message).image)
