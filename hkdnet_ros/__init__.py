@@ -7,4 +7,4 @@ Extending ``__path__`` lets a source checkout and that installed part act as one
 from pkgutil import extend_path
 
 __path__ = extend_path(__path__, __name__)
-__version__ = "0.1.0"
+__version__ = "0.2.0"

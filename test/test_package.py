@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import datetime
 import importlib.util
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -130,6 +132,20 @@ def test_all_files_name_the_same_version() -> None:
     version = manifest().findtext("version")
     assert ast.literal_eval(call_of_setup()["version"]) == version
     assert hkdnet_ros.__version__ == version
+    assert f"\nversion: {version}\n" in (CHECKOUT / "CITATION.cff").read_text()
+
+
+def test_the_changelog_begins_with_this_version_in_the_form_of_rep_132() -> None:
+    lines = (CHECKOUT / "CHANGELOG.rst").read_text().splitlines()
+    entries = [
+        (line, below) for line, below in itertools.pairwise(lines) if re.fullmatch(r"\d+\.\d+\.\d+ \(.*\)", line)
+    ]
+    assert [below for _, below in entries] == ["-" * len(line) for line, _ in entries]
+    versions, dates = zip(*(line.rstrip(")").split(" (") for line, _ in entries), strict=True)
+    assert versions[0] == hkdnet_ros.__version__
+    assert [datetime.date.fromisoformat(date) for date in dates] == sorted(map(datetime.date.fromisoformat, dates))[
+        ::-1
+    ]
 
 
 def test_all_files_name_the_same_licence() -> None:
