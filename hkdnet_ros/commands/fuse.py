@@ -13,7 +13,8 @@ from ..errors import ConfigError, ImageError, SourceError
 from ..files import write_file
 from ..images.files import read_thermal, read_visible
 from ..images.frames import Frame, Pair
-from ..inference.engine import EngineConfig, FusionEngine
+from ..inference.config import EngineConfig
+from ..inference.engine_api import load_engine
 from ..network.presets import SCALES
 from ..perception.pipeline import FusionPipeline
 from ..perception.thermal import ThermalConfig
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     low, high = arguments.thermal_range
     if not low < high:
         raise ConfigError(f"--thermal-range is {low:g} {high:g}; LOW must be below HIGH")
-    engine = FusionEngine(
+    engine = load_engine(
         EngineConfig(
             model=arguments.model, scale=arguments.scale, device=arguments.device, precision=arguments.precision
         )

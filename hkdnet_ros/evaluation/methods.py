@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
+from ..inference.config import EngineConfig
+from ..inference.engine_api import Engine, load_engine
 from ..network.presets import SCALES
 from .baselines import Method, baselines
-
-if TYPE_CHECKING:
-    from ..inference.engine import FusionEngine
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,22 +46,18 @@ def open_methods(
     return methods, facts
 
 
-def _open_engines(arguments: argparse.Namespace, stack: contextlib.ExitStack) -> list[FusionEngine]:
+def _open_engines(arguments: argparse.Namespace, stack: contextlib.ExitStack) -> list[Engine]:
     given: dict[str, Any] = {key: value for key, value in vars(arguments).items() if key in ("device", "precision")}
     models: list[dict[str, Any]] = [{"model": model} for model in arguments.model] if "model" in arguments else [{}]
-    if not models:
-        return []
-    from ..inference.engine import EngineConfig, FusionEngine
-
     engines = []
     for model in models:
-        engine = FusionEngine(EngineConfig(scale=arguments.scale, **model, **given))
+        engine = load_engine(EngineConfig(scale=arguments.scale, **model, **given))
         stack.callback(engine.close)
         engines.append(engine)
     return engines
 
 
-def _method(engine: FusionEngine) -> Method:
+def _method(engine: Engine) -> Method:
     def fuse(thermal: NDArray[np.uint8], visible: NDArray[np.uint8]) -> NDArray[np.float32]:
         fused: NDArray[np.float32] = engine.fuse(thermal, visible) * np.float32(255)
         return fused

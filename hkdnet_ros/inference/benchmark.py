@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from ..errors import ConfigError
 from ..network.presets import SCALES
+from .config import EngineConfig
 from .device import choose_device, has_bf16
-from .engine import EngineConfig, FusionEngine
+from .engine_api import load_engine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     formats = ["fp32"] + ["bf16"] * has_bf16(device) + ["fp16"] * (device.type == "cuda")
     engines = {}
     for name in formats:
-        engines[name] = FusionEngine(
+        engines[name] = load_engine(
             EngineConfig(
                 model=arguments.model, scale=arguments.scale, device=str(device), precision=name,
                 threads=arguments.threads,

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from ..errors import ConfigError, MissingDependencyError, SourceError
 from ..network.student import Student
 from .checkpoint import load_student, weights_path
-from .engine import EngineConfig, fold_batch_norms
+from .config import EngineConfig
+from .torch_backend import fold_batch_norms
 
 FORMATS = {".onnx": "ONNX", ".pt2": "torch.export"}
 
