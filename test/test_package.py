@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import datetime
 import importlib.util
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -18,7 +20,11 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 PACKAGE = CHECKOUT / "hkdnet_ros"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# From the top down; a module imports its own layer and those below. What is in no layer is below all of them.
+# What users import from: it names what is in any layer.
+FACE = PACKAGE / "__init__.py"
+
+# From the top down; a module imports its own layer and those below. What is in no layer is below all of them, but for
+# the face, which is above.
 LAYERS = [
     "commands", "trials", "replay", "node", "evaluation", "training", "sources", "simulator", "perception", "inference",
     "images", "metrics", "network",
@@ -78,7 +84,9 @@ def manifest() -> ElementTree.Element:
     return ElementTree.parse(CHECKOUT / "package.xml").getroot()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path != FACE], ids=lambda path: str(path.relative_to(PACKAGE))
+)
 def test_imports_go_to_the_same_layer_or_below(path: Path) -> None:
     own = layer_of(".".join(path.relative_to(CHECKOUT).with_suffix("").parts))
     rank = LAYERS.index(own) if own else len(LAYERS)
@@ -130,6 +138,20 @@ def test_all_files_name_the_same_version() -> None:
     version = manifest().findtext("version")
     assert ast.literal_eval(call_of_setup()["version"]) == version
     assert hkdnet_ros.__version__ == version
+    assert f"\nversion: {version}\n" in (CHECKOUT / "CITATION.cff").read_text()
+
+
+def test_the_changelog_begins_with_this_version_in_the_form_of_rep_132() -> None:
+    lines = (CHECKOUT / "CHANGELOG.rst").read_text().splitlines()
+    entries = [
+        (line, below) for line, below in itertools.pairwise(lines) if re.fullmatch(r"\d+\.\d+\.\d+ \(.*\)", line)
+    ]
+    assert [below for _, below in entries] == ["-" * len(line) for line, _ in entries]
+    versions, dates = zip(*(line.rstrip(")").split(" (") for line, _ in entries), strict=True)
+    assert versions[0] == hkdnet_ros.__version__
+    assert [datetime.date.fromisoformat(date) for date in dates] == sorted(map(datetime.date.fromisoformat, dates))[
+        ::-1
+    ]
 
 
 def test_all_files_name_the_same_licence() -> None:

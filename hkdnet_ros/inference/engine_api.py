@@ -65,8 +65,8 @@ class Engine(Protocol):
         """Free the model and its device memory."""
 
 
-def load_engine(config: EngineConfig, backend: str = "torch") -> Engine:
-    """Return the engine for ``config`` on ``backend``, a key of :data:`BACKENDS`.
+def load_engine(config: EngineConfig | None = None, backend: str = "torch") -> Engine:
+    """Return the engine for ``config`` (without one, its defaults) on ``backend``, a key of :data:`BACKENDS`.
 
     Raises :class:`CheckpointError` for weights that cannot be loaded, :class:`ConfigError` for a device or precision
     that cannot be had, :class:`DeviceError` for a device that fails and :class:`MissingDependencyError` where the back
@@ -79,4 +79,4 @@ def load_engine(config: EngineConfig, backend: str = "torch") -> Engine:
         raise MissingDependencyError(
             f"the network needs the Python package {error.name}, which {sys.executable} does not have; install it"
         ) from error
-    return CheckedEngine(settle_precision(load, config))
+    return CheckedEngine(settle_precision(load, config or EngineConfig()))
