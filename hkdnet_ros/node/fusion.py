@@ -41,7 +41,7 @@ from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
 from .following_subscription import FollowingSubscription, no_events
 from .health import ERROR, OK, Report, device_report, qos_report, reports
 from .parameters import NodeParameters
-from .schema import COMPRESSED, FusionConfig
+from .schema import COMPRESSED, PARAMETERS, FusionConfig
 from .session import FusionSession, Outputs
 
 IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "visible/image_raw"}
@@ -125,7 +125,7 @@ class FusionNode(LifecycleNodeMixin, Node):
         self._small_subscriptions: list[Subscription[Any]] = []
         self._bond = ManagerBond(self)
         self._good_engine_config: EngineConfig | None = None  # of the last engine that could be loaded
-        self._parameters_of_node = NodeParameters(self, lambda: self._config is not None, self._apply)
+        self._parameters_of_node = NodeParameters(self, PARAMETERS, lambda: self._config is not None, self._apply)
         self._receiving = MutuallyExclusiveCallbackGroup()
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # the node's own may stand still in simulation
         self.create_timer(_TICK_S, self._tick, self._receiving, clock=steady)
