@@ -30,7 +30,7 @@ setup(
         "console_scripts": [
             "hkdnet = hkdnet_ros.cli:main",
             "fusion_node = hkdnet_ros.node.fusion_node:main",
-            "replay_node = hkdnet_ros.replay.replay:main",
+            "replay_node = hkdnet_ros.replay.replay_node:main",
         ]
     },
 )

@@ -19,7 +19,7 @@ VERBS = {
         "hkdnet_ros.trials.demo.demo",
         "run the node on a recording or the simulator, as pictures and figures",
     ),
-    "replay": ("hkdnet_ros.replay.replay", "publish a recording or the simulator as camera topics"),
+    "replay": ("hkdnet_ros.commands.replay", "publish a recording or the simulator as camera topics"),
     "soak": (
         "hkdnet_ros.trials.soak.soak",
         "run the node under one fault after the other, every published pair checked",
