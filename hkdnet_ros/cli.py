@@ -21,7 +21,7 @@ VERBS = {
     ),
     "replay": ("hkdnet_ros.commands.replay", "publish a recording or the simulator as camera topics"),
     "soak": (
-        "hkdnet_ros.trials.soak.soak",
+        "hkdnet_ros.commands.soak",
         "run the node under one fault after the other, every published pair checked",
     ),
     "fuse": ("hkdnet_ros.commands.fuse", "fuse two images, or two folders of images"),

@@ -25,7 +25,7 @@ class SoakConfig:
     seed: int = option(0, "of the order of the faults, and of noise, losses and jitter", low=0)
     model: str = option(_ENGINE.model, "preset or .safetensors file")
     device: str = option(_ENGINE.device, "auto, cpu, cuda or cuda:N")
-    faults: tuple[str, ...] = ()  # those of soak_faults.FAULTS to run; none: all
+    faults: tuple[str, ...] = ()  # those of FAULTS in faults.py to run; none: all
     out: Path = Path("out/soak")
 
     def __post_init__(self) -> None:

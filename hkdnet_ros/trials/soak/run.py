@@ -65,7 +65,7 @@ def run_soak(config: SoakConfig, soak: Soak) -> None:
 
 
 class _Run:
-    """The rig that the faults act on (soak_faults.Rig), and what is measured meanwhile."""
+    """The rig that the faults act on (faults.Rig), and what is measured meanwhile."""
 
     def __init__(
         self, config: SoakConfig, soak: Soak, children: Children, node: Node, executor: SingleThreadedExecutor
