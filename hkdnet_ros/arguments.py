@@ -30,7 +30,8 @@ def add_options(
     """Declare one ``--option`` for each option of a configuration dataclass, with its default, choices and description.
 
     Those named in ``skip`` are left to the verb. ``metavars`` says by name what stands for a value in the help; other
-    than that it is the name itself. A pair of integers is a size, ``WxH``; a switch is off unless it is given.
+    than that it is the choices or the name itself. A pair of integers is a size, ``WxH``; a switch is off unless it is
+    given. Choices and limits are checked by the dataclass, in one line, when :func:`read_options` makes it.
     """
     for spec in option_specs(config):
         if spec.name in skip:
@@ -43,14 +44,10 @@ def add_options(
             shown = "{}x{}".format(*spec.default) if all(spec.default) else argparse.SUPPRESS
             parser.add_argument(flag, type=parse_size, default=shown, metavar="WxH", help=text)
         else:
-            parser.add_argument(
-                flag,
-                type=spec.kind,
-                default=spec.default,
-                choices=spec.info.choices or None,
-                metavar=(metavars or {}).get(spec.name),
-                help=text + (f" [{spec.info.unit}]" if spec.info.unit else ""),
-            )
+            choices = "{" + ",".join(map(str, spec.info.choices)) + "}" if spec.info.choices else None
+            metavar = (metavars or {}).get(spec.name, choices)
+            unit = f" [{spec.info.unit}]" if spec.info.unit else ""
+            parser.add_argument(flag, type=spec.kind, default=spec.default, metavar=metavar, help=text + unit)
 
 
 def read_options(arguments: argparse.Namespace, config: type[Config], **others: Any) -> Config:

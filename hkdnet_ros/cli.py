@@ -16,7 +16,7 @@ from .errors import HkdnetError
 
 VERBS = {
     "demo": (
-        "hkdnet_ros.trials.demo.demo",
+        "hkdnet_ros.commands.demo",
         "run the node on a recording or the simulator, as pictures and figures",
     ),
     "replay": ("hkdnet_ros.commands.replay", "publish a recording or the simulator as camera topics"),

@@ -15,6 +15,7 @@ import torch
 from hkdnet_ros import cli
 from hkdnet_ros.images.frames import Frame
 from hkdnet_ros.inference import engine as real_engine
+from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.metrics.fidelity import fidelity_metrics
 from hkdnet_ros.metrics.fusion import FUSION_KEYS, fusion_metrics
 from hkdnet_ros.metrics.images import min_max_stretch
@@ -27,14 +28,14 @@ SIZE = (183, 201)  # neither side a multiple of 2; reduced by 2 and enlarged, en
 class RepeatingEngine:
     """Repeats the brighter pixel of the low-resolution pair; in [0, 1] as the engine's output."""
 
-    opened: list[dict[str, object]] = []  # noqa: RUF012
+    opened: list[EngineConfig] = []  # noqa: RUF012
     closed = 0
     device, precision = "cpu", "fp32"
 
-    def __init__(self, config: types.SimpleNamespace) -> None:
+    def __init__(self, config: EngineConfig) -> None:
         self.scale = config.scale
-        self.model_name = getattr(config, "model", "realtime")
-        self.opened.append(vars(config))
+        self.model_name = config.model
+        self.opened.append(config)
 
     def fuse(self, thermal: np.ndarray, visible: np.ndarray) -> np.ndarray:
         assert thermal.dtype == visible.dtype == np.uint8
@@ -47,7 +48,6 @@ class RepeatingEngine:
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> type[RepeatingEngine]:
     module = types.ModuleType("engine")
-    module.EngineConfig = types.SimpleNamespace
     module.FusionEngine = RepeatingEngine
     monkeypatch.setitem(sys.modules, "hkdnet_ros.inference.engine", module)
     RepeatingEngine.opened, RepeatingEngine.closed = [], 0
@@ -90,7 +90,7 @@ def test_model_and_baselines_stand_side_by_side(folder: Path, engine: type[Repea
         assert f"| {method} |" in as_is
         assert f"| {method}+stretch |" in stretched
     assert "hkdnet(realtime): fp32 on cpu" in report
-    assert engine.opened == [{"scale": 2, "device": "cpu"}]  # what was not given is left to the engine
+    assert engine.opened == [EngineConfig(scale=2, device="cpu")]  # what was not given is left to the engine
     assert engine.closed == 1
 
 
