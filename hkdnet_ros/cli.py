@@ -30,9 +30,12 @@ VERBS = {
     "train": ("hkdnet_ros.training.train", "train the high-resolution fusion teacher"),
     "distill": ("hkdnet_ros.training.distill", "distil a teacher into a fusion and super-resolution student"),
     "average": ("hkdnet_ros.training.average", "average the weights of several checkpoints of one lineage"),
-    "benchmark": ("hkdnet_ros.inference.benchmark", "time the engine on this machine"),
-    "fastdds": ("hkdnet_ros.node.fastdds", "write a Fast DDS profile with shared memory for images of a given size"),
-    "export": ("hkdnet_ros.inference.export", "export a student as ONNX or torch.export program"),
+    "benchmark": ("hkdnet_ros.commands.benchmark", "time the engine on this machine"),
+    "fastdds": (
+        "hkdnet_ros.commands.fastdds",
+        "write a Fast DDS profile with shared memory for large images",
+    ),
+    "export": ("hkdnet_ros.commands.export", "export a student as ONNX or torch.export program"),
 }
 
 
