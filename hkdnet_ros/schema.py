@@ -27,12 +27,13 @@ class Schema(Generic[Config]):
         self._config = config
         self._is_flat = prefixes is None
         self.prefixes = {"": ""} if prefixes is None else dict(prefixes)
-        self.sections = {"": config} if prefixes is None else typing.get_type_hints(config)
-        assert self.sections.keys() == self.prefixes.keys(), f"{config.__name__} has other sections than those prefixed"
+        hints = {"": config} if prefixes is None else typing.get_type_hints(config)
+        assert hints.keys() == self.prefixes.keys(), f"{config.__name__} has other sections than those prefixed"
+        self.sections = {section: hints[section] for section in self.prefixes}
         self.specs = tuple(
             spec
-            for section, prefix in self.prefixes.items()
-            for spec in option_specs(self.sections[section], prefix=prefix, section=section)
+            for section, part in self.sections.items()
+            for spec in option_specs(part, prefix=self.prefixes[section], section=section)
         )
         names = [spec.name for spec in self.specs]
         assert len(set(names)) == len(names), f"two sections declare one parameter: {sorted(names)}"

@@ -21,23 +21,34 @@ class DiagnosticsConfig:
     """What is expected of the streams."""
 
     thermal_rate: float = option(
-        0.0, "least rate of thermal images; 0: not checked", unit="Hz", low=0, high=1000, live=True
-    )
-    visible_rate: float = option(
-        0.0, "least rate of visible images; 0: not checked", unit="Hz", low=0, high=1000, live=True
-    )
-    fused_rate: float = option(
         0.0,
-        "least rate of fused images while somebody subscribes; 0: not checked",
+        "Diagnostics expect at least this rate of thermal images; 0 does not check it.",
         unit="Hz",
         low=0,
         high=1000,
         live=True,
     )
-    tolerance: float = option(0.1, "share by which a rate may be below its least", low=0, high=1, live=True)
+    visible_rate: float = option(
+        0.0,
+        "Diagnostics expect at least this rate of visible images; 0 does not check it.",
+        unit="Hz",
+        low=0,
+        high=1000,
+        live=True,
+    )
+    fused_rate: float = option(
+        0.0,
+        "Diagnostics expect at least this rate of fused images while somebody subscribes; 0 does not check it.",
+        unit="Hz",
+        low=0,
+        high=1000,
+        live=True,
+    )
+    tolerance: float = option(0.1, "A rate may fall short of what is expected by this share.", low=0, high=1, live=True)
     max_age: float = option(
         0.0,
-        "largest age of an image at publication, the 95th percentile; 0: not checked",
+        "Diagnostics expect fused images to be at most this old when published, by the 95th percentile; 0 "
+        "does not check it.",
         unit="s",
         low=0,
         high=3600,

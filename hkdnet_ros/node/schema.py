@@ -22,26 +22,38 @@ INACTIVE = "inactive"
 class NodeConfig:
     """What the node itself does, beside its stages."""
 
-    autostart: bool = option(True, "configure and activate at the start; false where a lifecycle manager does that")
+    autostart: bool = option(
+        True,
+        "The node configures and activates itself at the start; set it to false where a lifecycle manager does that.",
+    )
     bond_heartbeat_period: float = option(
         0.1,
-        "of the bond with nav2's lifecycle manager while the node is active, where bondpy is installed; 0 for no bond",
+        "While the node is active, the bond with nav2's lifecycle manager beats with this period, where "
+        "bondpy is installed; 0 means no bond.",
         unit="s",
         low=0.0,
         high=10.0,
     )
 
     thermal_transport: str = option(
-        RAW, "compressed subscribes to the thermal topic with /compressed behind it", choices=(RAW, COMPRESSED)
+        RAW,
+        "With raw the node subscribes to the thermal topic itself, with compressed to that topic with "
+        "/compressed behind it.",
+        choices=(RAW, COMPRESSED),
     )
     visible_transport: str = option(
-        RAW, "compressed subscribes to the visible topic with /compressed behind it", choices=(RAW, COMPRESSED)
+        RAW,
+        "With raw the node subscribes to the visible topic itself, with compressed to that topic with "
+        "/compressed behind it.",
+        choices=(RAW, COMPRESSED),
     )
-    jpeg_quality: int = option(90, "of fused/image/compressed", low=1, high=100, live=True)
+    jpeg_quality: int = option(
+        90, "Images on fused/image/compressed are JPEG of this quality.", low=1, high=100, live=True
+    )
     device_failure: str = option(
         CPU,
-        "when CUDA runs out of memory or is lost and a retry fails: cpu goes on with the CPU, inactive deactivates the "
-        "node",
+        "When CUDA runs out of memory or is lost and a retry fails, cpu goes on with the CPU and inactive "
+        "deactivates the node.",
         choices=(CPU, INACTIVE),
     )
 

@@ -28,20 +28,21 @@ class ModeConfig:
 
     without_thermal: str = option(
         VISIBLE,
-        "without thermal images: visible publishes the visible image alone, stop nothing",
+        "Without thermal images, visible publishes the visible image alone and stop publishes nothing.",
         choices=(VISIBLE, STOP),
         live=True,
     )
     # Not the thermal image by default: it has other stamps, another frame and another camera's intrinsics.
     without_visible: str = option(
         STOP,
-        "without visible images: thermal publishes the thermal image alone, stop nothing",
+        "Without visible images, thermal publishes the thermal image alone and stop publishes nothing.",
         choices=(THERMAL, STOP),
         live=True,
     )
     limit: float = option(
         1.0,
-        "a stream is lost when its images are this much behind the other's; more than a period of either",
+        "A stream is lost when its images fall further than this behind the other's; choose more than a "
+        "period of either camera.",
         unit="s",
         low=0.01,
         high=3600,
@@ -49,7 +50,8 @@ class ModeConfig:
     )
     frozen_limit: float = option(
         3.0,
-        "images are lost when they were no live view for this long (a thermal camera's shutter takes up to 3 s)",
+        "A stream is lost when its images have been no live view for longer than this; a thermal camera's "
+        "shutter takes up to 3 s.",
         unit="s",
         low=0,
         high=3600,
@@ -57,7 +59,7 @@ class ModeConfig:
     )
     settle: float = option(
         1.0,
-        "time for which a lost stream must be back before images are fused again",
+        "A lost stream must be back for this long before images are fused again.",
         unit="s",
         low=0,
         high=3600,

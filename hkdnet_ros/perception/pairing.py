@@ -47,18 +47,34 @@ class PairingConfig:
 
     policy: str = option(
         NEAREST,
-        "nearest: by nearest stamp; approximate, exact: as message_filters does, which must be installed",
+        "Images are paired by nearest stamp (nearest), or as message_filters does, which must be "
+        "installed (approximate, exact).",
         choices=(NEAREST, APPROXIMATE, EXACT),
     )
     slop: float = option(
-        0.05, "largest time between the two images of a pair (inclusive)", unit="s", low=0, high=10, live=True
+        0.05,
+        "The two images of a pair are taken at most this far apart, inclusive.",
+        unit="s",
+        low=0,
+        high=10,
+        live=True,
     )
-    queue_size: int = option(10, "images of each stream that may wait for a partner", low=1, high=1000)
+    queue_size: int = option(10, "At most this many images of each stream wait for a partner.", low=1, high=1000)
     thermal_offset: float = option(
-        0.0, "added to thermal stamps before they are compared", unit="s", low=-4e9, high=4e9, live=True
+        0.0,
+        "This is added to the stamps of thermal images before they are compared.",
+        unit="s",
+        low=-4e9,
+        high=4e9,
+        live=True,
     )
     visible_offset: float = option(
-        0.0, "added to visible stamps before they are compared", unit="s", low=-4e9, high=4e9, live=True
+        0.0,
+        "This is added to the stamps of visible images before they are compared.",
+        unit="s",
+        low=-4e9,
+        high=4e9,
+        live=True,
     )
 
     def __post_init__(self) -> None:

@@ -32,19 +32,27 @@ class SoakCameraConfig:
     Raises :class:`~hkdnet_ros.errors.ConfigError` for a value out of range.
     """
 
-    stream: str = option(THERMAL, "which of the two cameras", choices=(THERMAL, VISIBLE))
-    rate: float = option(15.0, "images per second", unit="Hz", low=1.0, high=200.0)
-    reliability: str = option("reliable", "quality of service", choices=("reliable", "best_effort"))
-    seed: int = option(0, "of noise and faults", low=0)
-    first: int = option(0, "number of the first image", low=0)
-    width: int = option(80, "of the images", unit="px", low=SMALLEST, live=True)
-    height: int = option(60, "of the images", unit="px", low=SMALLEST, live=True)
-    frozen: bool = option(False, "the same image again and again, with new stamps", live=True)
-    malformed: int = option(0, "malformed images sent after each good one", low=0, high=100, live=True)
-    drop: float = option(0.0, "probability that an image is lost", low=0.0, high=1.0, live=True)
-    delay: float = option(0.0, "images arrive later, their stamps unchanged", unit="s", low=0.0, high=60.0, live=True)
-    jitter: float = option(0.0, "stamps are wrong by a random amount up to this", unit="s", low=0.0, live=True)
-    offset: float = option(0.0, "stamps are wrong by this", unit="s", live=True)
+    stream: str = option(THERMAL, "This is the thermal or the visible camera.", choices=(THERMAL, VISIBLE))
+    rate: float = option(15.0, "The camera sends this many images per second.", unit="Hz", low=1.0, high=200.0)
+    reliability: str = option(
+        "reliable", "Images are published with this reliability.", choices=("reliable", "best_effort")
+    )
+    seed: int = option(0, "Noise and random faults follow from this number.", low=0)
+    first: int = option(0, "The first image has this number.", low=0)
+    width: int = option(80, "Images are this wide.", unit="px", low=SMALLEST, live=True)
+    height: int = option(60, "Images are this high.", unit="px", low=SMALLEST, live=True)
+    frozen: bool = option(False, "The camera sends the same image again and again, with new stamps.", live=True)
+    malformed: int = option(
+        0, "The camera sends this many malformed images after each good one.", low=0, high=100, live=True
+    )
+    drop: float = option(0.0, "An image is lost with this probability.", low=0.0, high=1.0, live=True)
+    delay: float = option(
+        0.0, "Images arrive this much later, their stamps unchanged.", unit="s", low=0.0, high=60.0, live=True
+    )
+    jitter: float = option(
+        0.0, "Stamps are wrong by a random amount of up to this, to either side.", unit="s", low=0.0, live=True
+    )
+    offset: float = option(0.0, "Stamps are wrong by this.", unit="s", live=True)
 
     def __post_init__(self) -> None:
         check_options(self)
