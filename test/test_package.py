@@ -95,6 +95,12 @@ def test_only_the_upper_layers_import_ros(path: Path) -> None:
     assert not [name for name in imports(path) if is_ros(name)]
 
 
+def test_what_differs_between_distributions_of_ros_is_in_one_file() -> None:
+    files = [*MODULES, *(CHECKOUT / "launch").glob("*.py")]
+    asking = {path.name for path in files if re.search(r"ROS_DISTRO|ROS_LOCALHOST_ONLY", path.read_text())}
+    assert asking == {"distributions.py"}
+
+
 def test_every_folder_of_code_is_a_layer() -> None:
     assert sorted({path.relative_to(PACKAGE).parts[0] for path in MODULES if path.parent != PACKAGE}) == sorted(LAYERS)
 

@@ -17,7 +17,6 @@ from ..errors import ConfigError
 
 SIZE, SCALE = (640, 480), 2  # of config/fastdds.xml
 IMAGES = 4  # one being sent, and some that a slow subscriber has not taken yet
-PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # up to Jazzy, from Kilted on
 _BYTES_PER_PIXEL = 3  # bgr8
 _OTHER_BYTES = 512 * 1024  # all other topics, which the default segment is made for
 _PIECE_BYTES = 65_000  # a large message travels in pieces of about this size, each with a place in a port's queue

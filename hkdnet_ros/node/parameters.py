@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 from ..errors import ConfigError
 from ..options import OptionSpec
 from ..schema import Schema, unknown_parameter
+from .distributions import HAS_SET_CALLBACKS
 
 Config = TypeVar("Config")
 
@@ -88,7 +89,7 @@ class NodeParameters(Generic[Config]):
             except ConfigError as error:
                 self._wrong[spec.name] = str(error)
         node.add_on_set_parameters_callback(self._check)
-        if hasattr(node, "add_pre_set_parameters_callback"):  # not in Humble, where an integer stays one
+        if HAS_SET_CALLBACKS:  # without, an integer stays one
             node.add_pre_set_parameters_callback(self._integers_to_floats)
             # After the set, as another's callback may refuse what this one accepts.
             node.add_post_set_parameters_callback(lambda _: self._changed(self._values()))
@@ -167,7 +168,7 @@ class NodeParameters(Generic[Config]):
             return SetParametersResult(successful=False, reason=contradiction)
         for name in ours:
             self._wrong.pop(name, None)
-        if ours and not hasattr(self._node, "add_post_set_parameters_callback"):  # Humble
+        if ours and not HAS_SET_CALLBACKS:
             self._changed(wanted)
         return SetParametersResult(successful=True)
 

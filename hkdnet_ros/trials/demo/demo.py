@@ -70,7 +70,6 @@ def demonstrate(config: DemoConfig, out: Path) -> DemoFigures:
 
 
 def _stream(config: DemoConfig, source: CameraSource, files: DemoFiles) -> DemoFigures:
-    keep_to_this_machine()
     try:
         from .results import write_results
         from .stream import StreamSettings, run_stream
@@ -79,6 +78,7 @@ def _stream(config: DemoConfig, source: CameraSource, files: DemoFiles) -> DemoF
             f"the demo needs ROS 2 for Python and this package's messages ({error}); run `make demo`, or source a "
             "ROS 2 workspace in which this package is built"
         ) from error
+    keep_to_this_machine()
     width, height = _replayed_size(source, config.size)
     thermal = _thermal_config(source)
     settings = StreamSettings(

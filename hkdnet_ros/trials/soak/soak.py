@@ -16,7 +16,6 @@ def soak(config: SoakConfig) -> Soak:
     Raises :class:`MissingDependencyError` without ROS, :class:`~hkdnet_ros.errors.ProcessError` where the node or a
     camera cannot be started, :class:`~hkdnet_ros.errors.SourceError` for a folder that cannot be written.
     """
-    keep_to_this_machine()
     try:
         from .run import run_soak
     except ImportError as error:
@@ -24,6 +23,7 @@ def soak(config: SoakConfig) -> Soak:
             f"the soak needs ROS 2 for Python and this package's messages ({error}); run `make soak`, or source a "
             "ROS 2 workspace in which this package is built"
         ) from error
+    keep_to_this_machine()
     make_folder(config.out)
     width, height = config.size
     result = Soak(
