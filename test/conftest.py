@@ -97,6 +97,23 @@ def make_session(engine, logger):
 
 
 @pytest.fixture
+def make_core(engine, logger):
+    """Return a function that makes a core_rig.CoreRig with ``engine`` and the given parameters."""
+    from core_rig import CoreRig
+
+    cores = []
+
+    def make(**parameters):
+        cores.append(CoreRig(engine, logger, **parameters))
+        return cores[-1]
+
+    yield make
+    engine.go_on.set()
+    for core in cores:
+        core.it.stop()
+
+
+@pytest.fixture
 def remote(spun):
     from remote import Remote
 

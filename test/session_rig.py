@@ -59,9 +59,18 @@ class Session:
         self.it.receive("thermal", thermal or gray(stamp_ns))
         self.it.receive("visible", visible or bgr(stamp_ns))
 
-    def is_idle(self):
-        """Whether everything paired or taken alone was published or dropped."""
-        return not self.it._worker.is_busy
+    def stream(self, seconds, rate=10):
+        """Let both cameras send for some time, and the node's timer run."""
+        for _ in range(round(seconds * rate)):
+            self.now_ns += NS_PER_S // rate
+            self.pair(self.now_ns, noisy(self.now_ns))
+            self.it.tick()
+            wait_for(self.is_done, what="the status of the pair")  # so that nothing is superseded
+
+    def is_done(self):
+        """Whether every pair was published, status and all."""
+        totals = self.it.totals()
+        return totals.pairs == totals.published == len(self.statuses)
 
     def drops(self):
         return dict(self.it.totals().drops)
@@ -78,16 +87,3 @@ def camera(width, height):
     message.p = [25.0, 0.0, 14.5, -2.5, 0.0, 26.0, 9.5, 0.0, 0.0, 0.0, 1.0, 0.0]
     message.header.frame_id = "elsewhere"
     return message
-
-
-def stream(session, seconds, thermal=True, visible=True, rate=10, make_thermal=noisy, make_visible=bgr):
-    """Let both cameras, or one, send for some time, and the node's timer run."""
-    for _ in range(round(seconds * rate)):
-        session.now_ns += NS_PER_S // rate
-        if thermal:
-            session.it.receive("thermal", make_thermal(session.now_ns))
-        if visible:
-            session.it.receive("visible", make_visible(session.now_ns))
-        session.it.tick()
-        wait_for(session.is_idle, what="the end of its work")  # so that nothing is superseded
-    wait_for(lambda: len(session.statuses) == session.it.totals().published)

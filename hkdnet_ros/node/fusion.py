@@ -35,8 +35,8 @@ from ..images.frames import THERMAL, VISIBLE
 from ..inference.config import EngineConfig
 from ..inference.engine_api import Engine
 from ..inference.fallback_engine import FallbackEngine
+from ..perception.output_calibration import TOPICS as CAMERA_INFO_TOPICS
 from .bond import ManagerBond
-from .camera_scaling import TOPICS as CAMERA_INFO_TOPICS
 from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
 from .distributions import ClockType, ForgivingLifecycleMixin
 from .following_subscription import FollowingSubscription, no_events

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ..images.frames import THERMAL, VISIBLE
 from ..options import check_options, option
+from ..perception.health import Health
 from ..perception.mode import FUSED, STOPPED
 from ..perception.statistics import OUTPUT
 
@@ -57,36 +58,6 @@ class DiagnosticsConfig:
 
     def __post_init__(self) -> None:
         check_options(self)
-
-
-@dataclass(frozen=True, slots=True)
-class CameraInfoHealth:
-    """What came of calibrations, and how they fit."""
-
-    received: Mapping[str, int] = field(default_factory=dict)  # messages, by stream
-    faults: Mapping[str, int] = field(default_factory=dict)  # images whose calibration does not fit, by what is wrong
-    current: Sequence[str] = ()  # what is wrong for the latest images
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """The figures of one moment."""
-
-    mode: str
-    cause: str  # of the mode; empty where it never changed
-    thermal_fault: str  # why the thermal image is no live view; empty where it is one
-    is_wanted: bool  # somebody subscribes to an output; else nothing is fused
-    rates: Mapping[str, float]  # Hz, by stream, OUTPUT among them
-    received: Mapping[str, int]  # by stream
-    pairs: int
-    published: int
-    drops: Mapping[str, int]  # by reason
-    latencies: Mapping[str, tuple[float, float]]  # p50 and p95 in s, by stage, "age" among them
-    since_output: float | None  # s since the latest image went out
-    skews: Mapping[str, int]  # pairs by range of skew
-    stamp_faults: Mapping[str, Mapping[str, int]]  # by stream, then by reason
-    drift_ppm: float | None  # the thermal camera's clock against the visible one's
-    camera_info: CameraInfoHealth = CameraInfoHealth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +123,8 @@ def _pairing(health: Health) -> Report:
         **{f"skew {name}": count for name, count in health.skews.items()},
         **{
             f"{stream} images with {reason}": count
-            for stream, faults in health.stamp_faults.items()
-            for reason, count in sorted(faults.items())
+            for stream, oddities in health.stamp_oddities.items()
+            for reason, count in sorted(oddities.items())
         },
     }
     if health.drift_ppm is not None:
@@ -180,7 +151,7 @@ def _latency(health: Health, config: DiagnosticsConfig) -> Report:
 
 
 def _camera_info(health: Health) -> Report:
-    found = health.camera_info
+    found = health.calibration
     values: dict[str, object] = {
         **{f"{stream} received": found.received.get(stream, 0) for stream in (THERMAL, VISIBLE)},
         **{f"images with: {fault}": count for fault, count in sorted(found.faults.items())},

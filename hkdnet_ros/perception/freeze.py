@@ -23,6 +23,10 @@ class FreezeDetector:
         self._last: Any = None  # a buffer
         self._lives = 0
 
+    def begin_anew(self) -> None:
+        """Compare the next image with none: the stream's clock has jumped back."""
+        self._last = None
+
     def observe(self, data: Any) -> str:
         """Return FROZEN where ``data``, an image's bytes, raw or compressed, are those of the one before, else LIVE."""
         last, self._last = self._last, data

@@ -85,6 +85,10 @@ class FusionPipeline:
         self._config = config
         self._conditioner.reconfigure(thermal_config)
 
+    def begin_anew(self) -> None:
+        """Forget the thermal range with which the next frame has nothing to do: its stream's clock has jumped back."""
+        self._conditioner.begin_anew()
+
     def process(self, pair: Pair) -> FusedFrame:
         """Fuse one pair: ``scale`` times the grid's size, stamp and frame of the visible image.
 

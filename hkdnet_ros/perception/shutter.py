@@ -31,7 +31,6 @@ SETTLING = "settling"  # live again, but not for long enough
 
 _STRIDE = 8  # of 640x512, 5120 pixels are looked at
 _NOISY_FRAMES = 30  # so many changed frames in a row with noise all over them: the camera is a real one
-_LATE_NS = 1_000_000_000  # a stamp that is further back is a clock that jumped
 _NEVER = 1 << 64  # after every stamp
 
 
@@ -95,7 +94,8 @@ class ShutterDetector:
     ``flat_spread`` is set, which only those do who know their camera's shutter. A camera that once held an image for
     long without having shown its noise begins again from nothing.
 
-    Feed it every thermal frame as it comes, before pairing. It keeps the last one, whose pixels must not be written to.
+    Feed it every thermal frame whose stamp is good, before pairing. It keeps the last one, whose pixels must not be
+    written to.
     """
 
     def __init__(self, config: ShutterConfig | None = None) -> None:
@@ -120,23 +120,19 @@ class ShutterDetector:
         elif not active and stamp_ns < end:
             self._flagged = min(begin, stamp_ns), stamp_ns
 
+    def begin_anew(self) -> None:
+        """Forget the event and the flag of a stream whose clock has jumped back, but not what its noise is like."""
+        self._last = None
+        self._verdict, self._live_ns = LIVE, None
+        self._flagged = (0, 0)
+
     def observe(self, frame: Frame) -> str:
         """Return LIVE (empty) or why ``frame`` is no live view: FROZEN, FLAT, FLAGGED or SETTLING.
-
-        A frame of the stamp before, a copy, changes nothing, nor does one that comes up to 1 s out of order. When
-        stamps go back further (a bag that loops) all begins anew, but for what is known of the camera's noise.
 
         Raises :class:`ImageError` for an image that does not fit its encoding.
         """
         check_frame(frame, THERMAL)
-        last = self._last
-        if last is not None:
-            back_ns = last.stamp_ns - frame.stamp_ns
-            if 0 <= back_ns < _LATE_NS:
-                return self._verdict
-            if back_ns > 0:
-                last, self._verdict = None, LIVE
-        self._last = frame
+        last, self._last = self._last, frame
         fault = self._fault(frame, last)
         if fault:
             self._verdict, self._live_ns = fault, None

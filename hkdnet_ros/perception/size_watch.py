@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Protocol
 
 from ..images.frames import THERMAL, VISIBLE, Frame
+from ..inference.engine_api import Engine
+from .log import Log
 
 _KEPT = 8  # sizes that an engine is taken to be warm for
 _TOLERANCE = 0.03  # 1 % or 2 % come from sizes rounded to multiples of 8
 
 
-class _Warmed(Protocol):
-    def warm_up(self, height: int, width: int) -> float: ...
-
-
-class _Logger(Protocol):
-    def info(self, message: str, /) -> Any: ...
-    def warning(self, message: str, /) -> Any: ...
-
-
 class SizeWatch:
     """Keeps the sizes that came; one thread at a time calls it. Sizes are (width, height)."""
 
-    def __init__(self, engine: _Warmed, logger: _Logger, warm: tuple[int, int]) -> None:
+    def __init__(self, engine: Engine, log: Log, warm: tuple[int, int]) -> None:
         """``warm`` is the size that the engine was warmed up for already."""
         self._engine = engine
-        self._logger = logger
+        self._log = log
         self._warm: OrderedDict[tuple[int, int], None] = OrderedDict([(warm, None)])
         self._warned: set[str] = set()
 
@@ -45,7 +37,7 @@ class SizeWatch:
         self._warm[grid] = None
         if len(self._warm) > _KEPT:
             self._warm.popitem(last=False)
-        self._logger.info(f"warmed up for {grid[0]}x{grid[1]} pixels in {seconds:.1f} s")
+        self._log.info(f"warmed up for {grid[0]}x{grid[1]} pixels in {seconds:.1f} s")
 
     def _compare(self, stream: str, frame: Frame, grid: tuple[int, int]) -> None:
         height, width = frame.image.shape[:2]
@@ -53,7 +45,7 @@ class SizeWatch:
         if abs(share) <= _TOLERANCE:
             return
         self._warned.add(stream)
-        self._logger.warning(
+        self._log.warning(
             f"the {stream} image of {width}x{height} becomes {grid[0]}x{grid[1]}, {abs(share):.0%} "
             f"{'wider' if share > 0 else 'narrower'} than it was; expected images of one view and aspect ratio: crop "
             "one camera's to the view of the other (image_proc's crop_decimate), or set grid in that ratio"

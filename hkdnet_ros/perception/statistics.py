@@ -1,11 +1,10 @@
-"""What the node counts since its activation, and which of it to log."""
+"""What a session counts from its start on."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,7 @@ _LATENCIES = 300  # frames that percentiles are taken of
 
 OUTPUT = "fused"  # the stream that goes out, beside those that come in
 
-# Why the node dropped a frame or a pair; the pairer has reasons of its own (perception/pairing.py).
+# Why a frame or a pair was dropped; stream_clock.py and pairing.py have reasons of their own.
 SUPERSEDED = "superseded"  # a newer pair came before inference had time for this one
 BAD_PAIR = "bad pair"  # the pipeline refused the pixels, NaN for one
 NO_LIVE_VIEW = "no live view"  # a thermal image that is frozen, flat or behind the shutter
@@ -42,7 +41,7 @@ class Totals:
 
 
 class Rate:
-    """Events per second over the last 10 s of the node's clock, which may be set back."""
+    """Events per second over the last 10 s."""
 
     def __init__(self) -> None:
         self._times: deque[int] = deque()
@@ -50,8 +49,7 @@ class Rate:
 
     def note(self, now_ns: int) -> None:
         """Take note of one event."""
-        if not self._begun_ns or (self._times and now_ns < self._times[-1]):
-            self._times.clear()
+        if not self._begun_ns:
             self._begun_ns = now_ns  # the first event begins the time, it is none within
             return
         self._times.append(now_ns)
@@ -69,7 +67,7 @@ class Rate:
 
 
 class Statistics:
-    """Counters and figures that any thread may raise and read; ``now_ns`` is the node's clock."""
+    """Counters and figures that any thread may raise and read; ``now_ns`` is the receiver's clock."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -80,6 +78,12 @@ class Statistics:
         self._drops: Counter[str] = Counter()
         self._pairs = 0
         self._published = 0
+
+    def clock_was_set(self) -> None:
+        """Begin the rates anew: the clock went back or leapt ahead. The counts stay."""
+        with self._lock:
+            self._rates.clear()
+            self._published_ns = None
 
     def add_received(self, stream: str, now_ns: int) -> None:
         """Count one message of ``stream``, good or bad."""
@@ -135,26 +139,3 @@ class Statistics:
         """Return all counts of one moment."""
         with self._lock:
             return Totals(Counter(self._received), self._pairs, self._published, Counter(self._drops))
-
-
-class Throttle:
-    """Lets the first event of each kind pass at once, then one per ``period_s``.
-
-    rclpy's own throttle is per line of code and so would let one reason hide another. Steady time, as there: the
-    node's clock may stand still in simulation while something floods the log.
-    """
-
-    def __init__(self, period_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._period_s = period_s
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._passed: dict[str, float] = {}
-
-    def passes(self, kind: str) -> bool:
-        """Return whether an event of ``kind`` may pass now."""
-        now = self._clock()
-        with self._lock:
-            if kind in self._passed and now - self._passed[kind] < self._period_s:
-                return False
-            self._passed[kind] = now
-            return True

@@ -115,12 +115,17 @@ class ThermalConditioner:
         """
         self._config = config
 
+    def begin_anew(self) -> None:
+        """Take the range from the next frame alone: the stream's clock has jumped back. Bad pixels are kept."""
+        self._range = (0.0, 0.0)
+        self._mender.begin_anew()
+
     def condition(self, frame: Frame) -> NDArray[np.float32]:
         """Return the image as float32 (H, W) in [0, 1].
 
         8-bit gray is divided by 255; colour gives its luma; 16-bit counts and floats are stretched from the configured
-        range, or from the scene's smoothed percentiles. Those start with the first frame, and again when a stamp goes
-        back or the encoding changes. A uniform image (a closed shutter) leaves them as they are. Bad pixels are mended
+        range, or from the scene's smoothed percentiles. Those start with the first frame, after :meth:`begin_anew` and
+        when the encoding changes. A uniform image (a closed shutter) leaves them as they are. Bad pixels are mended
         before that (:class:`PixelMender`), local contrast is raised after it (:func:`raise_local_contrast`).
 
         Raises :class:`ImageError` for an image that does not fit its encoding and for NaN or infinite pixels.
@@ -152,7 +157,7 @@ class ThermalConditioner:
         low, high = percentiles(frame.image, config.percentile_low, config.percentile_high)
         old_low, old_high = self._range
         elapsed = (frame.stamp_ns - self._stamp_ns) / 1e9
-        if old_low == old_high or elapsed < 0 or frame.encoding != self._encoding:
+        if old_low == old_high or frame.encoding != self._encoding:
             self._range = low, high
         elif high > low:
             share = -math.expm1(-elapsed / config.time_constant) if config.time_constant else 1.0
@@ -207,11 +212,15 @@ class PixelMender:
 
     def __init__(self) -> None:
         self._encoding = ""
-        self._looked_ns = 0
+        self._looked_ns: int | None = None  # stamp of the last look
         self._surroundings: NDArray[Any] = np.empty((0, 0))  # of the last look that counted
         self._score: NDArray[np.int16] = np.empty((0, 0), np.int16)
         self._is_bad: NDArray[np.bool_] = np.empty((0, 0), np.bool_)
         self._bad: tuple[NDArray[np.intp], ...] = ()  # indices of the pixels where _is_bad
+
+    def begin_anew(self) -> None:
+        """Look at the next frame whatever its stamp: the stream's clock has jumped back."""
+        self._looked_ns = None
 
     def mend(self, frame: Frame, threshold: float) -> NDArray[Any]:
         """Return the image with bad pixels replaced by the median of the 5x5 around them; itself where none are.
@@ -227,7 +236,7 @@ class PixelMender:
             self._is_bad = np.zeros(image.shape, np.bool_)
             self._bad = self._is_bad.nonzero()
             self._looked_ns = frame.stamp_ns
-        if not 0 <= frame.stamp_ns - self._looked_ns < _LOOK_PERIOD_NS:
+        if self._looked_ns is None or frame.stamp_ns - self._looked_ns >= _LOOK_PERIOD_NS:
             self._look(image, threshold)
             self._looked_ns = frame.stamp_ns
         if not self._bad[0].size:

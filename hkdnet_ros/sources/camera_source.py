@@ -10,7 +10,8 @@ from ..errors import SourceError
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..images.resampling import resample
-from ..perception.pairing import Match, PairingConfig, StampPairer
+from ..perception.pairing import Match, PairingConfig
+from ..perception.synchronizer import StreamSynchronizer
 
 FRAME_IDS = {THERMAL: "thermal_camera", VISIBLE: "visible_camera"}  # where a recording has none of its own
 NOMINAL_FPS = 30.0  # of a folder of images, which knows no time
@@ -99,10 +100,10 @@ def repeated(source: CameraSource, loop: bool) -> Iterator[tuple[str, Frame]]:
 
 def matches(source: CameraSource, config: PairingConfig | None = None) -> Iterator[Match[Frame]]:
     """Yield the pairs of ``source`` once, as the node would pair them."""
-    pairer: StampPairer[Frame] = StampPairer(config)
+    synchronizer: StreamSynchronizer[Frame] = StreamSynchronizer(config)
     for stream, frame in source.events():
-        yield from pairer.add(stream, frame.stamp_ns + 1, frame)  # to the pairer a stamp of 0 is one that was not set
-    yield from pairer.flush()
+        yield from synchronizer.add(stream, frame.stamp_ns + 1, frame)  # a stamp of 0 is one that was not set
+    yield from synchronizer.flush()
 
 
 def shifted(frame: Frame, by_ns: int) -> Frame:

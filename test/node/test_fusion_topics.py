@@ -264,10 +264,10 @@ def test_a_calibration_that_was_published_once_before_is_used(make_node, spun, r
     publisher.publish(info)
     node = make_node()
     rig.wait_for_node()
-    wait_for(lambda: node._session.health().camera_info.received, what="the calibration")
+    wait_for(lambda: node._session.health().calibration.received, what="the calibration")
     rig.publish_pair(thermal(), visible(), S)
     wait_for(lambda: rig.camera_infos, what="the calibration of the fused image")
-    assert node._session.health().camera_info.faults == {}
+    assert node._session.health().calibration.faults == {}
 
 
 def test_large_images_arrive_whole(make_node, spun):

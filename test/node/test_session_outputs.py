@@ -12,7 +12,7 @@ from rigging import wait_for
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from sensor_msgs.msg import CompressedImage
-from session_rig import MS, NOW_NS, bgr, camera, gray, stream
+from session_rig import MS, NOW_NS, bgr, camera, gray
 from std_msgs.msg import Bool
 
 from hkdnet_ros.node.compressed_images import decode_compressed
@@ -67,10 +67,10 @@ def test_a_thermal_image_that_stands_for_another_is_not_shown_again(make_session
     session = make_session()
     session.previews.subscribers = 1
     session.it.receive_shutter(Bool(data=False))
-    stream(session, 1)
+    session.stream(1)
     session.it.receive_shutter(Bool(data=True))
     count = len(session.previews)
-    stream(session, 1)
+    session.stream(1)
     assert session.statuses[-1].mode == "held"
     assert len(session.previews) == count
 

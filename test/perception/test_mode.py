@@ -26,6 +26,11 @@ class World:
         self.selector = ModeSelector(config or ModeConfig(), self.ms * MS, **options)
         self.causes: list[str] = []
 
+    def set_clock(self, ms: int) -> None:
+        """Set the clock, which may go back."""
+        self.ms = ms
+        self.selector.clock_was_set(ms * MS)
+
     def run(
         self, seconds: float, streams: tuple[str, ...] = BOTH, fault: str = LIVE, visible_fault: str = LIVE
     ) -> list[tuple[float, str]]:
@@ -213,7 +218,8 @@ def test_after_a_stop_one_camera_has_the_limit_before_it_goes_on_alone() -> None
 def test_first_time_of_a_simulation_is_no_silence() -> None:
     selector = ModeSelector(ModeConfig(), 0)
     assert selector.update(0) is None
-    assert selector.update(1_700_000_000_000 * MS) is None  # /clock began
+    selector.clock_was_set(1_700_000_000_000 * MS)  # /clock began
+    assert selector.update(1_700_000_000_000 * MS) is None
     change = selector.update(1_700_000_002_000 * MS)
     assert change is not None
     assert change.mode == STOPPED
@@ -223,12 +229,12 @@ def test_first_time_of_a_simulation_is_no_silence() -> None:
 def test_clock_that_goes_back_changes_nothing_and_limits_hold_from_there() -> None:
     world = World()
     world.run(20)
-    world.ms = 500
+    world.set_clock(500)
     assert world.run(0.8, (VISIBLE,)) == []
     assert world.run(5) == []
-    world.ms = 500
+    world.set_clock(500)
     assert world.run(5, (VISIBLE,)) == [(about(1.0), VISIBLE)]
-    world.ms = 500
+    world.set_clock(500)
     assert world.run(5) == [(about(1.0), FUSED)]
 
 
@@ -247,7 +253,7 @@ def test_whatever_happens_each_change_is_told_once_and_two_live_cameras_are_fuse
     for seconds, sending, fault, goes_back in history[:8]:
         modes += [mode for _, mode in world.run(seconds, sending, fault)]
         if goes_back:
-            world.ms = 1000
+            world.set_clock(1000)
     modes += [mode for _, mode in world.run(3)]
     assert all(before != after for before, after in pairwise(modes))
     assert modes[-1] == world.selector.mode == FUSED

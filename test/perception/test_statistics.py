@@ -1,10 +1,10 @@
-"""Counters and the throttle of the log."""
+"""Counters and rates."""
 
 from __future__ import annotations
 
 import pytest
 
-from hkdnet_ros.perception.statistics import OUTPUT, Rate, Statistics, Throttle
+from hkdnet_ros.perception.statistics import OUTPUT, Rate, Statistics
 
 S = 10**9
 
@@ -22,16 +22,6 @@ def test_totals_are_a_snapshot():
     assert (totals.pairs, totals.published, dict(totals.drops)) == (1, 1, {"late": 2})
 
 
-def test_the_throttle_passes_the_first_of_each_kind_and_then_one_per_period():
-    now = [100.0]
-    throttle = Throttle(5.0, clock=lambda: now[0])
-    passed = []
-    for now[0] in (100.0, 101.0, 104.9, 105.0, 109.0, 110.0):
-        passed.append((throttle.passes("a"), throttle.passes("b") if now[0] > 104 else None))
-    assert [a for a, _ in passed] == [True, False, False, True, False, True]
-    assert [b for _, b in passed] == [None, None, True, False, False, True]
-
-
 def test_a_rate_is_that_of_the_last_ten_seconds_from_the_first_event_on():
     rate = Rate()
     assert rate.per_second(5 * S) == 0
@@ -45,11 +35,17 @@ def test_a_rate_is_that_of_the_last_ten_seconds_from_the_first_event_on():
     assert rate.per_second(40 * S) == 0
 
 
-def test_a_rate_begins_anew_when_the_clock_is_set_back():
-    rate = Rate()
-    for now_s in (100, 101, 102, 1, 2, 3):
-        rate.note(now_s * S)
-    assert rate.per_second(3 * S) == pytest.approx(1)
+def test_rates_begin_anew_when_the_clock_was_set_and_counts_stay():
+    statistics = Statistics()
+    for now_s in (100, 101, 102):
+        statistics.add_received("thermal", now_s * S)
+    statistics.add_published(102 * S)
+    statistics.clock_was_set()
+    assert statistics.since_output(S) is None
+    for now_s in (1, 2, 3):
+        statistics.add_received("thermal", now_s * S)
+    assert statistics.rates(3 * S) == {"thermal": pytest.approx(1)}
+    assert statistics.totals().received["thermal"] == 6
 
 
 def test_percentiles_of_latencies_and_the_time_since_the_output():

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy", reason="needs ROS 2")
-
 from rigging import Logger
-from sensor_msgs.msg import CameraInfo
 
+from hkdnet_ros.images.camera_model import CameraModel
 from hkdnet_ros.images.frames import Frame, FusedFrame
-from hkdnet_ros.node.camera_scaling import OutputCameraInfo
-from hkdnet_ros.node.image_messages import ns_to_stamp
+from hkdnet_ros.perception.output_calibration import OutputCalibration
 
 S = 10**9
 T = 100 * S
 
 
 def info(width=32, height=24, stamp_ns=T, frame_id="visible", k=None, **fields):
-    k = [30.0, 0.0, 15.5, 0.0, 30.0, 11.5, 0.0, 0.0, 1.0] if k is None else k
-    message = CameraInfo(width=width, height=height, k=k, p=[*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0], **fields)
-    message.header.stamp, message.header.frame_id = ns_to_stamp(stamp_ns), frame_id
-    return message
+    """Return a calibration and its stamp."""
+    k = (30.0, 0.0, 15.5, 0.0, 30.0, 11.5, 0.0, 0.0, 1.0) if k is None else k
+    return CameraModel(width, height, frame_id, k, p=(*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0), **fields), stamp_ns
 
 
 def frame(frame_id="visible", stamp_ns=T, width=32, height=24):
@@ -35,12 +30,12 @@ def fused(stamp_ns=T, frame_id="visible"):
 
 @pytest.fixture
 def calibration(logger):
-    it = OutputCameraInfo(logger)
+    it = OutputCalibration(logger)
     it.lines = logger.lines
 
     def of(visible, *messages, thermal=None, wanted=True, stream="visible"):
-        for message in messages:
-            it.update(stream, message)
+        for model, stamp_ns in messages:
+            it.update(stream, model, stamp_ns)
         return it.scaled_to(fused((visible or thermal).stamp_ns), thermal, visible, wanted)
 
     it.of = of
@@ -49,9 +44,7 @@ def calibration(logger):
 
 def test_the_message_with_the_stamp_of_the_image_is_taken(calibration):
     """A camera whose region of interest moves sends another calibration with each image."""
-    messages = [info(stamp_ns=T + index, width=64, height=64) for index in range(3)]
-    for index, message in enumerate(messages):
-        message.roi.x_offset, message.roi.width, message.roi.height = 10 * index, 32, 24
+    messages = [info(64, 64, T + index, roi_x_offset=10 * index, roi_width=32, roi_height=24) for index in range(3)]
     result = calibration.of(frame(stamp_ns=T + 1), *messages)
     assert result.k[2] == 2 * (15.5 - 10) + 0.5
     assert calibration.of(frame(stamp_ns=T + 7)).k[2] == 2 * (15.5 - 20) + 0.5  # the latest
@@ -63,11 +56,11 @@ def test_the_message_with_the_stamp_of_the_image_is_taken(calibration):
     [
         (info(31), "visible other size", "is for 31x24 pixels, but the visible image has 32x24", False),
         (info(frame_id="lens"), "visible other frame", "has frame 'lens', but the visible image 'visible'", True),
-        (info(k=[0.0] * 9), "visible uncalibrated", "uncalibrated camera (K is zero)", True),
-        (info(0, 0, k=[0.0] * 9), "visible uncalibrated", "uncalibrated camera (K is zero)", True),
-        (info(k=[30.0, 0, float("nan"), 0, 30, 11.5, 0, 0, 1]), "visible invalid", "NaN or infinite", False),
-        (info(d=[float("inf")]), "visible invalid", "NaN or infinite", False),
-        (info(k=[-30.0, 0, 15.5, 0, 30, 11.5, 0, 0, 1]), "visible invalid", "focal lengths of -30 and 30", False),
+        (info(k=(0.0,) * 9), "visible uncalibrated", "uncalibrated camera (K is zero)", True),
+        (info(0, 0, k=(0.0,) * 9), "visible uncalibrated", "uncalibrated camera (K is zero)", True),
+        (info(k=(30.0, 0, float("nan"), 0, 30, 11.5, 0, 0, 1)), "visible invalid", "NaN or infinite", False),
+        (info(d=(float("inf"),)), "visible invalid", "NaN or infinite", False),
+        (info(k=(-30.0, 0, 15.5, 0, 30, 11.5, 0, 0, 1)), "visible invalid", "focal lengths of -30 and 30", False),
         (info(stamp_ns=T - 5 * S), "visible late", "is 5.0 s older than its image", True),
     ],
 )
@@ -83,15 +76,13 @@ def test_what_does_not_fit_is_counted_per_image_and_said_once(calibration, messa
 
 
 def test_a_region_that_reaches_beyond_the_sensor_is_invalid(calibration):
-    message = info(40, 24)
-    message.roi.x_offset, message.roi.width, message.roi.height = 9, 32, 24
-    assert calibration.of(frame(), message) is None
+    assert calibration.of(frame(), info(40, 24, roi_x_offset=9, roi_width=32, roi_height=24)) is None
     assert "32x24 pixels at (9, 0), which reaches beyond its sensor's 40x24" in calibration.lines[0]
 
 
 def test_an_uncalibrated_camera_gives_the_size_and_the_header_only(calibration):
-    result = calibration.of(frame(), info(0, 0, k=[0.0] * 9))
-    assert (result.width, result.height, result.header.frame_id) == (64, 48, "visible")
+    result = calibration.of(frame(), info(0, 0, k=(0.0,) * 9))
+    assert (result.width, result.height, result.frame_id) == (64, 48, "visible")
     assert not any(result.k)
     assert not any(result.p)
 
@@ -142,11 +133,20 @@ def test_the_thermal_cameras_is_taken_where_its_image_is_alone_and_checked_alway
 
 def test_nothing_is_made_where_nobody_wants_it(calibration):
     assert calibration.of(frame(), info(), wanted=False) is None
-    assert isinstance(calibration.of(frame()), CameraInfo)
+    assert isinstance(calibration.of(frame()), CameraModel)
 
 
 def test_a_logger_that_refuses_changing_severity_is_content(calibration):
-    assert isinstance(calibration._logger, Logger)
+    assert isinstance(calibration._log, Logger)
     calibration.of(frame(), info(31))
     calibration.of(frame(), info(frame_id="lens"))
     assert len(calibration.lines) == 2
+
+
+def test_after_a_loop_one_may_come_after_the_first_images_again(calibration):
+    calibration.of(frame(stamp_ns=T + 100 * S))
+    calibration.begin_anew()
+    calibration.of(frame())
+    assert calibration.lines == []
+    calibration.of(frame(stamp_ns=T + 2 * S))
+    assert len(calibration.lines) == 1

@@ -8,14 +8,11 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import Counter, deque
-from typing import Any, Protocol
-
-from sensor_msgs.msg import CameraInfo
 
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame
-from .health import CameraInfoHealth
-from .image_messages import camera_info, camera_model, stamp_to_ns
+from .health import CalibrationHealth
+from .log import Log
 
 TOPICS = {THERMAL: "thermal/camera_info", VISIBLE: "visible/camera_info"}
 
@@ -33,70 +30,67 @@ _LATE_NS = 1_000_000_000
 _GRACE_NS = 2_000_000_000  # of images for which none may come before it is said to be missing
 
 
-class _Warns(Protocol):
-    def warning(self, message: str, /) -> Any: ...
-
-
-class OutputCameraInfo:
+class OutputCalibration:
     """Keeps the calibrations of both cameras, holds them against their images and counts what does not fit.
 
     Each kind of fault of a camera is logged once. Any thread may call this.
     """
 
-    def __init__(self, logger: _Warns) -> None:
-        self._logger = logger
+    def __init__(self, log: Log) -> None:
+        self._log = log
         self._lock = threading.Lock()
-        self._kept: dict[str, deque[tuple[int, CameraInfo]]] = {stream: deque(maxlen=_KEPT) for stream in TOPICS}
+        self._kept: dict[str, deque[tuple[int, CameraModel]]] = {stream: deque(maxlen=_KEPT) for stream in TOPICS}
         self._received: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()  # images, by stream and fault
         self._current: dict[str, str] = {}  # stream -> what is wrong for its latest image
         self._warned: set[tuple[str, str]] = set()
         self._missing_since_ns: int | None = None
 
-    def update(self, stream: str, message: CameraInfo) -> None:
-        """Take a calibration of ``stream``."""
+    def update(self, stream: str, model: CameraModel, stamp_ns: int) -> None:
+        """Take a calibration of ``stream``, stamped ``stamp_ns``; 0 for one without a time."""
         with self._lock:
             self._received[stream] += 1
-            self._kept[stream].append((stamp_to_ns(message.header.stamp), message))
+            self._kept[stream].append((stamp_ns, model))
+
+    def begin_anew(self) -> None:
+        """Wait again before a calibration is said to be missing: the streams' clocks have jumped back."""
+        self._missing_since_ns = None
 
     def scaled_to(
         self, fused: FusedFrame, thermal: Frame | None, visible: Frame | None, is_wanted: bool
-    ) -> CameraInfo | None:
+    ) -> CameraModel | None:
         """Return the calibration of ``fused``, which was made of these two images or of one of them.
 
         None where it is not wanted, none was received, or the one received is not that of the image: it would put every
         projected point in the wrong place. That of an uncalibrated camera has the size and no more.
         """
         source = THERMAL if visible is None else VISIBLE
-        result: CameraInfo | None = None
+        result: CameraModel | None = None
         for stream, frame in ((THERMAL, thermal), (VISIBLE, visible)):
             model = None if frame is None else self._model(stream, frame, is_output=stream == source, wanted=is_wanted)
             if model is not None and stream == source and is_wanted:
                 height, width = fused.image.shape[:2]
-                model = dataclasses.replace(model.resized(width, height), frame_id=fused.frame_id)
-                result = camera_info(model, fused.stamp_ns)
+                result = dataclasses.replace(model.resized(width, height), frame_id=fused.frame_id)
         return result
 
-    def health(self) -> CameraInfoHealth:
+    def health(self) -> CalibrationHealth:
         """Return the figures for /diagnostics."""
         with self._lock:
-            return CameraInfoHealth(dict(self._received), dict(self._faults), tuple(self._current.values()))
+            return CalibrationHealth(dict(self._received), dict(self._faults), tuple(self._current.values()))
 
     def _model(self, stream: str, frame: Frame, *, is_output: bool, wanted: bool) -> CameraModel | None:
         """Return what can be used of the calibration of ``frame``, after what is wrong with it was counted and said."""
         with self._lock:
-            stamp_ns, message = self._nearest(stream, frame.stamp_ns)
-            if message is None:
+            stamp_ns, model = self._nearest(stream, frame.stamp_ns)
+            if model is None:
                 if not is_output or not wanted:
                     self._current.pop(stream, None)
                     return None
                 fault, text = MISSING, _missing(stream)
-                if self._missing_since_ns is None or frame.stamp_ns < self._missing_since_ns:
+                if self._missing_since_ns is None:
                     self._missing_since_ns = frame.stamp_ns
                 is_said = frame.stamp_ns - self._missing_since_ns >= _GRACE_NS
-                model = None
             else:
-                model = camera_model(message)
                 fault, text = _compare(model, stamp_ns, frame, stream)
                 is_said = True
             self._current.pop(stream, None)
@@ -109,13 +103,13 @@ class OutputCameraInfo:
                     self._warned.add((stream, fault))
         if fault and is_said:
             lost = "; fused/camera_info is not published" if is_output and fault in _UNUSABLE else ""
-            self._logger.warning(text + lost)
+            self._log.warning(text + lost)
         return None if fault in _UNUSABLE else model
 
-    def _nearest(self, stream: str, stamp_ns: int) -> tuple[int, CameraInfo | None]:
-        """Return the message with the stamp of an image, as drivers send it, else the latest: few cameras change."""
+    def _nearest(self, stream: str, stamp_ns: int) -> tuple[int, CameraModel | None]:
+        """Return the calibration with the stamp of an image, as drivers send it, else the latest: few change."""
         kept = self._kept[stream]
-        nothing: tuple[int, CameraInfo | None] = 0, None
+        nothing: tuple[int, CameraModel | None] = 0, None
         latest = kept[-1] if kept else nothing
         return next((candidate for candidate in reversed(kept) if candidate[0] == stamp_ns), latest)
 
