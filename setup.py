@@ -19,7 +19,6 @@ setup(
     install_requires=[
         "numpy",
         "opencv-python-headless<5",
-        "PyYAML",
         "rosbags",
         "safetensors",
         "tensorboardX",
