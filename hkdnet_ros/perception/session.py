@@ -15,9 +15,10 @@ from ..errors import HkdnetError
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..inference.engine_api import Engine
+from .config import PerceptionConfig
 from .drops import DropCounter
 from .freeze import FreezeDetector
-from .fusion_work import Config, FusionWork, Taken, Task
+from .fusion_work import FusionWork, Taken, Task
 from .health import Health
 from .incoming import Incoming
 from .log import Log, Throttle
@@ -57,7 +58,7 @@ class Session:
 
     def __init__(
         self,
-        config: Config,
+        config: PerceptionConfig,
         engine: Engine,
         sink: Sink,
         log: Log,
@@ -167,7 +168,7 @@ class Session:
             calibration=self._work.calibration.health(),
         )
 
-    def reconfigure(self, config: Config) -> None:
+    def reconfigure(self, config: PerceptionConfig) -> None:
         """Go by the live parameters of ``config`` from the next image on."""
         if config.sync != self._sync:
             self._sync = config.sync
