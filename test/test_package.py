@@ -104,6 +104,15 @@ def test_what_differs_between_distributions_of_ros_is_in_one_file() -> None:
     assert asking == {"distributions.py"}
 
 
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if path.parent.name != "commands" and path.name not in ("cli.py", "arguments.py")],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_only_commands_know_argparse(path: Path) -> None:
+    assert "argparse" not in set(imports(path))
+
+
 def test_every_folder_of_code_is_a_layer() -> None:
     assert sorted({path.relative_to(PACKAGE).parts[0] for path in MODULES if path.parent != PACKAGE}) == sorted(LAYERS)
 
