@@ -154,7 +154,7 @@ def _camera_info(health: Health) -> Report:
     found = health.calibration
     values: dict[str, object] = {
         **{f"{stream} received": found.received.get(stream, 0) for stream in (THERMAL, VISIBLE)},
-        **{f"images with: {fault}": count for fault, count in sorted(found.faults.items())},
+        **{f"images with: {mismatch}": count for mismatch, count in sorted(found.mismatches.items())},
     }
     if found.current:
         return Report("camera_info", WARN, "; ".join(found.current), values)
@@ -162,9 +162,13 @@ def _camera_info(health: Health) -> Report:
 
 
 def _mode(health: Health) -> Report:
-    values: dict[str, object] = {"mode": health.mode, "cause": health.cause, "thermal fault": health.thermal_fault}
+    values: dict[str, object] = {
+        "mode": health.mode,
+        "cause": health.cause,
+        "thermal interruption": health.thermal_interruption,
+    }
     level = {FUSED: OK, STOPPED: ERROR}.get(health.mode, WARN)
     message = f"{health.mode}: {health.cause}" if health.cause else health.mode
-    if health.thermal_fault and level == OK:
-        level, message = WARN, f"{health.mode}, thermal image is {health.thermal_fault}"
+    if health.thermal_interruption and level == OK:
+        level, message = WARN, f"{health.mode}, thermal image is {health.thermal_interruption}"
     return Report("mode", level, message, values)

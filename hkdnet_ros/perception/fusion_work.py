@@ -42,14 +42,14 @@ class Taken:
 class Task:
     """What to fuse, or a single image to super-resolve.
 
-    ``skew_ns`` is that of :class:`~.sink.Output`; ``settled`` is ``time.perf_counter()`` when it was known that this is
+    ``skew_ns`` is that of :class:`~.sink.Output`; ``decided`` is ``time.perf_counter()`` when it was known that this is
     to be done.
     """
 
     thermal: Taken | None
     visible: Taken | None
     skew_ns: int
-    settled: float
+    decided: float
 
     @property
     def is_live_thermal(self) -> bool:
@@ -122,7 +122,7 @@ class FusionWork:
         now_ns = self._now_ns()
         age_ns = now_ns - fused.stamp_ns
         latencies = {
-            "queue": begun - task.settled,
+            "queue": begun - task.decided,
             "decode": decoded - begun,
             **{stage: milliseconds / 1000 for stage, milliseconds in fused.timings.items()},
             **passing_on,

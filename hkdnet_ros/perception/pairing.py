@@ -164,7 +164,7 @@ class StampPairer(Generic[Payload]):
         self._behind: _Stream[Payload] | None = None  # the stream that has yet to follow the other's jump
 
     def add(self, stream: str, stamp_ns: int, payload: Payload, *, begins_anew: bool = False) -> list[Match[Payload]]:
-        """Take one message of ``stream`` ("thermal" or "visible"); return the matches it settles, oldest first.
+        """Take one message of ``stream`` ("thermal" or "visible"); return the matches it decides, oldest first.
 
         Its stamp must be above 0 and newer than the one before, but where the stream ``begins_anew`` with it.
         """
@@ -177,12 +177,12 @@ class StampPairer(Generic[Payload]):
                 self._dropped(stream, stamp_ns, RESET)
                 return matches
             own.push(stamp, payload)
-            while settled := self._settle():
-                matches += settled
+            while decided := self._decide():
+                matches += decided
             while len(own.stamps) > self._queue_size:
-                settled = self._settle(final=True)
-                matches += settled
-                if not settled:
+                decided = self._decide(final=True)
+                matches += decided
+                if not decided:
                     own.drop(1, OVERFLOW)
                     self._behind = None
             return matches
@@ -236,11 +236,11 @@ class StampPairer(Generic[Payload]):
 
     def _settle_all(self) -> list[Match[Payload]]:
         matches: list[Match[Payload]] = []
-        while settled := self._settle(final=True):
-            matches += settled
+        while decided := self._decide(final=True):
+            matches += decided
         return matches
 
-    def _settle(self, *, final: bool = False) -> list[Match[Payload]]:
+    def _decide(self, *, final: bool = False) -> list[Match[Payload]]:
         """Take the next group of pairs that nothing still to come can change, or (``final``) that is nearest now."""
         thermal, visible = self._thermal, self._visible
         while thermal.stamps and visible.stamps:

@@ -133,9 +133,9 @@ class ShutterDetector:
         """
         check_frame(frame, THERMAL)
         last, self._last = self._last, frame
-        fault = self._fault(frame, last)
-        if fault:
-            self._verdict, self._live_ns = fault, None
+        reason = self._interruption(frame, last)
+        if reason:
+            self._verdict, self._live_ns = reason, None
         elif self._verdict:
             if self._live_ns is None:
                 self._live_ns = frame.stamp_ns
@@ -143,7 +143,7 @@ class ShutterDetector:
             self._verdict = LIVE if is_settled else SETTLING
         return self._verdict
 
-    def _fault(self, frame: Frame, last: Frame | None) -> str:
+    def _interruption(self, frame: Frame, last: Frame | None) -> str:
         """Return what is wrong with ``frame`` itself, and take note of it."""
         config = self._config
         changed = _changed_share(frame, last)

@@ -204,10 +204,10 @@ class PixelMender:
     """Replaces the dead and hot pixels of one sensor, once it has learnt which they are.
 
     One frame does not tell a hot pixel from a small target far away, and mending that would erase the target. When the
-    scene moves, though, the target leaves its pixel and the fault stays. So a pixel is looked at several times a second
-    and a look counts only if what surrounds the pixel has changed since the last that counted: a camera that stands
-    still learns nothing about a target that stands still. Looks as an outlier count up, looks as a good pixel down; a
-    pixel that gets to 50 is bad until it is back at 0, so that a pixel that goes bad later is found too.
+    scene moves, though, the target leaves its pixel and a bad pixel stays. So a pixel is looked at several times a
+    second and a look counts only if what surrounds the pixel has changed since the last that counted: a camera that
+    stands still learns nothing about a target that stands still. Looks as an outlier count up, looks as a good pixel
+    down; a pixel that gets to 50 is bad until it is back at 0, so that a pixel that goes bad later is found too.
     """
 
     def __init__(self) -> None:

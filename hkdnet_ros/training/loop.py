@@ -23,7 +23,7 @@ from ..files import written_whole
 from ..inference.memory import keep_large_buffers
 from ..options import check_options, option
 from ..signals import handling
-from .distributed import average, is_first, is_joined, rank, share, wait
+from .distributed import is_first, is_joined, mean_of_all, rank, share, wait
 from .log import Log
 
 LOG_EVERY = 50
@@ -320,7 +320,7 @@ def fit(
             optimizer.zero_grad(set_to_none=True)
             values.sum().backward()
             values = values.detach()
-            average([values, *(weight.grad for weight in trained.parameters() if weight.grad is not None)])
+            mean_of_all([values, *(weight.grad for weight in trained.parameters() if weight.grad is not None)])
             norm = nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
             if is_logged:
                 check_finite([values, norm], step, state_path)
