@@ -8,6 +8,8 @@ import time
 
 import numpy as np
 
+from hkdnet_ros.inference.sizes import Sizes
+
 TIMEOUT_S = 20.0
 
 
@@ -31,13 +33,17 @@ class FakeEngine:
     def __init__(self, scale=2):
         self.scale = scale
         self.timings = {}
-        self.sizes = []  # (height, width) of every call
+        self.given = []  # height and width of every call's images
         self.warmed_up = []
         self.closed = False
         self.error = None
         self.entered = threading.Event()
         self.go_on = threading.Event()
         self.go_on.set()
+
+    @property
+    def sizes(self):
+        return Sizes(thermal=self.scale, visible=self.scale)
 
     def warm_up(self, height, width):
         self.warmed_up.append((height, width))
@@ -48,7 +54,7 @@ class FakeEngine:
         self.go_on.wait()
         if self.error is not None:
             raise self.error
-        self.sizes.append(thermal.shape)
+        self.given.append(thermal.shape)
         thermal, visible = (image / np.float32(255 if image.dtype == np.uint8 else 1) for image in (thermal, visible))
         self.timings = {"upload": 0.0, "network": 1.0, "download": 0.0}
         return np.kron((thermal + visible) / 2, np.ones((self.scale, self.scale))).astype(np.float32)

@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
 from ..inference.config import EngineConfig
+from ..inference.engine_api import Engine, load_engine
 from .baselines import Method, baselines
-
-if TYPE_CHECKING:
-    from ..inference.engine import FusionEngine
 
 
 def open_methods(
@@ -36,20 +33,16 @@ def open_methods(
     return methods, facts
 
 
-def _open_engines(models: Sequence[EngineConfig], stack: contextlib.ExitStack) -> list[FusionEngine]:
-    if not models:
-        return []
-    from ..inference.engine import FusionEngine
-
+def _open_engines(models: Sequence[EngineConfig], stack: contextlib.ExitStack) -> list[Engine]:
     engines = []
     for model in models:
-        engine = FusionEngine(model)
+        engine = load_engine(model)
         stack.callback(engine.close)
         engines.append(engine)
     return engines
 
 
-def _method(engine: FusionEngine) -> Method:
+def _method(engine: Engine) -> Method:
     def fuse(thermal: NDArray[np.uint8], visible: NDArray[np.uint8]) -> NDArray[np.float32]:
         fused: NDArray[np.float32] = engine.fuse(thermal, visible) * np.float32(255)
         return fused

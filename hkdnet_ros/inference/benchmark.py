@@ -8,8 +8,9 @@ import numpy as np
 from tqdm import tqdm
 
 from ..errors import ConfigError
+from .config import EngineConfig
 from .device import choose_device, has_bf16
-from .engine import EngineConfig, FusionEngine
+from .engine_api import load_engine
 
 
 def time_formats(
@@ -27,7 +28,7 @@ def time_formats(
     formats = ["fp32"] + ["bf16"] * has_bf16(place) + ["fp16"] * (place.type == "cuda")
     engines = {}
     for name in formats:
-        engines[name] = FusionEngine(
+        engines[name] = load_engine(
             EngineConfig(model=model, scale=scale, device=str(place), precision=name, threads=threads)
         )
         engines[name].warm_up(height, width)

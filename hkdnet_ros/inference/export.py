@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, MissingDependencyError, SourceError
 from ..network.student import Student
-from .engine import fold_batch_norms
+from .torch_backend import fold_batch_norms
 
 FORMATS = {".onnx": "ONNX", ".pt2": "torch.export"}
 

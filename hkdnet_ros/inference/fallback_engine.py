@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import DeviceError
 from .config import CPU, EngineConfig
 from .engine_api import Engine
+from .sizes import Sizes
 
 Result = TypeVar("Result")
 
@@ -36,6 +37,10 @@ class FallbackEngine:
         self._warn = warn
         self._failure = ""
         self._engine = self._surely(lambda: load(config), self._load_on_cpu)
+
+    @property
+    def sizes(self) -> Sizes:
+        return self._engine.sizes
 
     @property
     def scale(self) -> int:

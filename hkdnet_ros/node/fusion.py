@@ -8,7 +8,6 @@ docs/parameters.md.
 from __future__ import annotations
 
 import functools
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -30,10 +29,10 @@ from std_msgs.msg import Bool
 
 from hkdnet_ros.msg import FusionStatus
 
-from ..errors import HkdnetError, MissingDependencyError
+from ..errors import HkdnetError
 from ..images.frames import THERMAL, VISIBLE
 from ..inference.config import EngineConfig
-from ..inference.engine_api import Engine
+from ..inference.engine_api import Engine, load_engine
 from ..inference.fallback_engine import FallbackEngine
 from ..perception.output_calibration import TOPICS as CAMERA_INFO_TOPICS
 from .bond import ManagerBond
@@ -63,19 +62,6 @@ def _output_qos() -> QoSProfile:
 # Small, so best effort hears every publisher and loses nothing that matters.
 def _small_qos() -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-
-
-def load_engine(config: EngineConfig) -> Engine:
-    """Return the engine for ``config``; raises :class:`~hkdnet_ros.errors.HkdnetError` where it cannot be had."""
-    # Here and not above: torch takes seconds to import, and the node's services should be there first.
-    try:
-        from ..inference.engine import FusionEngine
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f"the network needs the Python package {error.name}, which {sys.executable} does not have; install it"
-        ) from error
-
-    return FusionEngine(config)
 
 
 Transition = Callable[["FusionNode", LifecycleState], None]

@@ -14,6 +14,7 @@ from ..files import write_file
 from ..images.files import read_thermal, read_visible
 from ..images.frames import Frame, Pair
 from ..inference.config import EngineConfig
+from ..inference.engine_api import load_engine
 from ..perception.pipeline import FusionPipeline
 from ..perception.thermal import ThermalConfig
 from .pairs import PairPaths, match_folders
@@ -35,13 +36,11 @@ def fuse_files(
     :class:`SourceError` for images that cannot be read, fused or written, :class:`ConfigError` and
     :class:`~hkdnet_ros.errors.CheckpointError` as the engine does.
     """
-    from ..inference.engine import FusionEngine  # here, so that whoever only needs names does not wait for torch
-
     low, high = thermal_range
     if not low < high:
         raise ConfigError(f"--thermal-range is {low:g} {high:g}; LOW must be below HIGH")
     pairs, outputs = _plan(thermal, visible, out)
-    with contextlib.closing(FusionEngine(config)) as engine:
+    with contextlib.closing(load_engine(config)) as engine:
         pipeline = FusionPipeline(engine, thermal_config=ThermalConfig(range_low=low, range_high=high))
         for pair, output in zip(tqdm(pairs, desc="fuse", unit="pair", disable=len(pairs) == 1), outputs, strict=True):
             try:

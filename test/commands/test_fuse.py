@@ -7,7 +7,8 @@ import torch
 
 from hkdnet_ros.cli import main
 from hkdnet_ros.inference.checkpoint import save_checkpoint
-from hkdnet_ros.inference.engine import EngineConfig, FusionEngine
+from hkdnet_ros.inference.config import EngineConfig
+from hkdnet_ros.inference.engine_api import load_engine
 from hkdnet_ros.network.presets import StudentConfig
 from hkdnet_ros.network.student import Student
 
@@ -61,7 +62,7 @@ def test_gray_visible_gives_the_engines_picture_in_8_bits_unstretched(models, im
     out = images / "fused.png"
     assert fuse(models, images / "thermal.png", images / "gray.png", out, scale=scale) == 0
     fused = read(out)
-    engine = FusionEngine(EngineConfig(model=str(models[scale]), scale=scale, device="cpu", precision="fp32"))
+    engine = load_engine(EngineConfig(model=str(models[scale]), scale=scale, device="cpu", precision="fp32"))
     expected = engine.fuse(read(images / "thermal.png"), read(images / "gray.png"))
     assert fused.dtype == np.uint8
     assert fused.shape == (24 * scale, 32 * scale)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import sys
-import types
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -14,44 +13,44 @@ import torch
 
 from hkdnet_ros import cli
 from hkdnet_ros.images.frames import Frame
-from hkdnet_ros.inference import engine as real_engine
+from hkdnet_ros.inference import engine_api
 from hkdnet_ros.inference.config import EngineConfig
+from hkdnet_ros.inference.sizes import Sizes
 from hkdnet_ros.metrics.fidelity import fidelity_metrics
 from hkdnet_ros.metrics.fusion import FUSION_KEYS, fusion_metrics
 from hkdnet_ros.metrics.images import min_max_stretch
 from hkdnet_ros.perception.thermal import ThermalConditioner
 from hkdnet_ros.training.data import PairSet
 
+TORCH = engine_api.BACKENDS["torch"]
 SIZE = (183, 201)  # neither side a multiple of 2; reduced by 2 and enlarged, enough for MSSSIM's 176
 
 
-class RepeatingEngine:
-    """Repeats the brighter pixel of the low-resolution pair; in [0, 1] as the engine's output."""
+class RepeatingBackend:
+    """Repeats the brighter pixel of the low-resolution pair; in [0, 1] as a network's output."""
 
     opened: list[EngineConfig] = []  # noqa: RUF012
     closed = 0
-    device, precision = "cpu", "fp32"
+    device, precision, memory = "cpu", "fp32", None
 
     def __init__(self, config: EngineConfig) -> None:
-        self.scale = config.scale
+        self.sizes = Sizes(thermal=config.scale, visible=config.scale)
         self.model_name = config.model
         self.opened.append(config)
 
-    def fuse(self, thermal: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    def run(self, thermal: np.ndarray, visible: np.ndarray, lap: Callable[[str], None]) -> np.ndarray:
         assert thermal.dtype == visible.dtype == np.uint8
-        return np.kron(np.maximum(thermal, visible), np.ones((self.scale, self.scale))).astype(np.float32) / 255
+        return np.kron(np.maximum(thermal, visible), np.ones(2 * [self.sizes.visible])).astype(np.float32) / 255
 
     def close(self) -> None:
-        RepeatingEngine.closed += 1
+        RepeatingBackend.closed += 1
 
 
 @pytest.fixture(autouse=True)
-def engine(monkeypatch: pytest.MonkeyPatch) -> type[RepeatingEngine]:
-    module = types.ModuleType("engine")
-    module.FusionEngine = RepeatingEngine
-    monkeypatch.setitem(sys.modules, "hkdnet_ros.inference.engine", module)
-    RepeatingEngine.opened, RepeatingEngine.closed = [], 0
-    return RepeatingEngine
+def backend(monkeypatch: pytest.MonkeyPatch) -> type[RepeatingBackend]:
+    monkeypatch.setitem(engine_api.BACKENDS, "torch", f"{__name__}:RepeatingBackend")
+    RepeatingBackend.opened, RepeatingBackend.closed = [], 0
+    return RepeatingBackend
 
 
 def textured(seed: int) -> np.ndarray:
@@ -77,7 +76,7 @@ def values(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_model_and_baselines_stand_side_by_side(folder: Path, engine: type[RepeatingEngine]) -> None:
+def test_model_and_baselines_stand_side_by_side(folder: Path, backend: type[RepeatingBackend]) -> None:
     assert evaluate(folder, "--device", "cpu") == 0
     methods = ["bicubic>average", "bicubic>maximum", "bicubic>laplacian", "hkdnet(realtime)"]
     both = [name for method in methods for name in (method, f"{method}+stretch")]
@@ -90,8 +89,8 @@ def test_model_and_baselines_stand_side_by_side(folder: Path, engine: type[Repea
         assert f"| {method} |" in as_is
         assert f"| {method}+stretch |" in stretched
     assert "hkdnet(realtime): fp32 on cpu" in report
-    assert engine.opened == [EngineConfig(scale=2, device="cpu")]  # what was not given is left to the engine
-    assert engine.closed == 1
+    assert backend.opened == [EngineConfig(scale=2, device="cpu")]  # what was not given is left to the engine
+    assert backend.closed == 1
 
 
 def test_the_model_gets_the_reduced_pair_and_is_measured_against_the_pair(folder: Path) -> None:
@@ -130,12 +129,12 @@ def test_the_contact_sheet_shows_every_column(folder: Path) -> None:
     np.testing.assert_array_equal(column, textured(0)[:182, :200])
 
 
-def test_several_models_or_none_can_be_named(folder: Path, engine: type[RepeatingEngine]) -> None:
+def test_several_models_or_none_can_be_named(folder: Path, backend: type[RepeatingBackend]) -> None:
     assert evaluate(folder, "--limit", "1", "--model", "one", "two") == 0
     assert {"hkdnet(one)", "hkdnet(two)"} < {row["method"] for row in values(folder)}
     assert evaluate(folder, "--limit", "1", "--model") == 0
     assert len(values(folder)) == 6
-    assert len(engine.opened) == 2
+    assert len(backend.opened) == 2
 
 
 def test_published_methods_stand_in_the_table_and_in_the_rank(folder: Path) -> None:
@@ -233,7 +232,7 @@ def test_other_weights_than_a_teachers_are_named(
 def test_a_scale_without_shipped_weights_is_named(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "hkdnet_ros.inference.engine", real_engine)
+    monkeypatch.setitem(engine_api.BACKENDS, "torch", TORCH)
     monkeypatch.setattr("hkdnet_ros.inference.checkpoint.WEIGHTS", folder)
     assert "no weights come with the package for realtime at x3" in failure(folder, capsys, "--scale", "3")
     assert evaluate(folder, "--scale", "3", "--model") == 0

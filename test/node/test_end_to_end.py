@@ -11,8 +11,8 @@ from rigging import wait_for
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from hkdnet_ros.images.frames import THERMAL, Frame, Pair
-from hkdnet_ros.inference.engine import EngineConfig, FusionEngine
-from hkdnet_ros.node.fusion import load_engine
+from hkdnet_ros.inference.config import EngineConfig
+from hkdnet_ros.inference.engine_api import load_engine
 from hkdnet_ros.node.image_messages import decode, encode_image
 from hkdnet_ros.perception.pipeline import FusionPipeline, PipelineConfig
 from hkdnet_ros.simulator.config import SceneConfig
@@ -57,7 +57,7 @@ def test_published_pixels_are_those_of_the_engine_run_directly(make_node, rig, r
         rig.visible.publish(message(pair.visible, index))
         wait_for(lambda: len(rig.statuses) == index + 1 == len(rig.images), what=f"fused image {index}")  # noqa: B023
 
-    engine = FusionEngine(EngineConfig(device="cpu"))
+    engine = load_engine(EngineConfig(device="cpu"))
     pipeline = FusionPipeline(engine, PipelineConfig(grid=GRID))
     for index, (pair, published) in enumerate(zip(pairs, rig.images, strict=True)):
         sent = Pair(decode(message(pair.thermal, index)), decode(message(pair.visible, index)))

@@ -30,7 +30,7 @@ def test_only_what_somebody_subscribes_to_is_published(make_session, engine):
     session.compressed.subscribers = session.statuses.subscribers = 0
     session.pair(NOW_NS + 33 * MS)
     assert session.drops() == {NO_SUBSCRIBER: 1}
-    assert len(engine.sizes) == 1
+    assert len(engine.given) == 1
 
 
 def test_the_preview_is_the_thermal_image_that_was_fused_with_its_own_size_and_header(make_session):
@@ -58,7 +58,7 @@ def test_who_looks_at_the_preview_alone_has_nothing_fused(make_session, engine):
     session.pair(NOW_NS)
     wait_for(session.drops)
     np.testing.assert_array_equal(decode(session.previews[0]).image, decode(gray(NOW_NS)).image)
-    assert engine.sizes == []
+    assert engine.given == []
     assert session.drops() == {NO_SUBSCRIBER: 1}
     assert not session.it.health().is_wanted
 

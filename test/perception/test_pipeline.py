@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from hkdnet_ros.errors import ConfigError, ImageError
 from hkdnet_ros.images import color
 from hkdnet_ros.images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
+from hkdnet_ros.inference.sizes import Sizes
 from hkdnet_ros.perception.pipeline import FusionPipeline, PipelineConfig
 from hkdnet_ros.perception.thermal import ThermalConfig
 
@@ -18,6 +19,7 @@ class Average:
 
     def __init__(self, scale: int = 2) -> None:
         self.scale = scale
+        self.sizes = Sizes(thermal=scale, visible=scale)
         self.timings = {"network": 1.5}
         self.given: list[NDArray[np.float32]] = []
 

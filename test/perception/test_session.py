@@ -218,13 +218,13 @@ def test_where_nobody_wants_the_result_nothing_is_fused(make_core, engine):
     core.sink.now_wants = Wants(fused=False)
     core.pair(NOW_NS)
     assert core.drops == {NO_SUBSCRIBER: 1}
-    assert (engine.sizes, core.sink.previews) == ([], [])
+    assert (engine.given, core.sink.previews) == ([], [])
     assert not core.it.health().is_wanted
     core.sink.now_wants = Wants(fused=False, conditioned=True)
     core.pair(NOW_NS + 33 * MS)
     ((thermal, conditioned),) = core.sink.previews
     np.testing.assert_array_equal(conditioned, thermal.image / np.float32(255))
-    assert (engine.sizes, core.drops) == ([], {NO_SUBSCRIBER: 2})
+    assert (engine.given, core.drops) == ([], {NO_SUBSCRIBER: 2})
 
 
 def test_the_calibration_is_scaled_to_the_output_with_the_half_pixel(make_core):

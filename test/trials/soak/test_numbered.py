@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hkdnet_ros.images.frames import Frame, Pair
-from hkdnet_ros.inference.engine import EngineConfig, FusionEngine
+from hkdnet_ros.inference.config import EngineConfig
+from hkdnet_ros.inference.engine_api import load_engine
 from hkdnet_ros.perception.pipeline import FusionPipeline
 from hkdnet_ros.trials.soak.numbered import NUMBERS, SMALLEST, numbered_image, read_number, read_numbers
 
@@ -45,7 +46,7 @@ def test_a_number_with_a_bit_turned_round_is_not_read():
 
 @pytest.mark.parametrize("size", [(80, 60), (60, 80)])
 def test_both_numbers_survive_the_network_and_each_stream_alone_shows_its_own(size):
-    pipeline = FusionPipeline(FusionEngine(EngineConfig(device="cpu")))
+    pipeline = FusionPipeline(load_engine(EngineConfig(device="cpu")))
     for thermal, visible in ((0, NUMBERS - 1), (2741, 1354), (1, 1)):
         gray = numbered_image("visible", visible, 80, 60)
         frames = Pair(
