@@ -6,7 +6,8 @@ import numpy as np
 from rigging import wait_for
 from sensor_msgs.msg import CameraInfo
 
-from hkdnet_ros.node.image_messages import NS_PER_S, encode_image
+from hkdnet_ros.images.messages import NS_PER_S
+from hkdnet_ros.node.image_messages import encode_image
 from hkdnet_ros.node.schema import build
 from hkdnet_ros.node.session import FusionSession, Outputs
 

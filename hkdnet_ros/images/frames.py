@@ -9,10 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
-from .decoding import ENCODINGS
 
 THERMAL = "thermal"
 VISIBLE = "visible"
+
+# encoding -> (numpy scalar type, channels)
+ENCODINGS: dict[str, tuple[str, int]] = {
+    "mono8": ("u1", 1),
+    "8UC1": ("u1", 1),
+    "mono16": ("u2", 1),
+    "16UC1": ("u2", 1),
+    "32FC1": ("f4", 1),
+    "rgb8": ("u1", 3),
+    "bgr8": ("u1", 3),
+    "rgba8": ("u1", 4),
+    "bgra8": ("u1", 4),
+}
+"""What a frame may hold. Images of other encodings are brought to one of these (:mod:`.decoding`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +33,10 @@ class Frame:
     """One camera image.
 
     ``image`` is (H, W) or (H, W, C), native byte order, in the channel order and range that ``encoding`` (a
-    sensor_msgs/image_encodings name: mono8, mono16, 32FC1, rgb8, bgr8, ...) says. ``stamp_ns`` is the time of exposure.
+    sensor_msgs/image_encodings name, one of :data:`ENCODINGS`) says. ``stamp_ns`` is the time of exposure.
+
+    Raises :class:`ImageError` where the image is not what its encoding says, or has no pixels: who is given a frame
+    need not ask again.
     """
 
     image: NDArray[np.generic]
@@ -28,20 +44,18 @@ class Frame:
     frame_id: str
     encoding: str
 
-
-def check_frame(frame: Frame, stream: str) -> None:
-    """Raise :class:`ImageError`, naming ``stream``, unless the image is what its encoding says and has pixels."""
-    image = frame.image
-    if frame.encoding not in ENCODINGS:
-        raise ImageError(f"{stream} image has encoding {frame.encoding!r}; expected one of {', '.join(ENCODINGS)}")
-    scalar, channels = ENCODINGS[frame.encoding]
-    if image.dtype != np.dtype(scalar) or image.shape[2:] != (() if channels == 1 else (channels,)) or image.ndim < 2:
-        raise ImageError(
-            f"{stream} image is {image.dtype} of shape {image.shape}; {frame.encoding} is {np.dtype(scalar)} with "
-            f"{channels} channel{'s' if channels > 1 else ''}"
-        )
-    if 0 in image.shape:
-        raise ImageError(f"{stream} image has {image.shape[1]}x{image.shape[0]} pixels; expected at least 1x1")
+    def __post_init__(self) -> None:
+        image, encoding = self.image, self.encoding
+        if encoding not in ENCODINGS:
+            raise ImageError(f"image has encoding {encoding!r}; expected one of {', '.join(ENCODINGS)}")
+        scalar, channels = ENCODINGS[encoding]
+        if image.dtype != scalar or image.ndim < 2 or image.shape[2:] != (() if channels == 1 else (channels,)):
+            raise ImageError(
+                f"image is {image.dtype} of shape {image.shape}; {encoding} is {np.dtype(scalar)} with "
+                f"{channels} channel{'s' if channels > 1 else ''}"
+            )
+        if 0 in image.shape:
+            raise ImageError(f"image has {image.shape[1]}x{image.shape[0]} pixels; expected at least 1x1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from std_msgs.msg import Bool, Header
 
 from ..images import color
 from ..images.frames import Frame
+from ..images.messages import camera_model, check_message, decode_message, stamp_to_ns
 from ..inference.engine_api import Engine
 from ..perception.health import Health
 from ..perception.incoming import Incoming
@@ -26,8 +27,7 @@ from ..perception.pairing import NEAREST, StampPairer
 from ..perception.session import Session
 from ..perception.sink import Drop, Figures, Output, Wants
 from ..perception.statistics import Totals
-from .compressed_images import AnyImage, check_any, decode_any, encode_jpeg
-from .image_messages import camera_info, camera_model, encode_image, ns_to_stamp, stamp_to_ns
+from .image_messages import AnyImage, camera_info, encode_image, encode_jpeg, ns_to_stamp
 from .schema import FusionConfig
 from .status import fusion_status
 from .time_synchronizer import StockPairer
@@ -80,8 +80,8 @@ class FusionSession:
                 stamp_to_ns(message.header.stamp),
                 self._now_ns(),
                 message.header.frame_id,
-                decode=lambda: decode_any(message),
-                check=lambda: check_any(message),
+                decode=lambda: decode_message(message),
+                check=lambda: check_message(message),
                 content=message.data,
             )
         )

@@ -14,9 +14,10 @@ from std_msgs.msg import Header
 
 from ..errors import ConfigError, MissingDependencyError
 from ..images.frames import THERMAL, VISIBLE
+from ..images.messages import stamp_to_ns
 from ..perception.pairing import APPROXIMATE, NEAREST, Match, OnDrop, PairingConfig
 from ..perception.synchronizer import StreamSynchronizer
-from .image_messages import ns_to_stamp, stamp_to_ns
+from .image_messages import ns_to_stamp
 
 
 class NearestTimeSynchronizer:

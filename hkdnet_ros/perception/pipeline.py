@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, ImageError
 from ..images import color
-from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair, check_frame
+from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..images.resampling import resample
 from ..inference.engine_api import Engine
 from ..inference.sizes import SMALLEST
@@ -73,8 +73,7 @@ class FusionPipeline:
         """Fuse one pair: ``scale`` times the grid's size, stamp and frame of the visible image.
 
         ``timings`` has "thermal", "registration", "color" and the engine's own stages. Raises :class:`ImageError` for
-        an image that does not fit its encoding, is smaller than 16x16 or has NaN, and for an encoding that cannot be
-        fused.
+        an image that is smaller than 16x16 or has NaN, and for a visible one of floats.
         """
         _check(pair.thermal, THERMAL)
         _check(pair.visible, VISIBLE)
@@ -177,7 +176,6 @@ def _registered(image: NDArray[Any], grid: tuple[int, int], clock: StageClock) -
 
 
 def _check(frame: Frame, stream: str) -> None:
-    check_frame(frame, stream)
     height, width = frame.image.shape[:2]
     if min(width, height) < SMALLEST:
         raise ImageError(f"{stream} image is {width}x{height}; the network needs at least {SMALLEST}x{SMALLEST}")

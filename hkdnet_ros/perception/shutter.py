@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images import color
-from ..images.frames import THERMAL, VISIBLE, Frame, check_frame
+from ..images.frames import VISIBLE, Frame
 from ..options import check_options, option
 from .thermal import percentiles
 
@@ -127,11 +127,7 @@ class ShutterDetector:
         self._flagged = (0, 0)
 
     def observe(self, frame: Frame) -> str:
-        """Return LIVE (empty) or why ``frame`` is no live view: FROZEN, FLAT, FLAGGED or SETTLING.
-
-        Raises :class:`ImageError` for an image that does not fit its encoding.
-        """
-        check_frame(frame, THERMAL)
+        """Return LIVE (empty) or why ``frame`` is no live view: FROZEN, FLAT, FLAGGED or SETTLING."""
         last, self._last = self._last, frame
         reason = self._interruption(frame, last)
         if reason:

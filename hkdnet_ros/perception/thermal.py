@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, ImageError
 from ..images import color
-from ..images.frames import THERMAL, Frame, check_frame
+from ..images.frames import Frame
 from ..options import check_options, option
 
 _SAMPLES = 20_000  # pixels enough for percentiles: 0.5 % are 100 of them
@@ -128,10 +128,9 @@ class ThermalConditioner:
         when the encoding changes. A uniform image (a closed shutter) leaves them as they are. Bad pixels are mended
         before that (:class:`PixelMender`), local contrast is raised after it (:func:`raise_local_contrast`).
 
-        Raises :class:`ImageError` for an image that does not fit its encoding and for NaN or infinite pixels.
+        Raises :class:`ImageError` for NaN or infinite pixels.
         """
         config = self._config  # once: another thread may exchange it meanwhile
-        check_frame(frame, THERMAL)
         image: NDArray[np.float32]
         if color.is_color(frame.encoding) or frame.image.dtype == np.uint8:
             image = np.divide(color.luma(frame.image, frame.encoding), np.float32(255), dtype=np.float32)

@@ -18,7 +18,8 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 
 from ..images.frames import THERMAL, VISIBLE
-from ..node.image_messages import NS_PER_S, camera_info, encode_image, ns_to_stamp
+from ..images.messages import NS_PER_S
+from ..node.image_messages import camera_info, encode_image, ns_to_stamp
 from ..node.stop_switch import StopSwitch
 from ..sources.camera_source import CameraSource, repeated
 from ..sources.faults import Arrival, FaultInjector, parse_faults

@@ -8,13 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..errors import ImageError, MissingDependencyError, SourceError
 from ..images.camera_model import CameraModel
-from ..images.decoding import decode_image
-from ..images.files import decode_file
 from ..images.frames import THERMAL, VISIBLE, Frame
+from ..images.messages import camera_model, decode_message
 from .camera_source import in_stamp_order, shifted
 
 if TYPE_CHECKING:
@@ -74,8 +71,8 @@ class BagSource:
         for connection, recorded_ns, data in self._messages(list(self._connections.values())):
             stream = streams[connection.id]
             try:
-                yield stream, _frame(self._deserialized(connection, data), connection.msgtype, recorded_ns)
-            except (ImageError, SourceError) as error:
+                yield stream, _frame(self._deserialized(connection, data), recorded_ns)
+            except ImageError as error:
                 reason = f"{stream}: {error}"
                 if reason not in self._skipped:
                     _log.warning("%s: skipped an image on %s: %s", self.name, connection.topic, error)
@@ -117,7 +114,7 @@ class BagSource:
         infos = [c for c in self._reader.connections if c.topic == beside and c.msgtype == CAMERA_INFO]
         for connection, _, data in self._messages(infos) if infos else ():
             try:
-                return _camera_model(self._deserialized(connection, data))
+                return camera_model(self._deserialized(connection, data))
             except ImageError as error:
                 _log.warning("%s: %s passed over: %s", self.name, beside, error)
                 break
@@ -156,37 +153,10 @@ def _opened(path: Path) -> AnyReader:
     return reader
 
 
-def _frame(message: Any, kind: str, recorded_ns: int) -> Frame:
-    """Return the frame in a deserialized image message; raises :class:`ImageError` or :class:`SourceError`."""
-    header = message.header
-    stamp_ns = int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec) or recorded_ns
-    if kind == COMPRESSED:
-        name = f"compressed image ({message.format})"
-        if "compressedDepth" in message.format:
-            raise ImageError(f"{name} is not supported; expected JPEG or PNG")
-        image = decode_file(np.asarray(message.data), name)
-        depth = "mono8" if image.dtype == np.uint8 else "mono16"
-        if image.ndim == 3 and depth == "mono16":
-            raise ImageError(f"{name} has 16 bits a channel; expected 8")
-        return Frame(image, stamp_ns, header.frame_id, "bgr8" if image.ndim == 3 else depth)
-    encoding = message.encoding
-    data = np.ascontiguousarray(message.data).data
-    image = decode_image(message.height, message.width, encoding, message.is_bigendian, message.step, data)
-    if encoding in ("rgba8", "bgra8"):
-        image, encoding = image[..., :3], encoding.replace("a", "")
-    return Frame(image, stamp_ns, header.frame_id, encoding)
-
-
-def _camera_model(message: Any) -> CameraModel:
-    roi = message.roi
-    return CameraModel(
-        int(message.width), int(message.height), str(message.header.frame_id),
-        **{name: tuple(map(float, getattr(message, name))) for name in "kdrp"},
-        distortion_model=str(message.distortion_model),
-        binning_x=int(message.binning_x), binning_y=int(message.binning_y),
-        roi_x_offset=int(roi.x_offset), roi_y_offset=int(roi.y_offset),
-        roi_width=int(roi.width), roi_height=int(roi.height), roi_do_rectify=bool(roi.do_rectify),
-    )  # fmt: skip
+def _frame(message: Any, recorded_ns: int) -> Frame:
+    """Return the frame in a deserialized image message; raises :class:`ImageError`."""
+    frame = decode_message(message)
+    return frame if frame.stamp_ns else shifted(frame, recorded_ns)
 
 
 def _one_line(error: BaseException) -> str:

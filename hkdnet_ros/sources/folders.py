@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import SourceError
 from ..images.camera_model import CameraModel
-from ..images.files import read_thermal, read_visible
+from ..images.files import read_image, read_thermal
 from ..images.frames import THERMAL, VISIBLE, Frame
 from .camera_source import FRAME_IDS
 from .pairs import list_pairs
@@ -16,8 +16,8 @@ from .pairs import list_pairs
 class FolderSource:
     """Images of ``thermal/`` and ``visible/`` in the order of their names at a nominal frame rate.
 
-    Thermal images are mono8 or, from 16-bit files, mono16; colour ones are turned to gray. Visible images are mono8 or
-    bgr8.
+    Thermal images are mono8 or, from 16-bit files, mono16; colour ones are turned to gray. Visible images are mono8,
+    mono16 or bgr8.
     """
 
     skipped: Mapping[str, int] = {}
@@ -36,7 +36,7 @@ class FolderSource:
             stamp_ns = round(index * 1e9 / self._fps)
             thermal, encoding = read_thermal(pair.thermal)
             yield THERMAL, Frame(thermal, stamp_ns, FRAME_IDS[THERMAL], encoding)
-            visible, encoding = read_visible(pair.visible)
+            visible, encoding = read_image(pair.visible)
             yield VISIBLE, Frame(visible, stamp_ns, FRAME_IDS[VISIBLE], encoding)
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ..errors import ConfigError, ImageError, SourceError
 from ..files import write_file
-from ..images.files import read_thermal, read_visible
+from ..images.files import read_image, read_thermal
 from ..images.frames import Frame, Pair
 from ..inference.config import EngineConfig
 from ..inference.engine_api import load_engine
@@ -77,7 +77,7 @@ def _plan(thermal: Path, visible: Path, out: Path) -> tuple[list[PairPaths], lis
 
 
 def read_frames(paths: PairPaths, thermal_range: tuple[float, float]) -> Pair:
-    """Return the two files as a pair of frames, thermal mono8 or mono16, visible mono8 or bgr8.
+    """Return the two files as a pair of frames, thermal mono8 or mono16, visible these or bgr8.
 
     Raises :class:`SourceError` for unreadable files, and for a 16-bit thermal image that spans less than 1/64 of
     ``thermal_range``: raw counts shown over 16 bits are a flat gray.
@@ -90,5 +90,5 @@ def read_frames(paths: PairPaths, thermal_range: tuple[float, float]) -> Pair:
                 f"{paths.thermal}: counts span {low:.0f} to {high:.0f}, flat over the range {thermal_range[0]:.0f} to "
                 f"{thermal_range[1]:.0f}; give the scene's range with --thermal-range LOW HIGH"
             )
-    visible, visible_encoding = read_visible(paths.visible)
+    visible, visible_encoding = read_image(paths.visible)
     return Pair(Frame(thermal, 1, "thermal", thermal_encoding), Frame(visible, 1, "visible", visible_encoding))

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 
 from ..errors import SourceError
+from ..images import color
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
 from .camera_source import FRAME_IDS
@@ -55,7 +56,7 @@ class VideoSource:
                     break
                 encoding = "bgr8"
                 if image.ndim == 3 and stream == THERMAL:
-                    image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+                    image = color.luma(image, encoding)
                 if image.ndim == 2:
                     encoding = "mono8"
                 yield stream, Frame(image, round(index * 1e9 / rate), FRAME_IDS[stream], encoding)

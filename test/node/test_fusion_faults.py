@@ -27,8 +27,9 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
+from hkdnet_ros.images.messages import stamp_to_ns
 from hkdnet_ros.node.diagnostics import resident_bytes
-from hkdnet_ros.node.image_messages import encode_image, stamp_to_ns
+from hkdnet_ros.node.image_messages import encode_image
 from hkdnet_ros.trials.soak.camera import malformed_image
 from hkdnet_ros.trials.soak.faults import STORM_HZ, storm_of_sets
 from hkdnet_ros.trials.soak.run import STALLED_SUBSCRIBER

@@ -18,8 +18,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hkdnet_ros.errors import CheckpointError
 from hkdnet_ros.images.frames import Pair
-from hkdnet_ros.node.compressed_images import decode_compressed, encode_jpeg
-from hkdnet_ros.node.image_messages import decode, encode_image, ns_to_stamp, stamp_to_ns
+from hkdnet_ros.images.messages import decode_message, stamp_to_ns
+from hkdnet_ros.node.image_messages import encode_image, encode_jpeg, ns_to_stamp
 from hkdnet_ros.perception.pipeline import FusionPipeline
 
 S, MS = 10**9, 10**6
@@ -50,11 +50,11 @@ def test_image_camera_info_and_status_come_out_with_one_header(make_node, rig, e
     assert rig.camera_infos[-1].k[2] == 31.5
     expected = FusionPipeline(engine).process(
         Pair(
-            decode(encode_image(thermal(), "mono8", S, "")),
-            decode(encode_image(visible(), "bgr8", S, "")),
+            decode_message(encode_image(thermal(), "mono8", S, "")),
+            decode_message(encode_image(visible(), "bgr8", S, "")),
         )
     )
-    np.testing.assert_array_equal(decode(image).image, expected.image)
+    np.testing.assert_array_equal(decode_message(image).image, expected.image)
 
 
 @pytest.mark.parametrize("reliability", ["RELIABLE", "BEST_EFFORT"])
@@ -238,7 +238,7 @@ def test_compressed_topics_follow_the_remap_of_their_image(spun, engine):
     camera.publish(encode_jpeg(thermal(), 90, S, "thermal"))
     rig.visible.publish(encode_image(visible(), "bgr8", S, "visible"))
     wait_for(lambda: jpegs and rig.images, what="both images")
-    assert decode_compressed(jpegs[0]).image.shape == (48, 64, 3)
+    assert decode_message(jpegs[0]).image.shape == (48, 64, 3)
 
 
 def test_the_preview_is_published_while_somebody_looks_at_it(make_node, rig):
@@ -251,7 +251,7 @@ def test_the_preview_is_published_while_somebody_looks_at_it(make_node, rig):
     rig.publish_pair(thermal(77), visible(), S)
     wait_for(lambda: previews and rig.statuses, what="a preview")
     assert (stamp_to_ns(previews[0].header.stamp), previews[0].header.frame_id) == (S, "thermal_optical")
-    np.testing.assert_array_equal(decode(previews[0]).image, thermal(77))
+    np.testing.assert_array_equal(decode_message(previews[0]).image, thermal(77))
     rig.node.destroy_subscription(subscription)
 
 

@@ -14,7 +14,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 from session_rig import MS, NOW_NS, bgr, camera, gray
 
 from hkdnet_ros.images.frames import Pair
-from hkdnet_ros.node.image_messages import decode, stamp_to_ns
+from hkdnet_ros.images.messages import decode_message, stamp_to_ns
 from hkdnet_ros.perception.pipeline import FusionPipeline
 
 
@@ -23,10 +23,10 @@ def test_the_published_pixels_are_those_of_the_pipeline(make_session, engine):
     thermal, visible = gray(NOW_NS), bgr(NOW_NS)
     session.pair(NOW_NS, thermal, visible)
     wait_for(lambda: session.statuses)
-    expected = FusionPipeline(engine).process(Pair(decode(thermal), decode(visible)))
+    expected = FusionPipeline(engine).process(Pair(decode_message(thermal), decode_message(visible)))
     (image,) = session.images
     assert image.encoding == "bgr8"
-    np.testing.assert_array_equal(decode(image).image, expected.image)
+    np.testing.assert_array_equal(decode_message(image).image, expected.image)
 
 
 def test_stamp_and_frame_are_those_of_the_visible_image(make_session):

@@ -202,10 +202,7 @@ NAN = Frame(np.full((24, 32), np.nan, np.float32), 1, "", "32FC1")
     [
         (thermal_frame(15, 40), visible_frame(), "thermal image is 40x15; the network needs at least 16x16"),
         (thermal_frame(), visible_frame(40, 15), "visible image is 15x40"),
-        (thermal_frame(), visible_frame(0, 32), "visible image has 32x0"),
         (thermal_frame(), visible_frame(encoding="32FC1"), "32FC1 has no luma"),
-        (thermal_frame(), Frame(visible_frame().image, 2, "", "yuv422"), "visible image has encoding 'yuv422'"),
-        (thermal_frame(), Frame(visible_frame().image, 2, "", "rgba8"), "4 channels"),
         (NAN, visible_frame(), "768 NaN or infinite pixels"),
     ],
 )

@@ -166,21 +166,6 @@ def test_any_counts_and_any_range_stay_within_0_and_1(
 
 
 @pytest.mark.parametrize(
-    ("image", "encoding", "fact"),
-    [
-        (np.zeros((20, 30), np.uint8), "mono16", "thermal image is uint8"),
-        (np.zeros((20, 30, 3), np.uint8), "mono8", r"shape \(20, 30, 3\)"),
-        (np.zeros((20, 30), np.uint8), "yuv422", "yuv422"),
-        (np.zeros((0, 30), np.uint16), "mono16", "30x0"),
-        (np.zeros(30, np.uint8), "mono8", "shape"),
-    ],
-)
-def test_image_that_does_not_fit_its_encoding_is_refused(image: NDArray[np.generic], encoding: str, fact: str) -> None:
-    with pytest.raises(ImageError, match=fact):
-        ThermalConditioner().condition(frame(image, 0, encoding))
-
-
-@pytest.mark.parametrize(
     "wrong",
     [
         {"range_low": 300.0, "range_high": 290.0},

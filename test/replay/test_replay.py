@@ -22,7 +22,7 @@ from recordings import THERMAL_SIZE, VISIBLE_SIZE, thermal_image, visible_image,
 
 from hkdnet_ros import cli
 from hkdnet_ros.errors import ConfigError, SourceError
-from hkdnet_ros.node.image_messages import decode, stamp_to_ns
+from hkdnet_ros.images.messages import decode_message, stamp_to_ns
 from hkdnet_ros.node.stop_switch import StopSwitch
 from hkdnet_ros.replay import replay_node
 from hkdnet_ros.replay.config import ReplayConfig
@@ -46,7 +46,7 @@ class Ears:
         qos = QoSProfile(depth=200)
         for stream, topic in (("thermal", f"{namespace}/thermal"), ("visible", f"{namespace}/visible")):
             self.node.create_subscription(
-                Image, f"{topic}/image_raw", lambda m, s=stream: self.frames[s].append(decode(m)), qos
+                Image, f"{topic}/image_raw", lambda m, s=stream: self.frames[s].append(decode_message(m)), qos
             )
             self.node.create_subscription(
                 CameraInfo, f"{topic}/camera_info", lambda m, s=stream: self.infos[s].append(m), qos

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from raw_images import LAYOUTS, assert_pixels, samples
 from recordings import (
     START_NS,
     THERMAL_SIZE,
@@ -81,6 +82,16 @@ def test_bag_images_honour_step_byte_order_and_alpha(tmp_path):
     assert visible.encoding == "rgb8"
 
 
+@pytest.mark.parametrize("encoding", LAYOUTS)
+def test_bag_images_of_any_encoding_give_their_pixels(tmp_path, encoding):
+    scalars = samples(encoding)
+    with BagWriter(tmp_path / "bag", "mcap") as bag:
+        bag.image("/thermal/image_raw", scalars, encoding, START_NS, "t", padding=3, big=True, height=12)
+        bag.image("/visible/image_raw", scalars, encoding, START_NS, "v", height=12)
+    for (frame,) in frames_of(open_source(str(tmp_path / "bag"))):
+        assert_pixels(frame.image, encoding, scalars)
+
+
 def test_bag_of_compressed_images_is_decoded(tmp_path):
     with BagWriter(tmp_path / "bag", "mcap") as bag:
         for index in range(3):
@@ -99,6 +110,23 @@ def test_bag_of_compressed_images_is_decoded(tmp_path):
     assert (thermal[0].encoding, visible[0].encoding) == ("mono16", "bgr8")
     assert source.camera_model("thermal").k[0] == 33.0
     assert source.camera_model("visible") is None
+
+
+def test_bag_of_compressed_images_skips_what_the_node_refuses(tmp_path):
+    deep = np.random.default_rng(0).integers(0, 65536, (36, 48, 3)).astype(np.uint16)
+    with BagWriter(tmp_path / "bag", "mcap") as bag:
+        topic = "/thermal/image_raw/compressed"
+        bag.compressed(topic, thermal_image(0, np.uint16), "16UC1; compressedDepth png", ".png", START_NS, "t")
+        bag.compressed(topic, thermal_image(0), "tiff", ".tiff", START_NS + 1, "t")
+        bag.compressed(topic, thermal_image(0), "png", ".png", START_NS + 2, "t")
+        bag.compressed("/visible/image_raw/compressed", deep, "png", ".png", START_NS, "v")
+    source = open_source(str(tmp_path / "bag"))
+    thermal, (visible,) = frames_of(source)
+    assert len(thermal) == 1
+    assert len(source.skipped) == 2
+    for fact in ("compressedDepth", "neither JPEG nor PNG"):
+        assert fact in " ".join(source.skipped)
+    np.testing.assert_array_equal(visible.image, np.rint(deep / 257.0))
 
 
 def test_bag_recorded_out_of_order_comes_in_stamp_order(tmp_path):

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from hkdnet_ros.errors import SourceError
-from hkdnet_ros.sources.pairs import list_pairs, read_gray, read_pair
+from hkdnet_ros.images import color
+from hkdnet_ros.images.messages import decode_message
+from hkdnet_ros.sources.pairs import list_pairs, read_conditioned, read_gray, read_pair
+
+HEADER = SimpleNamespace(stamp=SimpleNamespace(sec=1, nanosec=0), frame_id="visible")
 
 
 def write(path: Path, image: np.ndarray) -> Path:
@@ -71,14 +76,20 @@ def test_gray_keeps_its_value_at_full_scale(tmp_path: Path, dtype: type[np.unsig
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [3, 4])
-def test_colour_becomes_bt601_luma(tmp_path: Path, dtype: type[np.unsignedinteger], channels: int) -> None:
+def test_colour_becomes_the_luma_that_the_node_fuses(
+    tmp_path: Path, dtype: type[np.unsignedinteger], channels: int
+) -> None:
     image = np.random.default_rng(1).integers(0, np.iinfo(dtype).max, (9, 7, channels), dtype, endpoint=True)
     image[0, 0] = np.iinfo(dtype).max
-    gray = read_gray(write(tmp_path / "x.png", image))
-    opencv = cv2.cvtColor(image[:, :, :3], cv2.COLOR_BGR2GRAY).astype(float) / np.iinfo(dtype).max
-    assert gray.shape == (9, 7)
-    assert gray.max() <= 1.0
-    np.testing.assert_allclose(gray, opencv, atol=0.51 / 255)
+    path = write(tmp_path / "x.png", image)
+    gray = read_gray(path)
+    assert gray.dtype == np.float32
+    assert gray.max() == 1.0
+    eight_bits = np.rint(image[:, :, :3] / (np.iinfo(dtype).max / 255))
+    np.testing.assert_allclose(gray * 255, eight_bits @ [0.114, 0.587, 0.299], atol=0.51)
+    node = decode_message(SimpleNamespace(header=HEADER, format="png", data=path.read_bytes()))
+    np.testing.assert_array_equal(gray, color.luma(node.image, node.encoding) / np.float32(255))
+    np.testing.assert_array_equal(read_conditioned(path), gray)  # a rendering in colour
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:

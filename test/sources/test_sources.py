@@ -83,10 +83,25 @@ def test_folder_with_pixels_of_another_type_says_so(tmp_path, stream):
     write_folder(tmp_path, count=1)
     shutil.rmtree(tmp_path / stream)
     (tmp_path / stream).mkdir()
-    cv2.imwrite(str(tmp_path / stream / "frame_000.png"), visible_image(0).astype(np.uint16) * 256)
+    cv2.imwrite(str(tmp_path / stream / "frame_000.tiff"), visible_image(0).astype(np.float32))
     with pytest.raises(SourceError) as caught:
         list(open_source(str(tmp_path)).events())
-    assert_one_line(caught.value, "uint16", "8 ")
+    assert_one_line(caught.value, "float32", "8 or 16 bit")
+
+
+def test_folder_takes_16_bits_as_the_node_does(tmp_path):
+    deep = np.random.default_rng(0).integers(0, 65536, (36, 48, 3)).astype(np.uint16)
+    for name, image in (("colour", deep), ("gray", deep[..., 0])):
+        for stream in ("thermal", "visible"):
+            (tmp_path / stream).mkdir(exist_ok=True)
+            cv2.imwrite(str(tmp_path / stream / f"{name}.png"), image)
+    thermal, visible = frames_of(open_source(str(tmp_path)))
+    reduced = np.rint(deep / 257.0).astype(np.uint8)
+    np.testing.assert_array_equal(visible[0].image, reduced)
+    np.testing.assert_array_equal(thermal[0].image, cv2.cvtColor(reduced, cv2.COLOR_BGR2GRAY))
+    for gray in (thermal[1], visible[1]):
+        np.testing.assert_array_equal(gray.image, deep[..., 0])
+        assert gray.encoding == "mono16"
 
 
 def test_folder_with_a_name_without_partner_is_refused(tmp_path):

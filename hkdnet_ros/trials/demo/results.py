@@ -17,7 +17,7 @@ from hkdnet_ros.msg import FusionStatus
 from ...evaluation.side_by_side import Moment, evenly
 from ...images import color
 from ...images.frames import Frame
-from ...node.image_messages import NS_PER_S, decode, stamp_to_ns
+from ...images.messages import NS_PER_S, decode_message, stamp_to_ns
 from ...perception.thermal import ThermalConditioner, ThermalConfig
 from ...sources.camera_source import CameraSource
 from ...sources.simulated import SimulatedSource
@@ -72,7 +72,7 @@ def write_results(stream: Stream, thermal_config: ThermalConfig, source: CameraS
 
 
 def _frame(message: bytes) -> Frame:
-    return decode(deserialize_message(message, Image))
+    return decode_message(deserialize_message(message, Image))
 
 
 def _size(message: bytes) -> str:

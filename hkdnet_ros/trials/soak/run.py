@@ -27,9 +27,9 @@ from hkdnet_ros.msg import FusionStatus
 from ...errors import HkdnetError, ProcessError
 from ...files import write_file
 from ...images import color
+from ...images.messages import decode_message, stamp_to_ns
 from ...node.distributions import PROFILE_VARIABLES, adds_transports, profile_variable
 from ...node.fastdds import profile
-from ...node.image_messages import decode, stamp_to_ns
 from ...node.process import LEAVING
 from ...replay.player import TOPICS
 from ..children import GRACE_S, Child, Children
@@ -309,7 +309,7 @@ class _Run:
 
     def _camera(self, stream: str, message: Image) -> None:
         try:
-            frame = decode(message)
+            frame = decode_message(message)
         except HkdnetError:  # malformed by intent
             return
         number = read_number(color.luma(frame.image, frame.encoding), stream)
@@ -317,7 +317,7 @@ class _Run:
         self._check.add_camera(stream, frame.stamp_ns, number, time.monotonic())
 
     def _image(self, message: Image) -> None:
-        frame = decode(message)
+        frame = decode_message(message)
         self._check.add_image(frame.stamp_ns, color.luma(frame.image, frame.encoding))
 
     def _status(self, message: FusionStatus) -> None:

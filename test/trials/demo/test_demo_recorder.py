@@ -16,7 +16,8 @@ import rclpy
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 
-from hkdnet_ros.node.image_messages import encode_image, stamp_to_ns
+from hkdnet_ros.images.messages import stamp_to_ns
+from hkdnet_ros.node.image_messages import encode_image
 from hkdnet_ros.trials.demo.recorder import DemoRecorder, Shot, ThinnedShots, stamp_of
 
 

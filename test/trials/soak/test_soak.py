@@ -13,7 +13,7 @@ from rigging import wait_for
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from hkdnet_ros.errors import HkdnetError
-from hkdnet_ros.node.image_messages import check_image, decode, stamp_to_ns
+from hkdnet_ros.images.messages import check_message, decode_message, stamp_to_ns
 from hkdnet_ros.trials.soak.camera import FaultyCamera, SoakCameraConfig, malformed_image
 from hkdnet_ros.trials.soak.faults import FAULTS, in_turn
 from hkdnet_ros.trials.soak.numbered import read_number
@@ -30,7 +30,7 @@ def images(count, first=0, **options):
 
 
 def number_of(message):
-    return read_number(decode(message).image, "thermal")
+    return read_number(decode_message(message).image, "thermal")
 
 
 def test_a_camera_without_faults_sends_one_numbered_image_per_tick():
@@ -65,11 +65,11 @@ def test_faults_of_time_and_number_are_as_asked_for():
 def test_malformed_images_come_besides_and_none_of_them_is_one():
     (sent,) = images(1, malformed=3)
     assert len(sent) == 4
-    check_image(sent[0])
+    check_message(sent[0])
     chance = random.Random(0)
     for _ in range(300):
         with pytest.raises(HkdnetError):
-            check_image(malformed_image(chance))
+            check_message(malformed_image(chance))
 
 
 def test_every_fault_comes_once_before_one_comes_again():
