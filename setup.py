@@ -19,7 +19,6 @@ setup(
     install_requires=[
         "numpy",
         "opencv-python-headless<5",
-        "PyYAML",
         "rosbags",
         "safetensors",
         "tensorboardX",
@@ -30,7 +29,7 @@ setup(
         "console_scripts": [
             "hkdnet = hkdnet_ros.cli:main",
             "fusion_node = hkdnet_ros.node.fusion_node:main",
-            "replay_node = hkdnet_ros.replay.replay:main",
+            "replay_node = hkdnet_ros.replay.replay_node:main",
         ]
     },
 )

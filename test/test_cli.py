@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -35,3 +36,16 @@ def test_a_package_that_is_not_installed_is_named_in_one_line(monkeypatch, capsy
     monkeypatch.setitem(sys.modules, "torch", None)
     assert main(["export", "--out", "student.onnx"]) == 1
     assert capsys.readouterr().err == "hkdnet: export needs the Python package torch, which is not installed\n"
+
+
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"train", "distill"}))
+def test_help_waits_for_neither_torch_nor_ros(verb):
+    program = f"""
+import sys
+from hkdnet_ros.cli import main
+try:
+    main(["{verb}", "--help"])
+except SystemExit:
+    assert not {{"torch", "rclpy"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=60)

@@ -1,8 +1,7 @@
-"""``hkdnet evaluate images``: measure models and baselines on high-resolution pairs, side by side."""
+"""Measures models and baselines on high-resolution pairs, side by side."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from tqdm import tqdm
 from .. import __version__
 from ..errors import ConfigError
 from ..files import make_folder, write_file
+from ..inference.config import EngineConfig
 from ..metrics.fusion import FUSION_KEYS, measurable
 from ..sources.pairs import PairPaths, list_pairs
 from .baselines import Method
@@ -27,71 +27,70 @@ from .measurements import (
     read_sources,
     write_measurements,
 )
-from .methods import add_model_arguments, open_methods, open_teacher
+from .methods import open_methods, open_teacher
 from .report import report
 
 SHEET_ROWS = 8
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``hkdnet evaluate images``."""
-    parser.add_argument("--pairs", type=Path, required=True, metavar="DIR", help="folder with thermal/ and visible/")
-    add_model_arguments(parser)
-    parser.add_argument(
-        "--teacher",
-        type=Path,
-        metavar="WEIGHTS",
-        help="measure also against this teacher's fusion of the full-size pair",
-    )
-    parser.add_argument("--peers", type=Path, metavar="CSV", help="published methods' values on the same pairs")
-    parser.add_argument("--limit", type=int, metavar="N", help="measure the first N pairs only")
-    parser.add_argument(
-        "--out", type=Path, default=Path("out/evaluate/images"), metavar="DIR", help="folder for the results"
-    )
+def evaluate_images(
+    folder: Path,
+    out: Path,
+    scale: int,
+    models: Sequence[EngineConfig],
+    *,
+    teacher: Path | None = None,
+    teacher_device: str = "auto",
+    peers: Path | None = None,
+    limit: int | None = None,
+) -> str:
+    """Write values.csv, report.md and contact_sheet.png to ``out`` and return the report.
 
+    Each pair of ``folder`` (thermal/ and visible/), or the first ``limit``, is reduced by ``scale`` and fused back to
+    full size by ``models``, which have that scale, and by baselines. Results are measured against the pair, and against
+    what the weights in ``teacher`` make of it; published methods' values from the table ``peers`` stand beside them.
 
-def run(arguments: argparse.Namespace) -> int:
-    """Evaluate, write values.csv, report.md and contact_sheet.png, print the report; return 0."""
-    pairs = list_pairs(arguments.pairs)
-    if arguments.limit is not None:
-        if arguments.limit < 1:
-            raise ConfigError(f"--limit is {arguments.limit}; it must be 1 or more")
-        pairs = pairs[: arguments.limit]
-    peers = read_peers(arguments.peers, arguments.scale, [pair.name for pair in pairs]) if arguments.peers else []
-    make_folder(arguments.out)
+    Raises :class:`ConfigError` and :class:`CheckpointError` as engines do, :class:`SourceError` for pairs and tables
+    that cannot be used and for a folder that cannot be written.
+    """
+    pairs = list_pairs(folder)
+    if limit is not None:
+        if limit < 1:
+            raise ConfigError(f"--limit is {limit}; it must be 1 or more")
+        pairs = pairs[:limit]
+    published = read_peers(peers, scale, [pair.name for pair in pairs]) if peers else []
+    make_folder(out)
     sides: list[int] = []
     for pair in tqdm(pairs, desc="check", unit="pair"):  # so that a bad file is named now and not after an hour
-        sides += read_sources(pair, arguments.scale)[0].shape
+        sides += read_sources(pair, scale)[0].shape
     keys = measurable(min(sides))
 
     facts = {
-        "pairs": f"{len(pairs)} of {arguments.pairs}",
-        "input": f"reduced by {arguments.scale}, Pillow's antialiased BILINEAR, 8 bits",
+        "pairs": f"{len(pairs)} of {folder}",
+        "input": f"reduced by {scale}, Pillow's antialiased BILINEAR, 8 bits",
         "made by": f"hkdnet_ros {__version__}",
     }
-    if peers:
-        facts["published values"] = str(arguments.peers)
+    if published:
+        facts["published values"] = str(peers)
     if len(keys) < len(FUSION_KEYS):
         missing = ", ".join(key for key in FUSION_KEYS if key not in keys)
         facts["not measured"] = f"{missing}, for which {min(sides)} pixels, the shortest side of a pair, are too few"
-    teacher = None
-    if arguments.teacher is not None:
-        teacher = open_teacher(arguments.teacher, getattr(arguments, "device", "auto"))
-        facts["teacher"] = str(arguments.teacher)
+    teach = None
+    if teacher is not None:
+        teach = open_teacher(teacher, teacher_device)
+        facts["teacher"] = str(teacher)
     with contextlib.ExitStack() as stack:
-        methods, models = open_methods(arguments, stack)
-        measurements, sheet = _measure(pairs, arguments.scale, methods, teacher, keys)
+        methods, runs_on = open_methods(scale, models, stack)
+        measurements, sheet = _measure(pairs, scale, methods, teach, keys)
 
     names = ("thermal", "visible", *methods)
     rows = [(pair.name, (pair.thermal, pair.visible, *pair.fused.values())) for pair in sheet]
-    title = f"Fusion quality at x{arguments.scale}"
-    text = report(title, facts | models, mean_values(measurements), mean_values(peers))
-    write_measurements(arguments.out / "values.csv", arguments.scale, measurements)
-    write_file(arguments.out / "report.md", text.encode())
-    write_file(arguments.out / "contact_sheet.png", cv2.imencode(".png", contact_sheet(names, rows))[1].tobytes())
-    print(text)
-    print(f"Written to {arguments.out}: report.md, values.csv, contact_sheet.png")
-    return 0
+    title = f"Fusion quality at x{scale}"
+    text = report(title, facts | runs_on, mean_values(measurements), mean_values(published))
+    write_measurements(out / "values.csv", scale, measurements)
+    write_file(out / "report.md", text.encode())
+    write_file(out / "contact_sheet.png", cv2.imencode(".png", contact_sheet(names, rows))[1].tobytes())
+    return text
 
 
 def _measure(

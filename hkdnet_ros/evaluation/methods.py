@@ -1,11 +1,10 @@
-"""Methods to compare: the baselines, the models that a command line names, and the teacher."""
+"""Methods to compare: the baselines, models and the teacher."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,31 +12,19 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 from ..inference.config import EngineConfig
 from ..inference.engine_api import Engine, load_engine
-from ..network.presets import SCALES
 from .baselines import Method, baselines
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that :func:`open_methods` reads; the engine's defaults stay with its configuration."""
-    parser.add_argument("--scale", type=int, choices=SCALES, default=2, help="how much to reduce and enlarge")
-    parser.add_argument(
-        "--model", nargs="*", metavar="MODEL", default=argparse.SUPPRESS,
-        help="presets or .safetensors files; none after --model: baselines alone (default: the engine's)",
-    )  # fmt: skip
-    parser.add_argument("--device", default=argparse.SUPPRESS, help="as for the node: auto, cpu, cuda:0, ...")
-    parser.add_argument("--precision", default=argparse.SUPPRESS, help="as for the node: auto, fp32, fp16, ...")
-
-
 def open_methods(
-    arguments: argparse.Namespace, stack: contextlib.ExitStack
+    scale: int, models: Sequence[EngineConfig], stack: contextlib.ExitStack
 ) -> tuple[dict[str, Method], dict[str, str]]:
     """Return the baselines and the models by name, and of each model what it runs on.
 
-    The models are closed by ``stack``. Raises :class:`ConfigError` and :class:`CheckpointError` as the engine does,
-    and for two models of one name.
+    All enlarge by ``scale``, the models too. They are closed by ``stack``. Raises :class:`ConfigError` and
+    :class:`CheckpointError` as the engine does, and for two models of one name.
     """
-    methods, facts = baselines(arguments.scale), {}
-    for engine in _open_engines(arguments, stack):
+    methods, facts = baselines(scale), {}
+    for engine in _open_engines(models, stack):
         name = f"hkdnet({engine.model_name})"
         if name in methods:
             raise ConfigError(f"two models are called {engine.model_name}; evaluate one at a time")
@@ -46,12 +33,10 @@ def open_methods(
     return methods, facts
 
 
-def _open_engines(arguments: argparse.Namespace, stack: contextlib.ExitStack) -> list[Engine]:
-    given: dict[str, Any] = {key: value for key, value in vars(arguments).items() if key in ("device", "precision")}
-    models: list[dict[str, Any]] = [{"model": model} for model in arguments.model] if "model" in arguments else [{}]
+def _open_engines(models: Sequence[EngineConfig], stack: contextlib.ExitStack) -> list[Engine]:
     engines = []
     for model in models:
-        engine = load_engine(EngineConfig(scale=arguments.scale, **model, **given))
+        engine = load_engine(model)
         stack.callback(engine.close)
         engines.append(engine)
     return engines

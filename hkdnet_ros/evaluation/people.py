@@ -1,4 +1,4 @@
-"""``hkdnet evaluate people``: how well warm people stand out in what each method makes of the simulator's scenes.
+"""How well warm people stand out in what each method makes of the simulator's scenes.
 
 The simulator knows where people are: the temperature of a frame differs there from that of the same street without
 people. Methods get the two camera images; each person is measured at the size of the fused image.
@@ -6,10 +6,9 @@ people. Methods get the two camera images; each person is measured at the size o
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +19,14 @@ from ..errors import ConfigError, SourceError
 from ..files import make_folder, write_file
 from ..images.color import luma, to_uint8
 from ..images.frames import THERMAL, VISIBLE
+from ..inference.config import EngineConfig
 from ..metrics.target import find_targets, target_metrics
 from ..perception.thermal import ThermalConditioner
-from ..simulator.config import SETTINGS, SceneConfig
+from ..simulator.config import SceneConfig
 from ..simulator.simulator import Simulator
 from .baselines import Method
 from .measurements import ENLARGED, Measurement, mean_values, write_measurements
-from .methods import add_model_arguments, open_methods
+from .methods import open_methods
 from .report import people_report
 from .resampling import enlarge_bicubic
 
@@ -39,50 +39,37 @@ FRAME_STEP = 2.0
 _WARMER = 2.0  # K by which a person's pixel is warmer than the street behind
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``hkdnet evaluate people``."""
-    default = SceneConfig()
-    parser.add_argument("--setting", choices=SETTINGS, default=default.setting, help="light and air of the scenes")
-    parser.add_argument("--scenes", type=int, default=4, metavar="N", help="streets, of the seeds 0, 1, ...")
-    parser.add_argument("--frames", type=int, default=8, metavar="N", help=f"of each street, every {FRAME_STEP:g} s")
-    parser.add_argument(
-        "--size", type=int, nargs=2, default=default.size, metavar=("WIDTH", "HEIGHT"), help="camera images in pixels"
-    )
-    add_model_arguments(parser)
-    parser.add_argument(
-        "--out", type=Path, default=Path("out/evaluate/people"), metavar="DIR", help="folder for the results"
-    )
+def evaluate_people(scene: SceneConfig, scenes: int, frames: int, out: Path, models: Sequence[EngineConfig]) -> str:
+    """Write values.csv and report.md to ``out`` and return the report.
 
-
-def run(arguments: argparse.Namespace) -> int:
-    """Evaluate, write values.csv and report.md, print the report; return 0."""
-    for name in ("scenes", "frames"):
-        if getattr(arguments, name) < 1:
-            raise ConfigError(f"--{name} is {getattr(arguments, name)}; it must be 1 or more")
-    scene = SceneConfig(setting=arguments.setting, size=tuple(arguments.size), scale=arguments.scale)
-    make_folder(arguments.out)
+    Measured are ``frames`` frames, FRAME_STEP apart, of each of ``scenes`` streets: ``scene`` with the seeds 0, 1 and
+    so on. ``models`` have its scale. Raises :class:`ConfigError` for numbers below 1 and as engines do,
+    :class:`SourceError` where nobody is seen and for a folder that cannot be written.
+    """
+    for name, number in (("scenes", scenes), ("frames", frames)):
+        if number < 1:
+            raise ConfigError(f"--{name} is {number}; it must be 1 or more")
+    make_folder(out)
     measurements: list[Measurement] = []
     with contextlib.ExitStack() as stack:
-        methods, models = open_methods(arguments, stack)
-        for seed in tqdm(range(arguments.scenes), desc="fuse and measure", unit="scene"):
-            measurements += measure_people(dataclasses.replace(scene, seed=seed), arguments.frames, methods)
+        methods, runs_on = open_methods(scene.scale, models, stack)
+        for seed in tqdm(range(scenes), desc="fuse and measure", unit="scene"):
+            measurements += measure_people(dataclasses.replace(scene, seed=seed), frames, methods)
     if not measurements:
         raise SourceError("nobody is to be seen in these scenes; take more of them or a larger --size")
 
     everybody, bright = mean_values(measurements), mean_values(m for m in measurements if m.values["ground"] >= BRIGHT)
     streams = len(everybody)
     facts = {
-        "scenes": f"{arguments.frames} frames of each of {arguments.scenes} streets, simulator:{arguments.setting}",
+        "scenes": f"{frames} frames of each of {scenes} streets, simulator:{scene.setting}",
         "people": f"{len(measurements) // streams}, counting again in every frame; those who overlap count as one",
         "made by": f"hkdnet_ros {__version__}",
     }
     count = sum(m.values["ground"] >= BRIGHT for m in measurements) // streams
-    text = people_report(f"People at x{arguments.scale}", facts | models, everybody, bright, count)
-    write_measurements(arguments.out / "values.csv", arguments.scale, measurements)
-    write_file(arguments.out / "report.md", text.encode())
-    print(text)
-    print(f"Written to {arguments.out}: report.md, values.csv")
-    return 0
+    text = people_report(f"People at x{scene.scale}", facts | runs_on, everybody, bright, count)
+    write_measurements(out / "values.csv", scene.scale, measurements)
+    write_file(out / "report.md", text.encode())
+    return text
 
 
 def measure_people(scene: SceneConfig, frames: int, methods: Mapping[str, Method]) -> Iterator[Measurement]:

@@ -1,4 +1,4 @@
-"""``hkdnet evaluate video``: flicker of a fused clip beside that of its sources, and fusion quality on some frames.
+"""Flicker of a fused clip beside that of its sources, and fusion quality on some frames.
 
 Every stream is measured at the size of the fused image. The sources stand there twice: as recorded, which is what an
 ideal enlargement of the reduced clip would give back, and as the methods get them, enlarged bicubically.
@@ -6,11 +6,10 @@ ideal enlargement of the reduced clip would give back, and as the methods get th
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +22,14 @@ from ..files import make_folder, write_file
 from ..images.color import luma, to_uint8
 from ..images.frames import THERMAL, VISIBLE
 from ..images.resampling import resample
+from ..inference.config import EngineConfig
 from ..metrics.flicker import FlickerMeter, still_pixels
 from ..metrics.fusion import fusion_metrics, measurable
 from ..perception.thermal import ThermalConditioner
 from ..sources.camera_source import CameraSource, matches
-from ..sources.opening import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC, open_source
-from ..sources.videos import VideoSource
 from .baselines import Method
 from .measurements import ENLARGED, Measurement, mean_values, write_measurements
-from .methods import add_model_arguments, open_methods
+from .methods import open_methods
 from .report import video_report
 from .resampling import crop_to_multiple, enlarge_bicubic, reduce_bilinear
 
@@ -44,73 +42,52 @@ FRAMES_MEASURED = 20
 _Image = NDArray[np.uint8]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``hkdnet evaluate video``."""
-    parser.add_argument(
-        "--thermal", type=Path, metavar="VIDEO", help="thermal video, with --visible instead of --source"
-    )
-    parser.add_argument("--visible", type=Path, metavar="VIDEO", help="visible video of the same view")
-    parser.add_argument("--source", metavar="SOURCE", help=FORMS)
-    parser.add_argument("--thermal-topic", default=THERMAL_TOPIC, metavar="TOPIC", help="thermal images inside a bag")
-    parser.add_argument("--visible-topic", default=VISIBLE_TOPIC, metavar="TOPIC", help="visible images inside a bag")
-    add_model_arguments(parser)
-    parser.add_argument(
-        "--reduce", action=argparse.BooleanOptionalAction, default=True,
-        help="reduce the pairs by the scale first, as for images; without, they are fused at their own size",
-    )  # fmt: skip
-    parser.add_argument(
-        "--every", type=int, default=argparse.SUPPRESS, metavar="K",
-        help="measure the quality of every K-th frame, 0: of none; only of reduced pairs, for want of a larger truth "
-        f"(default: so that about {FRAMES_MEASURED} frames are)",
-    )  # fmt: skip
-    parser.add_argument("--limit", type=int, metavar="N", help="play the first N pairs only")
-    parser.add_argument(
-        "--out", type=Path, default=Path("out/evaluate/video"), metavar="DIR", help="folder for the results"
-    )
+def evaluate_video(
+    source: CameraSource,
+    out: Path,
+    scale: int,
+    models: Sequence[EngineConfig],
+    *,
+    reduce: bool = True,
+    every: int | None = None,
+    limit: int | None = None,
+) -> str:
+    """Write values.csv and report.md to ``out`` and return the report.
 
+    The pairs of ``source``, or the first ``limit``, are reduced by ``scale`` first unless ``reduce`` is False, and
+    fused by ``models``, which have that scale, and by baselines. Quality is measured on every ``every``-th frame, 0: of
+    none, None: so that about FRAMES_MEASURED are.
 
-def run(arguments: argparse.Namespace) -> int:
-    """Evaluate, write values.csv and report.md, print the report; return 0."""
-    if arguments.limit is not None and arguments.limit < FEWEST_FRAMES:
-        raise ConfigError(f"--limit is {arguments.limit}; flicker needs {FEWEST_FRAMES} pairs or more")
+    Raises :class:`ConfigError` for numbers that contradict each other and as engines do, :class:`SourceError` for a
+    clip that cannot be used and for a folder that cannot be written.
+    """
+    if limit is not None and limit < FEWEST_FRAMES:
+        raise ConfigError(f"--limit is {limit}; flicker needs {FEWEST_FRAMES} pairs or more")
+    count = _count(source, limit)
+    step = _every(every, reduce, count)
+    make_folder(out)
     with contextlib.ExitStack() as stack:
-        source = _open(arguments)
-        stack.callback(source.close)
-        count = _count(source, arguments.limit)
-        every = _every(arguments, count)
-        make_folder(arguments.out)
-        methods, models = open_methods(arguments, stack)
-        played = itertools.islice(gray_pairs(source, arguments.scale), arguments.limit)
+        methods, runs_on = open_methods(scale, models, stack)
+        played = itertools.islice(gray_pairs(source, scale), limit)
         pairs = tqdm(played, desc="fuse and measure", unit="pair", total=count)
-        measurements = list(measure_clip(pairs, arguments.scale, methods, reduce=arguments.reduce, every=every))
+        measurements = list(measure_clip(pairs, scale, methods, reduce=reduce, every=step))
 
     frames = len({measurement.image for measurement in measurements})
     if frames < FEWEST_FRAMES:
         raise SourceError(f"{source.name}: gives {frames} pairs; flicker needs {FEWEST_FRAMES} or more")
-    reduced = f"reduced by {arguments.scale}, Pillow's antialiased BILINEAR" if arguments.reduce else "at its own size"
+    reduced = f"reduced by {scale}, Pillow's antialiased BILINEAR" if reduce else "at its own size"
     facts = {
         "clip": f"{frames} pairs of {source.name}",
         "input": f"{reduced}, 8 bits",
-        "quality": f"mean of {-(-frames // every)} frames, one in {every}" if every else "not measured",
+        "quality": f"mean of {-(-frames // step)} frames, one in {step}" if step else "not measured",
         "made by": f"hkdnet_ros {__version__}",
     }
     if source.skipped:
         facts["skipped"] = "; ".join(f"{number} images, {reason}" for reason, number in source.skipped.items())
-    text = video_report(f"Flicker at x{arguments.scale}", facts | models, mean_values(measurements))
-    write_measurements(arguments.out / "values.csv", arguments.scale, measurements)
-    write_file(arguments.out / "report.md", text.encode())
-    print(text)
-    print(f"Written to {arguments.out}: report.md, values.csv")
-    return 0
-
-
-def _open(arguments: argparse.Namespace) -> CameraSource:
-    videos = [video for video in (arguments.thermal, arguments.visible) if video is not None]
-    if len(videos) != (0 if arguments.source else 2):
-        raise ConfigError("a clip is named by --thermal VIDEO and --visible VIDEO, or by --source alone")
-    if videos:
-        return VideoSource(*videos)
-    return open_source(arguments.source, thermal_topic=arguments.thermal_topic, visible_topic=arguments.visible_topic)
+    text = video_report(f"Flicker at x{scale}", facts | runs_on, mean_values(measurements))
+    write_measurements(out / "values.csv", scale, measurements)
+    write_file(out / "report.md", text.encode())
+    return text
 
 
 def _count(source: CameraSource, limit: int | None) -> int:
@@ -123,16 +100,15 @@ def _count(source: CameraSource, limit: int | None) -> int:
         return limit
 
 
-def _every(arguments: argparse.Namespace, count: int) -> int:
+def _every(wanted: int | None, reduce: bool, count: int) -> int:
     """Return the step between the frames whose quality is measured, 0 for none."""
-    if "every" not in arguments:
-        return -(-count // FRAMES_MEASURED) if arguments.reduce else 0
-    every: int = arguments.every
-    if every < 0:
-        raise ConfigError(f"--every is {every}; it must be 0 or more")
-    if every and not arguments.reduce:
+    if wanted is None:
+        return -(-count // FRAMES_MEASURED) if reduce else 0
+    if wanted < 0:
+        raise ConfigError(f"--every is {wanted}; it must be 0 or more")
+    if wanted and not reduce:
         raise ConfigError("--every needs the pair before it was reduced to measure against; leave out --no-reduce")
-    return every
+    return wanted
 
 
 def gray_pairs(source: CameraSource, scale: int) -> Iterator[tuple[_Image, _Image]]:

@@ -46,7 +46,7 @@ class CameraModel:
         return self.k[0] != 0
 
     @property
-    def fault(self) -> str:
+    def defect(self) -> str:
         """What cannot be right in this model, in words; empty where it is sound or uncalibrated."""
         if not self.is_calibrated:
             return ""

@@ -76,15 +76,14 @@ class FusedFrame:
     """One fused, super-resolved image.
 
     ``image`` is uint8, (H, W) gray or (H, W, 3) bgr8. ``stamp_ns`` and ``frame_id`` are the visible frame's
-    (the thermal frame's in mode THERMAL). ``mode`` says what went into it (perception/mode.py). ``validity`` is a bool
-    (H, W) mask of pixels both cameras saw, None where all are valid. ``timings`` are milliseconds by stage. ``thermal``
-    is the conditioned thermal image at its camera's size, (H, W) float32 in [0, 1], None where there was none.
+    (the thermal frame's in mode THERMAL). ``mode`` says what went into it (perception/mode.py). ``timings`` are
+    milliseconds by stage. ``thermal`` is the conditioned thermal image at its camera's size, (H, W) float32 in [0, 1],
+    None where there was none.
     """
 
     image: NDArray[np.uint8]
     stamp_ns: int
     frame_id: str
     mode: str = "fused"
-    validity: NDArray[np.bool_] | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
     thermal: NDArray[np.float32] | None = None

@@ -107,13 +107,13 @@ def _fill(network: nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -
         for name in own
         if name in tensors and tensors[name].shape != own[name].shape
     ]
-    faults = []
+    mismatches = []
     for label, names in (("missing", missing), ("unknown", surplus), ("of another shape", shapes)):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            faults.append(f"{len(names)} tensors {label} ({names[0]}{more})")
-    if faults:
-        raise CheckpointError(f"{path} does not fit {type(network).__name__}: {'; '.join(faults)}")
+            mismatches.append(f"{len(names)} tensors {label} ({names[0]}{more})")
+    if mismatches:
+        raise CheckpointError(f"{path} does not fit {type(network).__name__}: {'; '.join(mismatches)}")
     broken = [name for name, value in tensors.items() if value.is_floating_point() and not bool(value.isfinite().all())]
     if broken:
         raise CheckpointError(f"{path} holds values that are not finite, in {broken[0]}")

@@ -16,9 +16,9 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it here only
+from rclpy.clock import Clock
 from rclpy.exceptions import ParameterException
-from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -37,10 +37,11 @@ from ..inference.fallback_engine import FallbackEngine
 from ..perception.output_calibration import TOPICS as CAMERA_INFO_TOPICS
 from .bond import ManagerBond
 from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
+from .distributions import ClockType, ForgivingLifecycleMixin
 from .following_subscription import FollowingSubscription, no_events
 from .health import ERROR, OK, Report, device_report, qos_report, reports
 from .parameters import NodeParameters
-from .schema import COMPRESSED, FusionConfig
+from .schema import COMPRESSED, PARAMETERS, FusionConfig
 from .session import FusionSession, Outputs
 
 IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "visible/image_raw"}
@@ -91,7 +92,7 @@ def _transition(action: Transition) -> Callable[[FusionNode, LifecycleState], Tr
     return callback
 
 
-class FusionNode(LifecycleNodeMixin, Node):
+class FusionNode(ForgivingLifecycleMixin, Node):
     """Lifecycle node "fusion": configure loads the model, activate starts, deactivate stops, cleanup frees.
 
     Needs a multi-threaded executor, so that parameter and lifecycle services answer while a model loads.
@@ -100,7 +101,7 @@ class FusionNode(LifecycleNodeMixin, Node):
     def __init__(self, engine_factory: Callable[[EngineConfig], Engine] = load_engine, **node_options: Any) -> None:
         Node.__init__(self, "fusion", **node_options)
         # Re-entrant: the state can be asked for during a transition. A second transition is refused by rcl itself.
-        LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
+        ForgivingLifecycleMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._engine_factory = engine_factory
         self._engine: FallbackEngine | None = None
         self._trouble = ""  # why the node is not in the state that was asked for
@@ -111,7 +112,7 @@ class FusionNode(LifecycleNodeMixin, Node):
         self._small_subscriptions: list[Subscription[Any]] = []
         self._bond = ManagerBond(self)
         self._good_engine_config: EngineConfig | None = None  # of the last engine that could be loaded
-        self._parameters_of_node = NodeParameters(self, lambda: self._config is not None, self._apply)
+        self._parameters_of_node = NodeParameters(self, PARAMETERS, lambda: self._config is not None, self._apply)
         self._receiving = MutuallyExclusiveCallbackGroup()
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # the node's own may stand still in simulation
         self.create_timer(_TICK_S, self._tick, self._receiving, clock=steady)
@@ -133,16 +134,6 @@ class FusionNode(LifecycleNodeMixin, Node):
         if self.get_parameter("autostart").value:
             group = MutuallyExclusiveCallbackGroup()
             self._autostart_timer = self.create_timer(0.0, self._autostart, group, clock=steady)
-
-    # By its mangled name the method that all transitions go through, asked for by a service or not: in Humble and Jazzy
-    # it lets rcl's error about a transition that is not possible at the time escape, which would end the process.
-    def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:  # noqa: N802
-        try:
-            result: TransitionCallbackReturn = super()._LifecycleNodeMixin__change_state(transition_id)  # type: ignore[misc]
-        except RuntimeError as error:  # rcl's errors are
-            self.get_logger().error(f"transition {transition_id} refused: {' '.join(str(error).split())}")
-            return TransitionCallbackReturn.ERROR
-        return result
 
     def _apply(self, config: FusionConfig) -> None:
         """Follow a change of live parameters."""

@@ -22,23 +22,34 @@ class DiagnosticsConfig:
     """What is expected of the streams."""
 
     thermal_rate: float = option(
-        0.0, "least rate of thermal images; 0: not checked", unit="Hz", low=0, high=1000, live=True
-    )
-    visible_rate: float = option(
-        0.0, "least rate of visible images; 0: not checked", unit="Hz", low=0, high=1000, live=True
-    )
-    fused_rate: float = option(
         0.0,
-        "least rate of fused images while somebody subscribes; 0: not checked",
+        "Diagnostics expect at least this rate of thermal images; 0 does not check it.",
         unit="Hz",
         low=0,
         high=1000,
         live=True,
     )
-    tolerance: float = option(0.1, "share by which a rate may be below its least", low=0, high=1, live=True)
+    visible_rate: float = option(
+        0.0,
+        "Diagnostics expect at least this rate of visible images; 0 does not check it.",
+        unit="Hz",
+        low=0,
+        high=1000,
+        live=True,
+    )
+    fused_rate: float = option(
+        0.0,
+        "Diagnostics expect at least this rate of fused images while somebody subscribes; 0 does not check it.",
+        unit="Hz",
+        low=0,
+        high=1000,
+        live=True,
+    )
+    tolerance: float = option(0.1, "A rate may fall short of what is expected by this share.", low=0, high=1, live=True)
     max_age: float = option(
         0.0,
-        "largest age of an image at publication, the 95th percentile; 0: not checked",
+        "Diagnostics expect fused images to be at most this old when published, by the 95th percentile; 0 "
+        "does not check it.",
         unit="s",
         low=0,
         high=3600,
@@ -143,7 +154,7 @@ def _camera_info(health: Health) -> Report:
     found = health.calibration
     values: dict[str, object] = {
         **{f"{stream} received": found.received.get(stream, 0) for stream in (THERMAL, VISIBLE)},
-        **{f"images with: {fault}": count for fault, count in sorted(found.faults.items())},
+        **{f"images with: {mismatch}": count for mismatch, count in sorted(found.mismatches.items())},
     }
     if found.current:
         return Report("camera_info", WARN, "; ".join(found.current), values)
@@ -151,9 +162,13 @@ def _camera_info(health: Health) -> Report:
 
 
 def _mode(health: Health) -> Report:
-    values: dict[str, object] = {"mode": health.mode, "cause": health.cause, "thermal fault": health.thermal_fault}
+    values: dict[str, object] = {
+        "mode": health.mode,
+        "cause": health.cause,
+        "thermal interruption": health.thermal_interruption,
+    }
     level = {FUSED: OK, STOPPED: ERROR}.get(health.mode, WARN)
     message = f"{health.mode}: {health.cause}" if health.cause else health.mode
-    if health.thermal_fault and level == OK:
-        level, message = WARN, f"{health.mode}, thermal image is {health.thermal_fault}"
+    if health.thermal_interruption and level == OK:
+        level, message = WARN, f"{health.mode}, thermal image is {health.thermal_interruption}"
     return Report("mode", level, message, values)

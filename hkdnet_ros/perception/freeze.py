@@ -15,8 +15,8 @@ LEAST_LIVE = 30
 class FreezeDetector:
     """Compares each image with the one before, byte by byte (0.1 ms per MB).
 
-    A camera that sends each image twice is no frozen one: what differs ends the fault. Not to be used by two threads at
-    a time.
+    A camera that sends each image twice is no frozen one: what differs is live again. Not to be used by two threads
+    at a time.
     """
 
     def __init__(self) -> None:

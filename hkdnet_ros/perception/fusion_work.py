@@ -7,38 +7,20 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from ..errors import DeviceError, HkdnetError
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..inference.engine_api import Engine
+from .config import PerceptionConfig
 from .drops import DropCounter
 from .incoming import Incoming
 from .log import Log
-from .mode import HELD, ModeConfig
+from .mode import HELD
 from .output_calibration import OutputCalibration
-from .pairing import PairingConfig
-from .pipeline import FusionPipeline, PipelineConfig
-from .shutter import ShutterConfig
+from .pipeline import FusionPipeline
 from .sink import Drop, Figures, Output, Sink
 from .size_watch import SizeWatch
 from .statistics import BAD_PAIR, DEVICE_FAILED, INTERNAL_ERROR, NO_SUBSCRIBER, Statistics
-from .thermal import ThermalConfig
-
-
-class Config(Protocol):
-    """The settings of all stages."""
-
-    @property
-    def pipeline(self) -> PipelineConfig: ...
-    @property
-    def sync(self) -> PairingConfig: ...
-    @property
-    def thermal(self) -> ThermalConfig: ...
-    @property
-    def shutter(self) -> ShutterConfig: ...
-    @property
-    def mode(self) -> ModeConfig: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +42,14 @@ class Taken:
 class Task:
     """What to fuse, or a single image to super-resolve.
 
-    ``skew_ns`` is that of :class:`~.sink.Output`; ``settled`` is ``time.perf_counter()`` when it was known that this is
+    ``skew_ns`` is that of :class:`~.sink.Output`; ``decided`` is ``time.perf_counter()`` when it was known that this is
     to be done.
     """
 
     thermal: Taken | None
     visible: Taken | None
     skew_ns: int
-    settled: float
+    decided: float
 
     @property
     def is_live_thermal(self) -> bool:
@@ -85,7 +67,7 @@ class FusionWork:
 
     def __init__(
         self,
-        config: Config,
+        config: PerceptionConfig,
         engine: Engine,
         sink: Sink,
         log: Log,
@@ -102,7 +84,7 @@ class FusionWork:
         self._runs = {THERMAL: 0, VISIBLE: 0}  # of the images before
         self.calibration = OutputCalibration(log)
 
-    def reconfigure(self, config: Config) -> None:
+    def reconfigure(self, config: PerceptionConfig) -> None:
         """Go by the live parameters of ``config`` from the next task on. Any thread may call this."""
         self._pipeline.reconfigure(config.pipeline, config.thermal)
 
@@ -140,7 +122,7 @@ class FusionWork:
         now_ns = self._now_ns()
         age_ns = now_ns - fused.stamp_ns
         latencies = {
-            "queue": begun - task.settled,
+            "queue": begun - task.decided,
             "decode": decoded - begun,
             **{stage: milliseconds / 1000 for stage, milliseconds in fused.timings.items()},
             **passing_on,

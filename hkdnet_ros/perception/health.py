@@ -11,7 +11,7 @@ class CalibrationHealth:
     """What came of calibrations, and how they fit."""
 
     received: Mapping[str, int] = field(default_factory=dict)  # messages, by stream
-    faults: Mapping[str, int] = field(default_factory=dict)  # images whose calibration does not fit, by what is wrong
+    mismatches: Mapping[str, int] = field(default_factory=dict)  # images that it does not fit, by what is wrong
     current: Sequence[str] = ()  # what is wrong for the latest images
 
 
@@ -21,7 +21,7 @@ class Health:
 
     mode: str
     cause: str  # of the mode; empty where it never changed
-    thermal_fault: str  # why the thermal image is no live view; empty where it is one
+    thermal_interruption: str  # why the thermal image is no live view; empty where it is one
     is_wanted: bool  # somebody listens to an output; else nothing is fused
     rates: Mapping[str, float]  # Hz, by stream, OUTPUT among them
     received: Mapping[str, int]  # by stream

@@ -27,20 +27,21 @@ class ModeConfig:
 
     without_thermal: str = option(
         VISIBLE,
-        "without thermal images: visible publishes the visible image alone, stop nothing",
+        "Without thermal images, visible publishes the visible image alone and stop publishes nothing.",
         choices=(VISIBLE, STOP),
         live=True,
     )
     # Not the thermal image by default: it has other stamps, another frame and another camera's intrinsics.
     without_visible: str = option(
         STOP,
-        "without visible images: thermal publishes the thermal image alone, stop nothing",
+        "Without visible images, thermal publishes the thermal image alone and stop publishes nothing.",
         choices=(THERMAL, STOP),
         live=True,
     )
     limit: float = option(
         1.0,
-        "a stream is lost when its images are this much behind the other's; more than a period of either",
+        "A stream is lost when its images fall further than this behind the other's; choose more than a "
+        "period of either camera.",
         unit="s",
         low=0.01,
         high=3600,
@@ -48,7 +49,8 @@ class ModeConfig:
     )
     frozen_limit: float = option(
         3.0,
-        "images are lost when they were no live view for this long (a thermal camera's shutter takes up to 3 s)",
+        "A stream is lost when its images have been no live view for longer than this; a thermal camera's "
+        "shutter takes up to 3 s.",
         unit="s",
         low=0,
         high=3600,
@@ -56,7 +58,7 @@ class ModeConfig:
     )
     settle: float = option(
         1.0,
-        "time for which a lost stream must be back before images are fused again",
+        "A lost stream must be back for this long before images are fused again.",
         unit="s",
         low=0,
         high=3600,
@@ -79,7 +81,7 @@ class ModeSelector:
     """Chooses the mode from what comes in.
 
     To be driven by one thread at a time, with the receiver's clock (not stamps) in every call: :meth:`arrived` for each
-    image, :meth:`fault` with what :meth:`ShutterDetector.observe` says of each thermal one and
+    image, :meth:`interrupted` with what :meth:`ShutterDetector.observe` says of each thermal one and
     :meth:`FreezeDetector.observe` of each visible one, then :meth:`update`, which is also called by a timer, a few
     times per ``limit``.
 
@@ -94,8 +96,8 @@ class ModeSelector:
         self._shutter_action = shutter_action
         self._mode = FUSED
         self._arrived_ns = {THERMAL: now_ns, VISIBLE: now_ns}
-        self._faults = {THERMAL: "", VISIBLE: ""}
-        self._fault_ns = {THERMAL: now_ns, VISIBLE: now_ns}
+        self._interruptions = {THERMAL: "", VISIBLE: ""}
+        self._interrupted_ns = {THERMAL: now_ns, VISIBLE: now_ns}
         self._well_ns: int | None = None  # since when images could be fused, but are not yet
 
     @property
@@ -116,16 +118,16 @@ class ModeSelector:
             self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns - 1)
         self._arrived_ns[stream] = now_ns
 
-    def fault(self, stream: str, fault: str, now_ns: int) -> None:
+    def interrupted(self, stream: str, reason: str, now_ns: int) -> None:
         """Say why an image of ``stream`` is no live view, in words that follow "image is"; empty where it is one."""
-        if fault and not self._faults[stream]:
-            self._fault_ns[stream] = now_ns
-        self._faults[stream] = fault
+        if reason and not self._interruptions[stream]:
+            self._interrupted_ns[stream] = now_ns
+        self._interruptions[stream] = reason
 
     def clock_was_set(self, now_ns: int) -> None:
         """Give both streams a fresh ``limit``: the clock went back or leapt ahead to ``now_ns``. The mode stays."""
         self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns)
-        self._fault_ns = dict.fromkeys(self._fault_ns, now_ns)
+        self._interrupted_ns = dict.fromkeys(self._interrupted_ns, now_ns)
         self._well_ns = None
 
     def update(self, now_ns: int) -> ModeChange | None:
@@ -158,20 +160,20 @@ class ModeSelector:
             return (THERMAL if config.without_visible == THERMAL else STOPPED), without_visible
         if without_thermal:
             return (VISIBLE if config.without_thermal == VISIBLE else STOPPED), without_thermal
-        if self._faults[THERMAL] and self._shutter_action == VISIBLE:
-            return VISIBLE, self._fault_text(THERMAL, now_ns)
+        if self._interruptions[THERMAL] and self._shutter_action == VISIBLE:
+            return VISIBLE, self._interruption(THERMAL, now_ns)
         return FUSED, "both cameras send live images again"
 
     def _loss(self, stream: str, other: str, now_ns: int) -> str:
         """Return why ``stream`` counts as lost; empty where it does not."""
         if self._arrived_ns[other] - self._arrived_ns[stream] > self.config.limit * 1e9:
             return f"no {stream} image in time for {_seconds(now_ns - self._arrived_ns[stream])}"
-        if self._faults[stream] and now_ns - self._fault_ns[stream] > self.config.frozen_limit * 1e9:
-            return self._fault_text(stream, now_ns)
+        if self._interruptions[stream] and now_ns - self._interrupted_ns[stream] > self.config.frozen_limit * 1e9:
+            return self._interruption(stream, now_ns)
         return ""
 
-    def _fault_text(self, stream: str, now_ns: int) -> str:
-        return f"{stream} image is {self._faults[stream]} for {_seconds(now_ns - self._fault_ns[stream])}"
+    def _interruption(self, stream: str, now_ns: int) -> str:
+        return f"{stream} image is {self._interruptions[stream]} for {_seconds(now_ns - self._interrupted_ns[stream])}"
 
 
 def _seconds(duration_ns: int) -> str:

@@ -33,7 +33,7 @@ _GRACE_NS = 2_000_000_000  # of images for which none may come before it is said
 class OutputCalibration:
     """Keeps the calibrations of both cameras, holds them against their images and counts what does not fit.
 
-    Each kind of fault of a camera is logged once. Any thread may call this.
+    Each kind of mismatch of a camera is logged once. Any thread may call this.
     """
 
     def __init__(self, log: Log) -> None:
@@ -41,7 +41,7 @@ class OutputCalibration:
         self._lock = threading.Lock()
         self._kept: dict[str, deque[tuple[int, CameraModel]]] = {stream: deque(maxlen=_KEPT) for stream in TOPICS}
         self._received: Counter[str] = Counter()
-        self._faults: Counter[str] = Counter()  # images, by stream and fault
+        self._mismatches: Counter[str] = Counter()  # images, by stream and mismatch
         self._current: dict[str, str] = {}  # stream -> what is wrong for its latest image
         self._warned: set[tuple[str, str]] = set()
         self._missing_since_ns: int | None = None
@@ -76,7 +76,7 @@ class OutputCalibration:
     def health(self) -> CalibrationHealth:
         """Return the figures for /diagnostics."""
         with self._lock:
-            return CalibrationHealth(dict(self._received), dict(self._faults), tuple(self._current.values()))
+            return CalibrationHealth(dict(self._received), dict(self._mismatches), tuple(self._current.values()))
 
     def _model(self, stream: str, frame: Frame, *, is_output: bool, wanted: bool) -> CameraModel | None:
         """Return what can be used of the calibration of ``frame``, after what is wrong with it was counted and said."""
@@ -86,25 +86,25 @@ class OutputCalibration:
                 if not is_output or not wanted:
                     self._current.pop(stream, None)
                     return None
-                fault, text = MISSING, _missing(stream)
+                mismatch, text = MISSING, _missing(stream)
                 if self._missing_since_ns is None:
                     self._missing_since_ns = frame.stamp_ns
                 is_said = frame.stamp_ns - self._missing_since_ns >= _GRACE_NS
             else:
-                fault, text = _compare(model, stamp_ns, frame, stream)
+                mismatch, text = _compare(model, stamp_ns, frame, stream)
                 is_said = True
             self._current.pop(stream, None)
-            if fault:
-                self._faults[f"{stream} {fault}"] += 1
-                if fault != LATE and is_said:  # a calibration that is sent once at the start holds for ever
+            if mismatch:
+                self._mismatches[f"{stream} {mismatch}"] += 1
+                if mismatch != LATE and is_said:  # a calibration that is sent once at the start holds for ever
                     self._current[stream] = text
-                is_said = is_said and (stream, fault) not in self._warned
+                is_said = is_said and (stream, mismatch) not in self._warned
                 if is_said:
-                    self._warned.add((stream, fault))
-        if fault and is_said:
-            lost = "; fused/camera_info is not published" if is_output and fault in _UNUSABLE else ""
+                    self._warned.add((stream, mismatch))
+        if mismatch and is_said:
+            lost = "; fused/camera_info is not published" if is_output and mismatch in _UNUSABLE else ""
             self._log.warning(text + lost)
-        return None if fault in _UNUSABLE else model
+        return None if mismatch in _UNUSABLE else model
 
     def _nearest(self, stream: str, stamp_ns: int) -> tuple[int, CameraModel | None]:
         """Return the calibration with the stamp of an image, as drivers send it, else the latest: few change."""
@@ -122,11 +122,11 @@ def _missing(stream: str) -> str:
 
 
 def _compare(model: CameraModel, stamp_ns: int, frame: Frame, stream: str) -> tuple[str, str]:
-    """Return the fault of ``model``, stamped ``stamp_ns``, as the calibration of ``frame``, and a line about it."""
+    """Return the mismatch of ``model``, stamped ``stamp_ns``, as the calibration of ``frame``, and a line about it."""
     height, width = frame.image.shape[:2]
     begin = TOPICS[stream]
-    if model.fault:
-        return INVALID, f"{begin} {model.fault}; expected a calibration as sensor_msgs/CameraInfo defines it"
+    if model.defect:
+        return INVALID, f"{begin} {model.defect}; expected a calibration as sensor_msgs/CameraInfo defines it"
     if not model.is_calibrated:
         return UNCALIBRATED, (
             f"{begin} is that of an uncalibrated camera (K is zero): no points can be projected; calibrate the camera, "

@@ -44,18 +44,34 @@ class PairingConfig:
 
     policy: str = option(
         NEAREST,
-        "nearest: by nearest stamp; approximate, exact: as message_filters does, which must be installed",
+        "Images are paired by nearest stamp (nearest), or as message_filters does, which must be "
+        "installed (approximate, exact).",
         choices=(NEAREST, APPROXIMATE, EXACT),
     )
     slop: float = option(
-        0.05, "largest time between the two images of a pair (inclusive)", unit="s", low=0, high=10, live=True
+        0.05,
+        "The two images of a pair are taken at most this far apart, inclusive.",
+        unit="s",
+        low=0,
+        high=10,
+        live=True,
     )
-    queue_size: int = option(10, "images of each stream that may wait for a partner", low=1, high=1000)
+    queue_size: int = option(10, "At most this many images of each stream wait for a partner.", low=1, high=1000)
     thermal_offset: float = option(
-        0.0, "added to thermal stamps before they are compared", unit="s", low=-4e9, high=4e9, live=True
+        0.0,
+        "This is added to the stamps of thermal images before they are compared.",
+        unit="s",
+        low=-4e9,
+        high=4e9,
+        live=True,
     )
     visible_offset: float = option(
-        0.0, "added to visible stamps before they are compared", unit="s", low=-4e9, high=4e9, live=True
+        0.0,
+        "This is added to the stamps of visible images before they are compared.",
+        unit="s",
+        low=-4e9,
+        high=4e9,
+        live=True,
     )
 
     def __post_init__(self) -> None:
@@ -148,7 +164,7 @@ class StampPairer(Generic[Payload]):
         self._behind: _Stream[Payload] | None = None  # the stream that has yet to follow the other's jump
 
     def add(self, stream: str, stamp_ns: int, payload: Payload, *, begins_anew: bool = False) -> list[Match[Payload]]:
-        """Take one message of ``stream`` ("thermal" or "visible"); return the matches it settles, oldest first.
+        """Take one message of ``stream`` ("thermal" or "visible"); return the matches it decides, oldest first.
 
         Its stamp must be above 0 and newer than the one before, but where the stream ``begins_anew`` with it.
         """
@@ -161,12 +177,12 @@ class StampPairer(Generic[Payload]):
                 self._dropped(stream, stamp_ns, RESET)
                 return matches
             own.push(stamp, payload)
-            while settled := self._settle():
-                matches += settled
+            while decided := self._decide():
+                matches += decided
             while len(own.stamps) > self._queue_size:
-                settled = self._settle(final=True)
-                matches += settled
-                if not settled:
+                decided = self._decide(final=True)
+                matches += decided
+                if not decided:
                     own.drop(1, OVERFLOW)
                     self._behind = None
             return matches
@@ -220,11 +236,11 @@ class StampPairer(Generic[Payload]):
 
     def _settle_all(self) -> list[Match[Payload]]:
         matches: list[Match[Payload]] = []
-        while settled := self._settle(final=True):
-            matches += settled
+        while decided := self._decide(final=True):
+            matches += decided
         return matches
 
-    def _settle(self, *, final: bool = False) -> list[Match[Payload]]:
+    def _decide(self, *, final: bool = False) -> list[Match[Payload]]:
         """Take the next group of pairs that nothing still to come can change, or (``final``) that is nearest now."""
         thermal, visible = self._thermal, self._visible
         while thermal.stamps and visible.stamps:

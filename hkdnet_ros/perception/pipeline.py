@@ -26,10 +26,18 @@ class PipelineConfig:
     """What is fused at which size, and what comes out."""
 
     grid: tuple[int, int] = option(
-        (0, 0), "width and height both images are brought to; [0, 0]: the thermal image's", unit="px", low=0, high=8192
+        (0, 0),
+        "Both images are brought to this width and height before they are fused; [0, 0] means the thermal "
+        "image's size.",
+        unit="px",
+        low=0,
+        high=8192,
     )
     output: str = option(
-        "auto", "auto: bgr8 where visible has colour, else mono8; gray: mono8", choices=("auto", "gray"), live=True
+        "auto",
+        "With auto the output is bgr8 where the visible image has colour, else mono8; with gray it is always mono8.",
+        choices=("auto", "gray"),
+        live=True,
     )
 
     def __post_init__(self) -> None:

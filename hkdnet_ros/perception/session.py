@@ -15,9 +15,10 @@ from ..errors import HkdnetError
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..inference.engine_api import Engine
+from .config import PerceptionConfig
 from .drops import DropCounter
 from .freeze import FreezeDetector
-from .fusion_work import Config, FusionWork, Taken, Task
+from .fusion_work import FusionWork, Taken, Task
 from .health import Health
 from .incoming import Incoming
 from .log import Log, Throttle
@@ -57,7 +58,7 @@ class Session:
 
     def __init__(
         self,
-        config: Config,
+        config: PerceptionConfig,
         engine: Engine,
         sink: Sink,
         log: Log,
@@ -84,7 +85,7 @@ class Session:
         self._shutter_action = config.shutter.action
         self._live_thermal: Taken | None = None
         self._thermal_stamp_ns = 0
-        self._thermal_fault = ""
+        self._thermal_interruption = ""
         self._freeze = FreezeDetector()
         self._selector = ModeSelector(config.mode, begun_ns, shutter_action=config.shutter.action)
         self._cause = ""
@@ -109,12 +110,12 @@ class Session:
         if not self._judge(incoming):
             self._update_mode(now_ns)
             return
-        fault = self._observe(incoming, frame, now_ns)
+        reason = self._observe(incoming, frame, now_ns)
         self._selector.arrived(stream, now_ns, self._watch.arrived(stream, stamp_ns, now_ns))
         self._update_mode(now_ns)
-        taken = self._taken(incoming, frame, fault)
+        taken = self._taken(incoming, frame, reason)
         if taken is None:
-            self._drops.count(Drop.one(stream, stamp_ns, NO_LIVE_VIEW))  # the fault was logged when it began
+            self._drops.count(Drop.one(stream, stamp_ns, NO_LIVE_VIEW))  # the interruption was logged when it began
         elif self._selector.mode in (THERMAL, VISIBLE):
             self._take_alone(taken)
         else:
@@ -133,7 +134,7 @@ class Session:
         self._advance(now_ns)
         self._update_mode(now_ns)
         warning = self._watch.warning(now_ns)
-        if warning and not self._thermal_fault:  # why images behind a shutter do not pair is known
+        if warning and not self._thermal_interruption:  # why images behind a shutter do not pair is known
             self._log.warning(warning)
 
     def flush(self) -> None:
@@ -152,7 +153,7 @@ class Session:
         return Health(
             mode=self._selector.mode,
             cause=self._cause,
-            thermal_fault=self._thermal_fault,
+            thermal_interruption=self._thermal_interruption,
             is_wanted=self._sink.wants().fused,
             rates=self._statistics.rates(now_ns),
             received=totals.received,
@@ -167,7 +168,7 @@ class Session:
             calibration=self._work.calibration.health(),
         )
 
-    def reconfigure(self, config: Config) -> None:
+    def reconfigure(self, config: PerceptionConfig) -> None:
         """Go by the live parameters of ``config`` from the next image on."""
         if config.sync != self._sync:
             self._sync = config.sync
@@ -213,22 +214,22 @@ class Session:
     def _observe(self, incoming: Incoming, frame: Frame | None, now_ns: int) -> str:
         """Return why an image is no live view, empty where it is one, and let the mode know."""
         if frame is None:
-            fault = "" if incoming.content is None else self._freeze.observe(incoming.content)
+            reason = "" if incoming.content is None else self._freeze.observe(incoming.content)
         else:
-            fault = self._shutter.observe(frame)
+            reason = self._shutter.observe(frame)
             self._thermal_stamp_ns = incoming.stamp_ns
-            if bool(fault) != bool(self._thermal_fault):
-                text = f"thermal image is {fault}; {self._shutter_action}" if fault else "thermal image is live"
+            if bool(reason) != bool(self._thermal_interruption):
+                text = f"thermal image is {reason}; {self._shutter_action}" if reason else "thermal image is live"
                 self._log.info(text)
-            self._thermal_fault = fault
-        self._selector.fault(incoming.stream, fault, now_ns)
-        return fault
+            self._thermal_interruption = reason
+        self._selector.interrupted(incoming.stream, reason, now_ns)
+        return reason
 
-    def _taken(self, incoming: Incoming, frame: Frame | None, fault: str) -> Taken | None:
+    def _taken(self, incoming: Incoming, frame: Frame | None, reason: str) -> Taken | None:
         """Return what an image is fused as; None where it is no live view and nothing stands for it."""
         if frame is None:
             return Taken(incoming, self._runs[VISIBLE])
-        if not fault:
+        if not reason:
             self._live_thermal = Taken(incoming, self._runs[THERMAL], frame)
             return self._live_thermal
         live = self._live_thermal

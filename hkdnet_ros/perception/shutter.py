@@ -40,31 +40,44 @@ class ShutterConfig:
 
     action: str = option(
         HOLD,
-        "while the thermal image is no live view: hold fuses the last live one, skip publishes nothing, visible "
-        "publishes the visible image alone",
+        "While the thermal image is no live view, hold fuses the last live one, skip publishes nothing, "
+        "and visible publishes the visible image alone.",
         choices=(HOLD, SKIP, VISIBLE),
     )
     frozen_time: float = option(
-        0.25, "an identical image for this long is frozen, if it also came often enough", unit="s", low=0, high=60
+        0.25,
+        "A thermal image that repeats for this long is frozen, if it has also repeated frozen_frames times.",
+        unit="s",
+        low=0,
+        high=60,
     )
     frozen_frames: int = option(
-        3, "repetitions after which an image is frozen, if it also lasts; 0: not looked for", low=0, high=1000
+        3,
+        "A thermal image that repeats this many times is frozen, if it has also repeated for frozen_time; "
+        "0 does not look for frozen images.",
+        low=0,
+        high=1000,
     )
     flat_spread: float = option(
         0.0,
-        "an image whose counts or kelvin (98 % of them) spread by no more than this is that of a closed shutter",
+        "A thermal image is that of a closed shutter if 98 % of its counts or kelvin span no more than "
+        "this; with 0 they must be equal, and the camera must have shown noise.",
         low=0,
         high=1e9,
     )
     noise: float = option(
         0.25,
-        "share of the pixels that noise changes in every new image of a live camera; from one with less, identical "
-        "and uniform images are taken to be live; 0: from none",
+        "Noise changes at least this share of the pixels in every new image of a live camera; from a "
+        "camera with less, identical and uniform images are taken to be live, and with 0 from none.",
         low=0,
         high=1,
     )
     settle: float = option(
-        0.2, "time of live images after which the camera is taken to have settled", unit="s", low=0, high=60
+        0.2,
+        "After an interruption the thermal image must be live for this long to count as such again.",
+        unit="s",
+        low=0,
+        high=60,
     )
 
     def __post_init__(self) -> None:
@@ -116,9 +129,9 @@ class ShutterDetector:
     def observe(self, frame: Frame) -> str:
         """Return LIVE (empty) or why ``frame`` is no live view: FROZEN, FLAT, FLAGGED or SETTLING."""
         last, self._last = self._last, frame
-        fault = self._fault(frame, last)
-        if fault:
-            self._verdict, self._live_ns = fault, None
+        reason = self._interruption(frame, last)
+        if reason:
+            self._verdict, self._live_ns = reason, None
         elif self._verdict:
             if self._live_ns is None:
                 self._live_ns = frame.stamp_ns
@@ -126,7 +139,7 @@ class ShutterDetector:
             self._verdict = LIVE if is_settled else SETTLING
         return self._verdict
 
-    def _fault(self, frame: Frame, last: Frame | None) -> str:
+    def _interruption(self, frame: Frame, last: Frame | None) -> str:
         """Return what is wrong with ``frame`` itself, and take note of it."""
         config = self._config
         changed = _changed_share(frame, last)

@@ -20,7 +20,7 @@ class StreamSynchronizer(Generic[Payload]):
         self._misstamped: Counter[str] = Counter()
 
     def add(self, stream: str, stamp_ns: int, payload: Payload) -> list[Match[Payload]]:
-        """Take one message of ``stream`` ("thermal" or "visible"); return the matches it settles, oldest first."""
+        """Take one message of ``stream`` ("thermal" or "visible"); return the matches it decides, oldest first."""
         with self._lock:
             verdict = self._clock.judge(stream, stamp_ns)
             if verdict.reason:

@@ -38,29 +38,51 @@ class ThermalConfig:
     """How 16-bit and float thermal images become [0, 1]; 8-bit ones are taken to be conditioned by the camera."""
 
     range_low: float = option(
-        0.0, "value shown as black; equal to range_high: the range follows the scene", low=-1e9, high=1e9, live=True
+        0.0,
+        "This value, in counts or kelvin as the camera sends, is shown as black; if it equals range_high, "
+        "the range follows the scene.",
+        low=-1e9,
+        high=1e9,
+        live=True,
     )
     range_high: float = option(
-        0.0, "value shown as white, counts or kelvin as the camera sends", low=-1e9, high=1e9, live=True
+        0.0, "This value, in counts or kelvin as the camera sends, is shown as white.", low=-1e9, high=1e9, live=True
     )
-    percentile_low: float = option(0.5, "percentile of the scene shown as black", unit="%", low=0, high=100, live=True)
+    percentile_low: float = option(
+        0.5,
+        "A range that follows the scene shows this percentile of it as black.",
+        unit="%",
+        low=0,
+        high=100,
+        live=True,
+    )
     percentile_high: float = option(
-        99.5, "percentile of the scene shown as white", unit="%", low=0, high=100, live=True
+        99.5,
+        "A range that follows the scene shows this percentile of it as white.",
+        unit="%",
+        low=0,
+        high=100,
+        live=True,
     )
     time_constant: float = option(
         2.0,
-        "time in which the range covers 63 % of a change of the scene; 0: at once",
+        "A range that follows the scene covers 63 % of a change in this time; 0 follows at once.",
         unit="s",
         low=0,
         high=3600,
         live=True,
     )
     local_contrast: float = option(
-        0.0, "share in which weak detail is shown three times as strong; 0: off", low=0, high=1, live=True
+        0.0,
+        "Weak detail is shown stronger, three times as strong at 1; 0 leaves it as it is.",
+        low=0,
+        high=1,
+        live=True,
     )
     mend_pixels: float = option(
         0.0,
-        "dead and hot pixels stand out by this many times the spread around them, and are mended; 0: off, 8 is usual",
+        "A dead or hot pixel that stands out by this many times the spread around it is mended; 0 mends "
+        "none, 8 is usual.",
         low=0,
         high=1000,
         live=True,
@@ -181,10 +203,10 @@ class PixelMender:
     """Replaces the dead and hot pixels of one sensor, once it has learnt which they are.
 
     One frame does not tell a hot pixel from a small target far away, and mending that would erase the target. When the
-    scene moves, though, the target leaves its pixel and the fault stays. So a pixel is looked at several times a second
-    and a look counts only if what surrounds the pixel has changed since the last that counted: a camera that stands
-    still learns nothing about a target that stands still. Looks as an outlier count up, looks as a good pixel down; a
-    pixel that gets to 50 is bad until it is back at 0, so that a pixel that goes bad later is found too.
+    scene moves, though, the target leaves its pixel and a bad pixel stays. So a pixel is looked at several times a
+    second and a look counts only if what surrounds the pixel has changed since the last that counted: a camera that
+    stands still learns nothing about a target that stands still. Looks as an outlier count up, looks as a good pixel
+    down; a pixel that gets to 50 is bad until it is back at 0, so that a pixel that goes bad later is found too.
     """
 
     def __init__(self) -> None:

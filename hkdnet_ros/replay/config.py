@@ -14,25 +14,47 @@ from ..sources.opening import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC
 class ReplayConfig:
     """Settings of a replay. Raises :class:`ConfigError` for a value out of range."""
 
-    source: str = option("simulator", FORMS)
-    rate: float = option(1.0, "speed, 1 as recorded; fault times are those of the recording", low=0.01, high=100.0)
-    loop: bool = option(False, "begin again at the end, stamps running on")
-    duration: float = option(0.0, "end after this much of the recording; 0 plays all", unit="s", low=0.0)
-    size: tuple[int, int] = option((0, 0), "width and height of both images; 0 0 keeps their own", unit="px", low=0)
+    source: str = option("simulator", f"The source is {FORMS}.")
+    rate: float = option(
+        1.0,
+        "The recording is played at this speed, 1 as recorded; times of faults are those of the recording.",
+        low=0.01,
+        high=100.0,
+    )
+    loop: bool = option(False, "The recording begins again at its end, and stamps run on.")
+    duration: float = option(
+        0.0, "The replay ends after this much of the recording; 0 plays all of it.", unit="s", low=0.0
+    )
+    size: tuple[int, int] = option(
+        (0, 0),
+        "Both images are brought to this width and height; unless it is given, they keep their own.",
+        unit="px",
+        low=0,
+    )
     fps: float = option(
-        NOMINAL_FPS, "frame rate of the simulator and of image folders", unit="Hz", low=0.1, high=1000.0
+        NOMINAL_FPS,
+        "The simulator and folders of images are played at this frame rate.",
+        unit="Hz",
+        low=0.1,
+        high=1000.0,
     )
     faults: str = option(
-        "", "STREAM:NAME=VALUE[,...] separated by blanks, as thermal:delay=0.3 visible:drop=0.1,stop=9"
+        "", "Faults are STREAM:NAME=VALUE[,...] separated by blanks, such as thermal:delay=0.3 visible:drop=0.1,stop=9."
     )
-    seed: int = option(0, "of the faults", low=0)
-    wait: float = option(0.0, "wait at most this long for subscribers of both images", unit="s", low=0.0, high=3600.0)
-    subscribers: int = option(1, "of each image to wait for", low=1, high=100)
-    reliability: str = option("reliable", "quality of service", choices=("reliable", "best_effort"))
-    ahead: int = option(8, "images prepared before playing begins, and kept prepared", low=1, high=1_000_000)
-    depth: int = option(5, "images kept for a slow subscriber", low=1, high=1000)
-    thermal_topic: str = option(THERMAL_TOPIC, "topic of the thermal images inside a bag")
-    visible_topic: str = option(VISIBLE_TOPIC, "topic of the visible images inside a bag")
+    seed: int = option(0, "Random faults follow from this number.", low=0)
+    wait: float = option(
+        0.0, "The replay waits for subscribers of both images, for at most this long.", unit="s", low=0.0, high=3600.0
+    )
+    subscribers: int = option(1, "The replay waits for this many subscribers of each image.", low=1, high=100)
+    reliability: str = option(
+        "reliable", "Images are published with this reliability.", choices=("reliable", "best_effort")
+    )
+    ahead: int = option(
+        8, "This many images are prepared before playing begins, and kept prepared.", low=1, high=1_000_000
+    )
+    depth: int = option(5, "This many images are kept for a slow subscriber.", low=1, high=1000)
+    thermal_topic: str = option(THERMAL_TOPIC, "Thermal images inside a bag have this topic.")
+    visible_topic: str = option(VISIBLE_TOPIC, "Visible images inside a bag have this topic.")
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -22,12 +22,14 @@ _MAX_DELAY = 60.0  # frames on their way are held in memory
 class Fault:
     """What happens to one stream. Raises :class:`ConfigError` for a value out of range."""
 
-    delay: float = option(0.0, "frames arrive later, their stamps unchanged", unit="s", low=0.0, high=_MAX_DELAY)
-    offset: float = option(0.0, "stamps are wrong by this, the arrival unchanged", unit="s", low=-3600.0, high=3600.0)
-    jitter: float = option(0.0, "stamps are wrong by a random amount up to this, to either side", unit="s",
+    delay: float = option(
+        0.0, "Frames arrive this much later, their stamps unchanged.", unit="s", low=0.0, high=_MAX_DELAY
+    )
+    offset: float = option(0.0, "Stamps are wrong by this, the arrival unchanged.", unit="s", low=-3600.0, high=3600.0)
+    jitter: float = option(0.0, "Stamps are wrong by a random amount of up to this, to either side.", unit="s",
                            low=0.0, high=3600.0)  # fmt: skip
-    drop: float = option(0.0, "probability that a frame is lost", low=0.0, high=1.0)
-    stop: float = option(float("inf"), "the stream ends after this time of the recording", unit="s", low=0.0)
+    drop: float = option(0.0, "A frame is lost with this probability.", low=0.0, high=1.0)
+    stop: float = option(float("inf"), "The stream ends after this time of the recording.", unit="s", low=0.0)
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -28,10 +28,6 @@ class SimulatedSource:
             yield THERMAL, pair.thermal
             yield VISIBLE, pair.visible
 
-    def index_of(self, stamp_ns: int) -> int:
-        """Return the index of the frame that bears a stamp of :meth:`events`."""
-        return round(stamp_ns * self.simulator.config.fps / 1e9)
-
     def __len__(self) -> int:
         raise SourceError(f"{self.name}: has no end; say how many frames or seconds you want of it")
 

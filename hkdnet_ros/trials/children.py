@@ -114,11 +114,10 @@ class Children:
 
 def keep_to_this_machine() -> None:
     """Neither disturb nor hear robots on the network, unless the environment has ROS settings of its own."""
+    from ..node.distributions import keep_local  # here, so that whoever only needs names does so without ROS
+
     os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
-    if os.environ.get("ROS_DISTRO") == "humble":
-        os.environ.setdefault("ROS_LOCALHOST_ONLY", "1")
-    else:
-        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    keep_local()
 
 
 @contextlib.contextmanager

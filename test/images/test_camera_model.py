@@ -188,8 +188,8 @@ def test_what_a_window_has_beyond_its_binning_is_in_no_pixel() -> None:
 
 def test_a_sound_camera_has_no_fault_and_an_uncalibrated_one_neither() -> None:
     assert FULL.is_calibrated
-    assert (FULL.fault, WINDOW.fault) == ("", "")
+    assert (FULL.defect, WINDOW.defect) == ("", "")
     nothing = CameraModel(0, 0, "", (0.0,) * 9)
     assert not nothing.is_calibrated
-    assert nothing.fault == ""
+    assert nothing.defect == ""
     assert nothing.resized(640, 480).image_size == (640, 480)

@@ -267,7 +267,7 @@ def test_a_calibration_that_was_published_once_before_is_used(make_node, spun, r
     wait_for(lambda: node._session.health().calibration.received, what="the calibration")
     rig.publish_pair(thermal(), visible(), S)
     wait_for(lambda: rig.camera_infos, what="the calibration of the fused image")
-    assert node._session.health().calibration.faults == {}
+    assert node._session.health().calibration.mismatches == {}
 
 
 def test_large_images_arrive_whole(make_node, spun):

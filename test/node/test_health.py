@@ -18,7 +18,7 @@ from hkdnet_ros.perception.health import CalibrationHealth, Health
 WELL = Health(
     mode="fused",
     cause="",
-    thermal_fault="",
+    thermal_interruption="",
     is_wanted=True,
     rates={"thermal": 9.0, "visible": 30.0, "fused": 8.9},
     received={"thermal": 90, "visible": 300},
@@ -81,7 +81,7 @@ def test_the_mode_comes_with_its_cause():
     assert report("mode", mode="visible", cause="no thermal image").message == "visible: no thermal image"
     assert report("mode", mode="visible").level == WARN
     assert report("mode", mode="stopped").level == ERROR
-    held = report("mode", thermal_fault="frozen")
+    held = report("mode", thermal_interruption="frozen")
     assert (held.level, held.message) == (WARN, "fused, thermal image is frozen")
 
 

@@ -32,7 +32,11 @@ class World:
         self.selector.clock_was_set(ms * MS)
 
     def run(
-        self, seconds: float, streams: tuple[str, ...] = BOTH, fault: str = LIVE, visible_fault: str = LIVE
+        self,
+        seconds: float,
+        streams: tuple[str, ...] = BOTH,
+        reason: str = LIVE,
+        visible_reason: str = LIVE,
     ) -> list[tuple[float, str]]:
         """Let time pass with images of ``streams`` only; return the changes, timed from the beginning of this run."""
         begin, changes = self.ms, []
@@ -42,9 +46,9 @@ class World:
             for stream in arrived:
                 self.selector.arrived(stream, self.ms * MS)
                 if stream == THERMAL:
-                    self.selector.fault(THERMAL, fault, self.ms * MS)
+                    self.selector.interrupted(THERMAL, reason, self.ms * MS)
                 else:
-                    self.selector.fault(VISIBLE, visible_fault, self.ms * MS)
+                    self.selector.interrupted(VISIBLE, visible_reason, self.ms * MS)
             if arrived or self.ms % 50 == 0:
                 change = self.selector.update(self.ms * MS)
                 if change:
@@ -146,24 +150,24 @@ def test_images_that_come_too_late_for_a_pair_are_no_sign_of_life() -> None:
 def test_frozen_thermal_image_is_borne_up_to_its_limit() -> None:
     world = World()
     world.run(5)
-    assert world.run(2.8, fault=FROZEN) == []
+    assert world.run(2.8, reason=FROZEN) == []
     assert world.run(2.8) == []
-    assert world.run(10, fault=FROZEN) == [(about(3.0), VISIBLE)]
+    assert world.run(10, reason=FROZEN) == [(about(3.0), VISIBLE)]
     assert world.causes == ["thermal image is frozen for 3.0 s"]
 
 
 def test_shutter_action_visible_leaves_the_thermal_image_out_at_once() -> None:
     world = World(ModeConfig(without_thermal=STOP), shutter_action=VISIBLE)
     world.run(5)
-    assert world.run(2, fault=FROZEN) == [(about(0.0), VISIBLE)]
+    assert world.run(2, reason=FROZEN) == [(about(0.0), VISIBLE)]
     assert world.run(5) == [(about(1.0), FUSED)]
-    assert [mode for _, mode in world.run(5, fault=FROZEN)] == [VISIBLE, STOPPED]
+    assert [mode for _, mode in world.run(5, reason=FROZEN)] == [VISIBLE, STOPPED]
 
 
 def test_frozen_thermal_image_is_no_substitute_for_the_visible_one() -> None:
     world = World(ModeConfig(without_visible=THERMAL))
     world.run(5)
-    assert [mode for _, mode in world.run(10, (THERMAL,), fault=FROZEN)] == [THERMAL, STOPPED]
+    assert [mode for _, mode in world.run(10, (THERMAL,), reason=FROZEN)] == [THERMAL, STOPPED]
     assert world.causes[-1].startswith("no visible image in time for 3.")
     assert "thermal image is frozen for 3." in world.causes[-1]
 
@@ -172,7 +176,7 @@ def test_frozen_thermal_image_is_no_substitute_for_the_visible_one() -> None:
 def test_frozen_visible_image_is_lost_after_its_limit(policy: str, mode: str) -> None:
     world = World(ModeConfig(without_visible=policy))
     world.run(5)
-    assert world.run(6, visible_fault=FROZEN) == [(about(3.0), mode)]
+    assert world.run(6, visible_reason=FROZEN) == [(about(3.0), mode)]
     assert world.causes[-1].startswith("visible image is frozen for 3.")
     assert [change for _, change in world.run(5)] == [FUSED]
 
@@ -250,8 +254,8 @@ def test_whatever_happens_each_change_is_told_once_and_two_live_cameras_are_fuse
 ) -> None:
     world = World(config)
     modes = [FUSED]
-    for seconds, sending, fault, goes_back in history[:8]:
-        modes += [mode for _, mode in world.run(seconds, sending, fault)]
+    for seconds, sending, reason, goes_back in history[:8]:
+        modes += [mode for _, mode in world.run(seconds, sending, reason)]
         if goes_back:
             world.set_clock(1000)
     modes += [mode for _, mode in world.run(3)]

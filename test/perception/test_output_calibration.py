@@ -52,7 +52,7 @@ def test_the_message_with_the_stamp_of_the_image_is_taken(calibration):
 
 
 @pytest.mark.parametrize(
-    ("message", "fault", "fact", "is_published"),
+    ("message", "mismatch", "fact", "is_published"),
     [
         (info(31), "visible other size", "is for 31x24 pixels, but the visible image has 32x24", False),
         (info(frame_id="lens"), "visible other frame", "has frame 'lens', but the visible image 'visible'", True),
@@ -64,10 +64,10 @@ def test_the_message_with_the_stamp_of_the_image_is_taken(calibration):
         (info(stamp_ns=T - 5 * S), "visible late", "is 5.0 s older than its image", True),
     ],
 )
-def test_what_does_not_fit_is_counted_per_image_and_said_once(calibration, message, fault, fact, is_published):
+def test_what_does_not_fit_is_counted_per_image_and_said_once(calibration, message, mismatch, fact, is_published):
     results = [calibration.of(frame(), *([message] if index == 0 else [])) for index in range(3)]
     assert [result is not None for result in results] == [is_published] * 3
-    assert calibration.health().faults == {fault: 3}
+    assert calibration.health().mismatches == {mismatch: 3}
     (line,) = calibration.lines
     assert line.startswith("visible/camera_info ")
     assert fact in line
@@ -87,29 +87,29 @@ def test_an_uncalibrated_camera_gives_the_size_and_the_header_only(calibration):
     assert not any(result.p)
 
 
-def test_a_calibration_without_a_stamp_holds_for_ever_and_an_old_one_is_no_fault_of_the_moment(calibration):
+def test_a_calibration_without_a_stamp_holds_for_ever_and_an_old_one_is_no_mismatch_of_the_moment(calibration):
     assert calibration.of(frame(), info(stamp_ns=0)) is not None
     assert calibration.lines == []
     calibration.of(frame(), info(stamp_ns=S))
-    assert calibration.health().faults == {"visible late": 1}
+    assert calibration.health().mismatches == {"visible late": 1}
     assert calibration.health().current == ()
 
 
-def test_a_fault_that_is_mended_is_no_fault_of_the_moment(calibration):
+def test_a_mismatch_that_is_mended_is_no_mismatch_of_the_moment(calibration):
     calibration.of(frame(), info(31))
     assert len(calibration.health().current) == 1
     assert calibration.of(frame(stamp_ns=T + 1), info(stamp_ns=T + 1)) is not None
     assert calibration.health().current == ()
-    assert calibration.health().faults == {"visible other size": 1}
+    assert calibration.health().mismatches == {"visible other size": 1}
 
 
 def test_that_none_comes_is_said_after_a_while_and_only_where_it_is_wanted(calibration):
     for second in range(5):
         assert calibration.of(frame(stamp_ns=T + second * S), wanted=False) is None
-    assert calibration.health().faults == {}
+    assert calibration.health().mismatches == {}
     for second in range(5):
         assert calibration.of(frame(stamp_ns=T + second * S)) is None
-    assert calibration.health().faults == {"visible missing": 5}
+    assert calibration.health().mismatches == {"visible missing": 5}
     (line,) = calibration.lines
     assert "no message on visible/camera_info" in line
     assert "remap" in line
@@ -124,7 +124,7 @@ def test_it_may_come_after_the_first_images(calibration):
 def test_the_thermal_cameras_is_taken_where_its_image_is_alone_and_checked_always(calibration):
     thermal = frame("thermal", width=16, height=12)
     calibration.of(frame(), info(frame_id="thermal"), thermal=thermal, stream="thermal")
-    assert calibration.health().faults == {"thermal other size": 1, "visible missing": 1}
+    assert calibration.health().mismatches == {"thermal other size": 1, "visible missing": 1}
     assert "not published" not in calibration.lines[0]
     right = info(16, 12, frame_id="thermal")
     result = calibration.of(None, right, thermal=thermal, stream="thermal")

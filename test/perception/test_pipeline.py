@@ -65,7 +65,7 @@ def test_colour_in_gives_colour_out_at_the_scale_with_the_visible_header(encodin
     fused, fuser = fuse(thermal, visible, scale=scale)
     assert fused.image.shape == (25 * scale, 33 * scale, 3)
     assert fused.image.dtype == np.uint8
-    assert (fused.stamp_ns, fused.frame_id, fused.mode, fused.validity) == (2_000, "visible_optical", "fused", None)
+    assert (fused.stamp_ns, fused.frame_id, fused.mode) == (2_000, "visible_optical", "fused")
     np.testing.assert_allclose(fuser.given[0], thermal.image / 255.0, atol=1e-6)
     np.testing.assert_allclose(fuser.given[1], color.luma(visible.image, encoding) / 255.0, atol=1.1 / 255)
 

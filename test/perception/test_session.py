@@ -267,7 +267,7 @@ def test_what_is_wrong_with_a_calibration_is_in_the_health(make_core):
     core.pair(NOW_NS)
     assert core.sink.outputs[0].camera_model is None
     found = core.it.health().calibration
-    assert (found.received, found.faults) == ({"visible": 1}, {"visible other size": 1})
+    assert (found.received, found.mismatches) == ({"visible": 1}, {"visible other size": 1})
     (line,) = [line for line in core.logger.lines if "camera_info" in line]
     assert found.current[0] in line
 

@@ -24,7 +24,7 @@ from hkdnet_ros import cli
 from hkdnet_ros.errors import ConfigError, SourceError
 from hkdnet_ros.images.messages import decode_message, stamp_to_ns
 from hkdnet_ros.node.stop_switch import StopSwitch
-from hkdnet_ros.replay import replay
+from hkdnet_ros.replay import replay_node
 from hkdnet_ros.replay.config import ReplayConfig
 from hkdnet_ros.replay.player import Player, _Ahead
 from hkdnet_ros.sources.opening import open_source
@@ -88,7 +88,7 @@ def play(spun, stop):
     def run(spec, on_publish=None, **options):
         node = spun.add(rclpy.create_node("replay", context=spun.context))
         config = ReplayConfig(source=str(spec), **{"wait": TIMEOUT_S, "depth": 200, **options})
-        source = replay._open(config)
+        source = replay_node.open_camera_source(config)
         player = Player(node, source, config, on_publish)
         summary = player.play(stop)
         source.close()
@@ -209,7 +209,7 @@ def test_simulator_frames_can_be_traced_back_to_their_truth(ears, play):
     thermal, visible = ears.wait_for(4, 4)
     source = open_source("simulator:day:1", size=(64, 48), fps=10.0)
     for index in range(4):
-        pair = source.simulator.render(source.index_of(heard[thermal[index].stamp_ns]))
+        pair = source.simulator.render(round(heard[thermal[index].stamp_ns] * 10.0 / 1e9))
         np.testing.assert_array_equal(thermal[index].image, pair.thermal.image)
         np.testing.assert_array_equal(visible[index].image, pair.visible.image)
 
@@ -306,7 +306,7 @@ def test_the_node_takes_its_settings_from_parameters(tmp_path, spun):
     words = [
         f"source:={tmp_path}", "rate:=2", "size:=[16, 12]", "wait:=20.0", "faults:=visible:drop=1", "depth:=50",
     ]  # fmt: skip
-    assert replay.main(["replay_node", "--ros-args", *(part for word in words for part in ("-p", word))]) == 0
+    assert replay_node.main(["replay_node", "--ros-args", *(part for word in words for part in ("-p", word))]) == 0
     thermal, visible = ears.wait_for(3, 0)
     assert thermal[0].image.shape == (12, 16)
     assert not visible
@@ -324,7 +324,7 @@ def test_the_node_takes_its_settings_from_parameters(tmp_path, spun):
     ],
 )
 def test_the_node_with_a_wrong_parameter_says_so_and_ends(parameter, fact, capsys):
-    assert replay.main(["replay_node", "--ros-args", "-p", parameter]) == 1
+    assert replay_node.main(["replay_node", "--ros-args", "-p", parameter]) == 1
     error = capsys.readouterr().err
     assert error.startswith("replay_node: ")
     assert fact in error
@@ -336,7 +336,7 @@ def test_the_node_with_a_wrong_parameter_says_so_and_ends(parameter, fact, capsy
     [(["--no-such-thing"], "no-such-thing"), (["-r", "__ns:=/9lives"], "9lives"), (["-r", "__node:=a b"], "a b")],
 )
 def test_arguments_that_ros_refuses_end_with_status_2_and_one_line(words, fact, capsys):
-    assert replay.main(["replay_node", "--ros-args", *words]) == 2
+    assert replay_node.main(["replay_node", "--ros-args", *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert fact in line
 

@@ -1,22 +1,25 @@
-"""``hkdnet demo``: the fusion node at work on a recording or the simulator, as pictures, a video and figures."""
+"""A demo from its settings to its figures: what is streamed, through a node with which parameters."""
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ...arguments import parse_size
 from ...errors import ConfigError, MissingDependencyError, SourceError
 from ...images.frames import THERMAL, VISIBLE
 from ...inference.config import EngineConfig
 from ...perception.thermal import ThermalConfig
 from ...sources.camera_source import NOMINAL_FPS, CameraSource
-from ...sources.opening import FORMS, open_source
+from ...sources.opening import open_source
 from ...sources.simulated import SimulatedSource
 from ..children import keep_to_this_machine, termination_interrupts
-from .files import FRAMES, OVERVIEW, VIDEO, DemoFiles
+from .files import DemoFiles
+
+if TYPE_CHECKING:
+    from .report import DemoFigures
 
 SECONDS = 20.0
 FPS = 15.0  # more than two processor cores fuse, so that the node always has a pair to work on
@@ -25,54 +28,48 @@ PREPARED_BYTES, BYTES_PER_PIXEL = 512 << 20, 2.5  # mono16 and bgr8 in turn
 WIDEST = 320  # of a recording, unless --size says otherwise
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``hkdnet demo``."""
-    default = EngineConfig()
-    parser.add_argument("--source", default="simulator", help=f"{FORMS}; the simulator alone stands for {SIMULATOR}")
-    parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="FOLDER", help="where the results go")
-    parser.add_argument(
-        "--seconds", type=float, default=argparse.SUPPRESS,
-        help=f"length of the stream, a recording looped; if not given, {SECONDS:g} or a shorter recording once",
-    )  # fmt: skip
-    parser.add_argument(
-        "--frames", type=int, default=argparse.SUPPRESS, help="end after that many fused images, a recording looped"
-    )
-    parser.add_argument("--rate", type=float, default=1.0, metavar="FACTOR", help="speed, 1 as recorded")
-    parser.add_argument(
-        "--fps", type=float, default=FPS, metavar="HZ", help="frame rate of the simulator and of image folders"
-    )
-    parser.add_argument(
-        "--size", type=parse_size, default=argparse.SUPPRESS, metavar="WxH",
-        help=f"bring both images to this size; if not given, the thermal image's, at most {WIDEST} wide",
-    )  # fmt: skip
-    parser.add_argument("--model", default=default.model, metavar="PRESET|FILE", help="preset or .safetensors file")
-    parser.add_argument("--device", default=default.device, help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--precision", default=default.precision, help="auto, fp32, fp16 or bf16")
+@dataclass(frozen=True, slots=True)
+class DemoConfig:
+    """What is streamed. Raises :class:`ConfigError` for a time, a number or a rate that is not above 0.
+
+    ``seconds`` of the stream or ``frames`` fused images end it, a recording is looped for them; where neither is given,
+    it is SECONDS or a shorter recording once. ``rate`` is the speed, 1 as recorded; ``fps`` in Hz is that of the
+    simulator and of image folders. Both images are brought to ``size`` (width, height); where that is None, to the
+    thermal image's, at most WIDEST wide.
+    """
+
+    source: str = SIMULATOR
+    seconds: float | None = None
+    frames: int | None = None
+    rate: float = 1.0
+    fps: float = FPS
+    size: tuple[int, int] | None = None
+    engine: EngineConfig = field(default_factory=EngineConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "frames", "rate", "fps"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"--{name} is {value:g}; it must be more than 0")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Stream, write what came of it, and say where it is."""
-    options = argparse.Namespace(**{"seconds": None, "frames": None, "size": None, **vars(arguments)})
-    for name in ("seconds", "frames", "rate", "fps"):
-        value = getattr(options, name)
-        if value is not None and not value > 0:
-            raise ConfigError(f"--{name} is {value:g}; it must be more than 0")
-    if options.source == "simulator":
-        options.source = SIMULATOR
-    EngineConfig(model=options.model, device=options.device, precision=options.precision)
+def demonstrate(config: DemoConfig, out: Path) -> DemoFigures:
+    """Stream, write pictures, a video and a summary to the folder ``out``, and return the figures.
+
+    Raises :class:`SourceError` for a source that cannot be shown and a folder that cannot be written,
+    :class:`MissingDependencyError` without ROS, :class:`~hkdnet_ros.errors.ProcessError` for a process that fails.
+    """
     with termination_interrupts():
-        files = DemoFiles(options.out)
-        print(f"Preparing {options.source} ...")
-        source = open_source(options.source, size=options.size, fps=options.fps)
+        files = DemoFiles(out)
+        print(f"Preparing {config.source} ...")
+        source = open_source(config.source, size=config.size, fps=config.fps)
         try:
-            _demonstrate(options, source, files)
+            return _stream(config, source, files)
         finally:
             source.close()
-    return 0
 
 
-def _demonstrate(options: argparse.Namespace, source: CameraSource, files: DemoFiles) -> None:
-    keep_to_this_machine()
+def _stream(config: DemoConfig, source: CameraSource, files: DemoFiles) -> DemoFigures:
     try:
         from .results import write_results
         from .stream import StreamSettings, run_stream
@@ -81,39 +78,31 @@ def _demonstrate(options: argparse.Namespace, source: CameraSource, files: DemoF
             f"the demo needs ROS 2 for Python and this package's messages ({error}); run `make demo`, or source a "
             "ROS 2 workspace in which this package is built"
         ) from error
-    width, height = _replayed_size(source, options.size)
+    keep_to_this_machine()
+    width, height = _replayed_size(source, config.size)
     thermal = _thermal_config(source)
     settings = StreamSettings(
-        replay=(options.source, "--size", f"{width}x{height}", *_pace(options, width * height)),
+        replay=(config.source, "--size", f"{width}x{height}", *_pace(config, width * height)),
         parameters={
-            "model": options.model, "device": options.device, "precision": options.precision,
+            "model": config.engine.model, "device": config.engine.device, "precision": config.engine.precision,
             "grid": [width, height], "thermal.range_low": thermal.range_low, "thermal.range_high": thermal.range_high,
         },
-        seconds=options.seconds or (0.0 if options.frames else SECONDS),
-        frames=options.frames or 0,
+        seconds=config.seconds or (0.0 if config.frames else SECONDS),
+        frames=config.frames or 0,
     )  # fmt: skip
     files.clear()
     print(f"Starting the fusion node, in ROS domain {os.environ['ROS_DOMAIN_ID']} ...")
-    figures = write_results(run_stream(settings, files), thermal, source, files)
-    print(
-        f"{figures.published} fused images, {figures.thermal_size} to {figures.fused_size}, {figures.fps:.1f} per "
-        f"second: {figures.model}, {figures.precision} on {figures.device}.\n"
-        f"In {files.folder}:\n"
-        f"  {VIDEO:18}thermal, visible and fused\n"
-        f"  {OVERVIEW:18}three moments of it\n"
-        f"  {FRAMES + '/':18}{figures.kept} fused images\n"
-        f"  {'summary.md, .json':18}rates, latencies, memory{', quality' if figures.quality else ''}"
-    )
+    return write_results(run_stream(settings, files), thermal, source, files)
 
 
-def _pace(options: argparse.Namespace, pixels: int) -> list[str]:
+def _pace(config: DemoConfig, pixels: int) -> list[str]:
     """Return the replay's options on time."""
-    words = ["--fps", f"{options.fps}", "--rate", f"{options.rate}"]
-    if options.seconds is not None or options.frames is not None:
+    words = ["--fps", f"{config.fps}", "--rate", f"{config.rate}"]
+    if config.seconds is not None or config.frames is not None:
         words.append("--loop")
-    if options.frames is None:
-        recorded_s = (options.seconds or SECONDS) * options.rate + 1.0
-        images = math.ceil(2 * recorded_s * max(options.fps, NOMINAL_FPS))
+    if config.frames is None:
+        recorded_s = (config.seconds or SECONDS) * config.rate + 1.0
+        images = math.ceil(2 * recorded_s * max(config.fps, NOMINAL_FPS))
         words += ["--duration", f"{recorded_s}"]
         if images * pixels * BYTES_PER_PIXEL <= PREPARED_BYTES:
             # All rendered or decoded before the stream begins, so that both processor cores are the node's.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import sys
 import time
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from ...images.frames import THERMAL, VISIBLE
 from ...node.process import run_node
 from ...options import check_options, option
+from ...schema import Schema
 from .numbered import SMALLEST, numbered_image
 
 if TYPE_CHECKING:
@@ -27,24 +27,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SoakCameraConfig:
-    """A camera and its faults; parameters of the process by the same names. The faults may change at any time.
+    """A camera and its faults; parameters of the process by the same names. Faults and size may change at any time.
 
     Raises :class:`~hkdnet_ros.errors.ConfigError` for a value out of range.
     """
 
-    stream: str = option(THERMAL, "which of the two cameras", choices=(THERMAL, VISIBLE))
-    rate: float = option(15.0, "images per second", unit="Hz", low=1.0, high=200.0)
-    reliability: str = option("reliable", "quality of service", choices=("reliable", "best_effort"))
-    seed: int = option(0, "of noise and faults", low=0)
-    first: int = option(0, "number of the first image", low=0)
-    width: int = option(80, "of the images", unit="px", low=SMALLEST)
-    height: int = option(60, "of the images", unit="px", low=SMALLEST)
-    frozen: bool = option(False, "the same image again and again, with new stamps", live=True)
-    malformed: int = option(0, "malformed images sent after each good one", low=0, high=100, live=True)
-    drop: float = option(0.0, "probability that an image is lost", low=0.0, high=1.0, live=True)
-    delay: float = option(0.0, "images arrive later, their stamps unchanged", unit="s", low=0.0, high=60.0, live=True)
-    jitter: float = option(0.0, "stamps are wrong by a random amount up to this", unit="s", low=0.0, live=True)
-    offset: float = option(0.0, "stamps are wrong by this", unit="s", live=True)
+    stream: str = option(THERMAL, "This is the thermal or the visible camera.", choices=(THERMAL, VISIBLE))
+    rate: float = option(15.0, "The camera sends this many images per second.", unit="Hz", low=1.0, high=200.0)
+    reliability: str = option(
+        "reliable", "Images are published with this reliability.", choices=("reliable", "best_effort")
+    )
+    seed: int = option(0, "Noise and random faults follow from this number.", low=0)
+    first: int = option(0, "The first image has this number.", low=0)
+    width: int = option(80, "Images are this wide.", unit="px", low=SMALLEST, live=True)
+    height: int = option(60, "Images are this high.", unit="px", low=SMALLEST, live=True)
+    frozen: bool = option(False, "The camera sends the same image again and again, with new stamps.", live=True)
+    malformed: int = option(
+        0, "The camera sends this many malformed images after each good one.", low=0, high=100, live=True
+    )
+    drop: float = option(0.0, "An image is lost with this probability.", low=0.0, high=1.0, live=True)
+    delay: float = option(
+        0.0, "Images arrive this much later, their stamps unchanged.", unit="s", low=0.0, high=60.0, live=True
+    )
+    jitter: float = option(
+        0.0, "Stamps are wrong by a random amount of up to this, to either side.", unit="s", low=0.0, live=True
+    )
+    offset: float = option(0.0, "Stamps are wrong by this.", unit="s", live=True)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -68,7 +76,7 @@ def malformed_image(chance: random.Random, stamp_ns: int = 0) -> Image:
     return message
 
 
-class CameraModel:
+class FaultyCamera:
     """What a camera with faults sends at each tick; time comes in, messages go out, no topic here."""
 
     def __init__(self, config: SoakCameraConfig) -> None:
@@ -107,23 +115,18 @@ def _make_node() -> Node:
     from rclpy.qos import QoSProfile, ReliabilityPolicy
     from sensor_msgs.msg import Image
 
+    from ...node.parameters import NodeParameters
     from ...replay.player import TOPICS
 
     node = Node("camera")
-    names = [field.name for field in dataclasses.fields(SoakCameraConfig)]
-    for field in dataclasses.fields(SoakCameraConfig):
-        node.declare_parameter(field.name, field.default)
-
-    def config() -> SoakCameraConfig:
-        return SoakCameraConfig(**{name: node.get_parameter(name).value for name in names})
-
-    begun = config()
-    model = CameraModel(begun)
+    parameters = NodeParameters(node, Schema(SoakCameraConfig), lambda: True)
+    begun = parameters.config()
+    camera = FaultyCamera(begun)
     qos = QoSProfile(depth=5, reliability=ReliabilityPolicy[begun.reliability.upper()])
     publisher = node.create_publisher(Image, f"{TOPICS[begun.stream]}/image_raw", qos)
 
     def send() -> None:
-        for message in model.tick(config(), time.time_ns(), time.monotonic()):
+        for message in camera.tick(parameters.config(), time.time_ns(), time.monotonic()):
             publisher.publish(message)
 
     # In the callback group of the parameter services, so that a set of several holds from one image on.

@@ -18,14 +18,23 @@ _ENGINE = EngineConfig()
 class SoakConfig:
     """Settings of ``hkdnet soak``. Raises :class:`~hkdnet_ros.errors.ConfigError` for a value out of range."""
 
-    minutes: float = option(30.0, "how long; the fault at the end is finished", low=0.01, high=1e5)
-    size: tuple[int, int] = option((80, 60), "width and height of both images", unit="px", low=SMALLEST, high=8192)
-    rate: float = option(15.0, "images per second of each camera", unit="Hz", low=2.0, high=200.0)
-    hold: float = option(5.0, "how long each fault lasts", unit="s", low=0.1, high=3600.0)
-    seed: int = option(0, "of the order of the faults, and of noise, losses and jitter", low=0)
-    model: str = option(_ENGINE.model, "preset or .safetensors file")
-    device: str = option(_ENGINE.device, "auto, cpu, cuda or cuda:N")
-    faults: tuple[str, ...] = ()  # those of soak_faults.FAULTS to run; none: all
+    minutes: float = option(
+        30.0, "The soak lasts this many minutes; the fault at the end is finished.", low=0.01, high=1e5
+    )
+    size: tuple[int, int] = option(
+        (80, 60), "Both images have this width and height.", unit="px", low=SMALLEST, high=8192
+    )
+    rate: float = option(15.0, "Each camera sends this many images per second.", unit="Hz", low=2.0, high=200.0)
+    hold: float = option(5.0, "Each fault lasts this long.", unit="s", low=0.1, high=3600.0)
+    seed: int = option(0, "The order of the faults, and noise, losses and jitter follow from this number.", low=0)
+    model: str = option(
+        _ENGINE.model,
+        "The network has the weights of this preset, which comes with the package, or of this .safetensors file.",
+    )
+    device: str = option(
+        _ENGINE.device, "The network runs on auto, cpu, cuda or cuda:N; auto is CUDA where there is one, else the CPU."
+    )
+    faults: tuple[str, ...] = ()  # those of FAULTS in faults.py to run; none: all
     out: Path = Path("out/soak")
 
     def __post_init__(self) -> None:

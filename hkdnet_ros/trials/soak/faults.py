@@ -22,7 +22,7 @@ class Rig(Protocol):
     size: tuple[int, int]
 
     def set_camera(self, stream: str, **parameters: Any) -> None:
-        """Set parameters of a camera's process (soak_camera.py)."""
+        """Set parameters of a camera's process (camera.py)."""
 
     def set_node(self, parameters: Mapping[str, Any]) -> None:
         """Set parameters of the fusion node."""

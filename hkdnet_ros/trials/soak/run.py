@@ -28,7 +28,8 @@ from ...errors import HkdnetError, ProcessError
 from ...files import write_file
 from ...images import color
 from ...images.messages import decode_message, stamp_to_ns
-from ...node.fastdds import PROFILE_VARIABLES, profile
+from ...node.distributions import PROFILE_VARIABLES, adds_transports, profile_variable
+from ...node.fastdds import profile
 from ...node.process import LEAVING
 from ...replay.player import TOPICS
 from ..children import GRACE_S, Child, Children
@@ -65,7 +66,7 @@ def run_soak(config: SoakConfig, soak: Soak) -> None:
 
 
 class _Run:
-    """The rig that the faults act on (soak_faults.Rig), and what is measured meanwhile."""
+    """The rig that the faults act on (faults.Rig), and what is measured meanwhile."""
 
     def __init__(
         self, config: SoakConfig, soak: Soak, children: Children, node: Node, executor: SingleThreadedExecutor
@@ -255,13 +256,13 @@ class _Run:
         if any(name in os.environ for name in PROFILE_VARIABLES):
             self._soak.setting["Fast DDS profile"] = "that of the environment"
             return {}
-        if os.environ.get("ROS_LOCALHOST_ONLY") == "1":  # Humble adds transports of its own to those of a profile
-            self._soak.setting["Fast DDS profile"] = "none, for ROS_LOCALHOST_ONLY is set"
+        if adds_transports():
+            self._soak.setting["Fast DDS profile"] = "none, for ROS adds transports of its own to those of a profile"
             return {}
         self._soak.setting["Fast DDS profile"] = "of the node: `hkdnet fastdds --size {}x{}`".format(*self.size)
         file = self._config.out / "fastdds.xml"
         write_file(file, profile(self.size).encode())
-        return dict.fromkeys(PROFILE_VARIABLES, str(file.resolve()))
+        return {profile_variable(): str(file.resolve())}
 
     def _start(
         self, name: str, module: str, parameters: dict[str, Any], environment: Mapping[str, str] | None = None

@@ -14,7 +14,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from hkdnet_ros.errors import HkdnetError
 from hkdnet_ros.images.messages import check_message, decode_message, stamp_to_ns
-from hkdnet_ros.trials.soak.camera import CameraModel, SoakCameraConfig, malformed_image
+from hkdnet_ros.trials.soak.camera import FaultyCamera, SoakCameraConfig, malformed_image
 from hkdnet_ros.trials.soak.faults import FAULTS, in_turn
 from hkdnet_ros.trials.soak.numbered import read_number
 
@@ -25,8 +25,8 @@ BEGIN_NS = 10**18
 def images(count, first=0, **options):
     """Return what a camera of 10 Hz with such faults sends at each of ``count`` ticks."""
     config = SoakCameraConfig(first=first, **options)
-    model = CameraModel(config)
-    return [model.tick(config, BEGIN_NS + tick * 100 * MS, tick / 10) for tick in range(count)]
+    camera = FaultyCamera(config)
+    return [camera.tick(config, BEGIN_NS + tick * 100 * MS, tick / 10) for tick in range(count)]
 
 
 def number_of(message):
@@ -41,10 +41,10 @@ def test_a_camera_without_faults_sends_one_numbered_image_per_tick():
 
 def test_a_frozen_camera_repeats_its_image_with_new_stamps():
     config = SoakCameraConfig()
-    model = CameraModel(config)
-    (before,) = model.tick(config, BEGIN_NS, 0.0)
-    frozen = [model.tick(SoakCameraConfig(frozen=True), BEGIN_NS + n, 0.1 * n)[0] for n in (1, 2)]
-    (after,) = model.tick(config, BEGIN_NS + 3, 0.3)
+    camera = FaultyCamera(config)
+    (before,) = camera.tick(config, BEGIN_NS, 0.0)
+    frozen = [camera.tick(SoakCameraConfig(frozen=True), BEGIN_NS + n, 0.1 * n)[0] for n in (1, 2)]
+    (after,) = camera.tick(config, BEGIN_NS + 3, 0.3)
     assert [bytes(message.data) for message in frozen] == [bytes(before.data)] * 2
     assert [stamp_to_ns(message.header.stamp) for message in frozen] == [BEGIN_NS + 1, BEGIN_NS + 2]
     assert number_of(after) == 3
