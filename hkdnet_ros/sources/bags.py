@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import ImageError, MissingDependencyError, SourceError
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
-from ..images.messages import camera_model, decode_message
+from ..images.messages import camera_model, check_message, decode_message, stamp_to_ns
+from ..perception.incoming import Incoming
 from .camera_source import in_stamp_order, shifted
 
 if TYPE_CHECKING:
@@ -65,6 +67,28 @@ class BagSource:
         for stream, frame in in_stamp_order(self._frames(), _LOOK_AHEAD):
             start_ns = frame.stamp_ns if start_ns is None else start_ns
             yield stream, shifted(frame, -start_ns)
+
+    def arrivals(self) -> Iterator[Incoming]:
+        """Yield the images in the order and at the times they were recorded, with the stamps they bear."""
+        streams = {connection.id: stream for stream, connection in self._connections.items()}
+        for connection, recorded_ns, data in self._messages(list(self._connections.values())):
+            yield self._incoming(streams[connection.id], connection, recorded_ns, data)
+
+    def _incoming(self, stream: str, connection: Connection, recorded_ns: int, data: bytes) -> Incoming:
+        try:
+            message = self._deserialized(connection, data)
+        except ImageError as error:
+            refuse = functools.partial(_refuse, error)
+            return Incoming(stream, 0, recorded_ns, "", decode=refuse, check=refuse)
+        return Incoming(
+            stream,
+            stamp_to_ns(message.header.stamp),
+            recorded_ns,
+            str(message.header.frame_id),
+            decode=functools.partial(decode_message, message),
+            check=functools.partial(check_message, message),
+            content=message.data,
+        )
 
     def _frames(self) -> Iterator[tuple[str, Frame]]:
         streams = {connection.id: stream for stream, connection in self._connections.items()}
@@ -157,6 +181,10 @@ def _frame(message: Any, recorded_ns: int) -> Frame:
     """Return the frame in a deserialized image message; raises :class:`ImageError`."""
     frame = decode_message(message)
     return frame if frame.stamp_ns else shifted(frame, recorded_ns)
+
+
+def _refuse(error: ImageError) -> NoReturn:
+    raise error
 
 
 def _one_line(error: BaseException) -> str:

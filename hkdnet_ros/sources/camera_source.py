@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
+
+import numpy as np
 
 from ..errors import SourceError
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..images.resampling import resample
+from ..perception.incoming import Incoming
 from ..perception.pairing import Match, PairingConfig
 from ..perception.synchronizer import StreamSynchronizer
 
 FRAME_IDS = {THERMAL: "thermal_camera", VISIBLE: "visible_camera"}  # where a recording has none of its own
 NOMINAL_FPS = 30.0  # of a folder of images, which knows no time
+_START_NS = 1_000_000_000  # of a recording that knows no date: a stamp of 0 is one that was not set
 
 
 class CameraSource(Protocol):
@@ -29,6 +35,13 @@ class CameraSource(Protocol):
 
     def events(self) -> Iterator[tuple[str, Frame]]:
         """Yield (``"thermal"`` or ``"visible"``, frame) in stamp order; stamps count from 0, the first frame's.
+
+        Raises :class:`SourceError` where the recording cannot be read on.
+        """
+        ...
+
+    def arrivals(self) -> Iterator[Incoming]:
+        """Yield the images as a robot would have received them: what is wrong with them is left for a session to find.
 
         Raises :class:`SourceError` where the recording cannot be read on.
         """
@@ -64,6 +77,15 @@ class Resized:
         for stream, frame in self._source.events():
             yield stream, Frame(resample(frame.image, *self._size), frame.stamp_ns, frame.frame_id, frame.encoding)
 
+    def arrivals(self) -> Iterator[Incoming]:
+        """See :class:`CameraSource`."""
+        for incoming in self._source.arrivals():
+            yield dataclasses.replace(incoming, decode=functools.partial(self._decoded, incoming))
+
+    def _decoded(self, incoming: Incoming) -> Frame:
+        frame = incoming.decode()
+        return dataclasses.replace(frame, image=resample(frame.image, *self._size))
+
     def __len__(self) -> int:
         return len(self._source)
 
@@ -96,6 +118,20 @@ def repeated(source: CameraSource, loop: bool) -> Iterator[tuple[str, Frame]]:
             return
         end, interval = max(last.values())
         start_ns += end + (interval or round(1e9 / NOMINAL_FPS))
+
+
+def as_taken(events: Iterable[tuple[str, Frame]]) -> Iterator[Incoming]:
+    """Yield the frames of :meth:`CameraSource.events` as images that arrive at the moment they were taken."""
+    for stream, frame in events:
+        taken = shifted(frame, _START_NS)
+        content = np.ascontiguousarray(frame.image).reshape(-1).view(np.uint8)
+        yield Incoming(
+            stream, taken.stamp_ns, taken.stamp_ns, taken.frame_id, functools.partial(_itself, taken), content=content
+        )
+
+
+def _itself(frame: Frame) -> Frame:
+    return frame
 
 
 def matches(source: CameraSource, config: PairingConfig | None = None) -> Iterator[Match[Frame]]:

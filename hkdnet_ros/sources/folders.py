@@ -9,7 +9,8 @@ from ..errors import SourceError
 from ..images.camera_model import CameraModel
 from ..images.files import read_image, read_thermal
 from ..images.frames import THERMAL, VISIBLE, Frame
-from .camera_source import FRAME_IDS
+from ..perception.incoming import Incoming
+from .camera_source import FRAME_IDS, as_taken
 from .pairs import list_pairs
 
 
@@ -38,6 +39,10 @@ class FolderSource:
             yield THERMAL, Frame(thermal, stamp_ns, FRAME_IDS[THERMAL], encoding)
             visible, encoding = read_image(pair.visible)
             yield VISIBLE, Frame(visible, stamp_ns, FRAME_IDS[VISIBLE], encoding)
+
+    def arrivals(self) -> Iterator[Incoming]:
+        """See :class:`~hkdnet_ros.sources.camera_source.CameraSource`."""
+        return as_taken(self.events())
 
     def __len__(self) -> int:
         return len(self._pairs)

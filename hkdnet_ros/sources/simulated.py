@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from ..errors import SourceError
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
+from ..perception.incoming import Incoming
 from ..simulator.config import SETTINGS, SceneConfig
 from ..simulator.simulator import Simulator
+from .camera_source import as_taken
 
 
 class SimulatedSource:
@@ -27,6 +29,10 @@ class SimulatedSource:
             pair = self.simulator.render(index)
             yield THERMAL, pair.thermal
             yield VISIBLE, pair.visible
+
+    def arrivals(self) -> Iterator[Incoming]:
+        """See :class:`~hkdnet_ros.sources.camera_source.CameraSource`."""
+        return as_taken(self.events())
 
     def __len__(self) -> int:
         raise SourceError(f"{self.name}: has no end; say how many frames or seconds you want of it")

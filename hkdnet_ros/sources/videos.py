@@ -14,7 +14,8 @@ from ..errors import SourceError
 from ..images import color
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
-from .camera_source import FRAME_IDS
+from ..perception.incoming import Incoming
+from .camera_source import FRAME_IDS, as_taken
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +68,10 @@ class VideoSource:
             raise SourceError(f"{path}: not one frame of it can be decoded; check it with another player")
         if index < self._counts[stream]:
             _log.warning("%s: ended after %d of the %d frames it announces", path, index, self._counts[stream])
+
+    def arrivals(self) -> Iterator[Incoming]:
+        """See :class:`~hkdnet_ros.sources.camera_source.CameraSource`."""
+        return as_taken(self.events())
 
     def __len__(self) -> int:
         count = min(self._counts.values())
