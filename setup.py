@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 setup(
     name="hkdnet_ros",
-    version="0.1.0",
+    version="0.2.0",
     description="Thermal-visible image fusion and super-resolution for ROS 2",
     license="Apache-2.0",
     python_requires=">=3.10",
@@ -15,11 +15,10 @@ setup(
     # Said although it is the default: an editable install is then a path entry, which lets this folder win over the
     # folder of generated messages, where setuptools' import hook would lose.
     package_dir={"": "."},
-    package_data={"hkdnet_ros": ["weights/*"]},
+    package_data={"hkdnet_ros": ["py.typed", "weights/*"]},
     install_requires=[
         "numpy",
         "opencv-python-headless<5",
-        "PyYAML",
         "rosbags",
         "safetensors",
         "tensorboardX",
@@ -30,7 +29,7 @@ setup(
         "console_scripts": [
             "hkdnet = hkdnet_ros.cli:main",
             "fusion_node = hkdnet_ros.node.fusion_node:main",
-            "replay_node = hkdnet_ros.node.replay:main",
+            "replay_node = hkdnet_ros.replay.replay_node:main",
         ]
     },
 )

@@ -1,4 +1,4 @@
-"""The ``hkdnet`` command: a thin front; each verb lives with the layer that does its work.
+"""The ``hkdnet`` command: a thin front; each verb is a file of that name in commands/.
 
 A verb's module offers ``add_arguments(parser)`` and ``run(arguments) -> int`` (the exit status). It is imported only
 when its verb is called, so that ``hkdnet fuse`` needs no ROS and ``hkdnet replay`` no training code.
@@ -10,25 +10,30 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from . import __version__
 from .errors import HkdnetError
 
 VERBS = {
-    "demo": ("hkdnet_ros.node.demo", "run the node on a recording or the simulator and write pictures and figures"),
-    "replay": ("hkdnet_ros.node.replay", "publish a recording or the simulator as camera topics"),
-    "soak": ("hkdnet_ros.node.soak", "run the node under one fault after the other and check every published pair"),
-    "fuse": ("hkdnet_ros.recording.fuse", "fuse two images, or two folders of images"),
-    "pairs": ("hkdnet_ros.recording.pairs", "write a recording's pairs as images to train and to evaluate on"),
-    "evaluate": ("hkdnet_ros.recording.evaluate", "measure fusion quality on pairs and clips, baselines beside it"),
-    "train": ("hkdnet_ros.training.train", "train the high-resolution fusion teacher"),
-    "distill": ("hkdnet_ros.training.distill", "distil a teacher into a fusion and super-resolution student"),
-    "train-guided": ("hkdnet_ros.training.guided.train", "train the guided student: RGB at full size, thermal coarser"),
-    "average": ("hkdnet_ros.training.average", "average the weights of several checkpoints of one lineage"),
-    "benchmark": ("hkdnet_ros.inference.benchmark", "time the engine on this machine"),
-    "fastdds": ("hkdnet_ros.node.fastdds", "write a Fast DDS profile with shared memory for images of a given size"),
-    "export": ("hkdnet_ros.inference.export", "export a student as ONNX or torch.export program"),
+    "demo": "run the node on a recording or the simulator, as pictures and figures",
+    "replay": "publish a recording or the simulator as camera topics",
+    "soak": "run the node under one fault after the other, every published pair checked",
+    "fuse": "fuse two images, or two folders of images",
+    "pairs": "write a recording's pairs as images to train and to evaluate on",
+    "evaluate": "measure fusion quality on pairs and clips, baselines beside it",
+    "train": "train the high-resolution fusion teacher",
+    "distill": "distil a teacher into a fusion and super-resolution student",
+    "train-guided": "train the guided student, which fuses at the size of a sharper visible camera",
+    "average": "average the weights of several checkpoints of one lineage",
+    "benchmark": "time the engine on this machine",
+    "fastdds": "write a Fast DDS profile with shared memory for images of a given size",
+    "export": "export a student as ONNX or torch.export program",
 }
+
+
+def _module(verb: str) -> ModuleType:
+    return importlib.import_module(f"hkdnet_ros.commands.{verb.replace('-', '_')}")
 
 
 def _parser(verb: str | None) -> argparse.ArgumentParser:
@@ -37,7 +42,7 @@ def _parser(verb: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"hkdnet_ros {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for name, (module, summary) in VERBS.items():
+    for name, summary in VERBS.items():
         sub = verbs.add_parser(
             name,
             help=summary,
@@ -45,7 +50,7 @@ def _parser(verb: str | None) -> argparse.ArgumentParser:
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
         if name == verb:
-            importlib.import_module(module).add_arguments(sub)
+            _module(name).add_arguments(sub)
     return parser
 
 
@@ -55,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb = next((word for word in words if not word.startswith("-")), None)
     try:
         arguments = _parser(verb).parse_args(words)
-        status: int = importlib.import_module(VERBS[arguments.verb][0]).run(arguments)
+        status: int = _module(arguments.verb).run(arguments)
         return status
     except HkdnetError as error:
         print(f"hkdnet: {error}", file=sys.stderr)

@@ -3,7 +3,6 @@
 multi_camera.launch.py starts several.
 """
 
-import os
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
@@ -12,23 +11,21 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, Pyth
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
 
+from hkdnet_ros.node.distributions import profile_variable
+
 
 def beside(topic: str) -> PythonExpression:
     """Return the camera_info topic beside the image topic in argument ``topic``, as image_transport has it."""
     return PythonExpression(["'/'.join([*'", LaunchConfiguration(topic), "'.split('/')[:-1], 'camera_info'])"])
 
 
-# Fast DDS 2 reads the one, Fast DDS 3 the other, with a warning about the first.
-FAST_DDS_2 = os.environ.get("ROS_DISTRO") in ("humble", "jazzy")
-PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE" if FAST_DDS_2 else "FASTDDS_DEFAULT_PROFILES_FILE"
-
 ARGUMENTS = [
     DeclareLaunchArgument("thermal_topic", default_value="thermal/image_raw", description="thermal images"),
-    DeclareLaunchArgument("rgb_topic", default_value="rgb/image_raw", description="visible images"),
+    DeclareLaunchArgument("visible_topic", default_value="visible/image_raw", description="visible images"),
     DeclareLaunchArgument(
-        "rgb_camera_info_topic",
-        default_value=beside("rgb_topic"),
-        description="calibration of the visible camera; camera_info beside rgb_topic if not given",
+        "visible_camera_info_topic",
+        default_value=beside("visible_topic"),
+        description="calibration of the visible camera; camera_info beside visible_topic if not given",
     ),
     DeclareLaunchArgument(
         "thermal_camera_info_topic",
@@ -90,11 +87,11 @@ def fusion_node(context: LaunchContext) -> list[LifecycleNode]:
             parameters=[value("params_file"), overrides],
             remappings=[
                 ("thermal/image_raw", value("thermal_topic")),
-                ("rgb/image_raw", value("rgb_topic")),
-                ("rgb/camera_info", value("rgb_camera_info_topic")),
+                ("visible/image_raw", value("visible_topic")),
+                ("visible/camera_info", value("visible_camera_info_topic")),
                 ("thermal/camera_info", value("thermal_camera_info_topic")),
             ],
-            additional_env={PROFILE_VARIABLE: profile} if profile else {},
+            additional_env={profile_variable(): profile} if profile else {},
             ros_arguments=["--log-level", value("log_level")],
             respawn=value("respawn") == "true",
             respawn_delay=2.0,

@@ -1,7 +1,7 @@
 """Fuse several pairs of cameras: a fusion node in a process of its own for each, apart by namespaces.
 
 ``ros2 launch hkdnet_ros multi_camera.launch.py namespaces:=front,rear`` fuses front/thermal/image_raw with
-front/rgb/image_raw into front/fused/image, and the same under rear. The arguments of fusion.launch.py apply to each
+front/visible/image_raw into front/fused/image, and the same under rear. The arguments of fusion.launch.py apply to each
 node; a params_file can tell them apart by their names, /front/fusion and /rear/fusion, beside /** for all of them.
 """
 

@@ -1,4 +1,4 @@
-"""What all tests share: a ROS graph of their own, property tests without a deadline, the folder of recorded pairs."""
+"""What all tests share: fixtures, a ROS graph of their own, property tests without a deadline, the recorded pairs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from rigging import FakeEngine, Logger, Rig, Spun
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -36,3 +37,84 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recorded pairs in {folder}")
     return folder
+
+
+@pytest.fixture
+def engine():
+    engine = FakeEngine()
+    yield engine
+    engine.go_on.set()
+
+
+@pytest.fixture
+def logger():
+    return Logger()
+
+
+@pytest.fixture
+def spun():
+    pytest.importorskip("rclpy", reason="needs ROS 2")
+    spun = Spun()
+    yield spun
+    spun.close()
+
+
+@pytest.fixture
+def make_node(spun, engine):
+    """Return a function that starts a fusion node with ``engine`` and parameters given by name, dots as ``__``."""
+    from rclpy.parameter import Parameter
+
+    from hkdnet_ros.node.fusion import FusionNode
+
+    def make(engine_factory=lambda config: engine, **parameters):
+        overrides = [Parameter(name.replace("__", "."), value=value) for name, value in parameters.items()]
+        node = FusionNode(engine_factory, context=spun.context, parameter_overrides=overrides)
+        return spun.add(node, threads=4)
+
+    return make
+
+
+@pytest.fixture
+def rig(spun):
+    return Rig(spun)
+
+
+@pytest.fixture
+def make_session(engine, logger):
+    """Return a function that makes a session_rig.Session with ``engine`` and the given parameters."""
+    from session_rig import Session
+
+    sessions = []
+
+    def make(**parameters):
+        sessions.append(Session(engine, logger, **parameters))
+        return sessions[-1]
+
+    yield make
+    engine.go_on.set()
+    for session in sessions:
+        session.it.stop()
+
+
+@pytest.fixture
+def make_core(engine, logger):
+    """Return a function that makes a core_rig.CoreRig with ``engine`` and the given parameters."""
+    from core_rig import CoreRig
+
+    cores = []
+
+    def make(**parameters):
+        cores.append(CoreRig(engine, logger, **parameters))
+        return cores[-1]
+
+    yield make
+    engine.go_on.set()
+    for core in cores:
+        core.it.stop()
+
+
+@pytest.fixture
+def remote(spun):
+    from remote import Remote
+
+    return Remote(spun)

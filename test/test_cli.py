@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -31,8 +32,20 @@ def test_every_verb_explains_each_of_its_options(verb, capsys):
 
 
 def test_a_package_that_is_not_installed_is_named_in_one_line(monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "hkdnet_ros.inference.engine", raising=False)
-    monkeypatch.delitem(sys.modules, "hkdnet_ros.recording.fuse", raising=False)
+    monkeypatch.delitem(sys.modules, "hkdnet_ros.inference.export", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert main(["fuse", "--thermal", "a.png", "--visible", "b.png", "--out", "c.png"]) == 1
-    assert capsys.readouterr().err == "hkdnet: fuse needs the Python package torch, which is not installed\n"
+    assert main(["export", "--out", "student.onnx"]) == 1
+    assert capsys.readouterr().err == "hkdnet: export needs the Python package torch, which is not installed\n"
+
+
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"train", "distill", "train-guided"}))
+def test_help_waits_for_neither_torch_nor_ros(verb):
+    program = f"""
+import sys
+from hkdnet_ros.cli import main
+try:
+    main(["{verb}", "--help"])
+except SystemExit:
+    assert not {{"torch", "rclpy"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=60)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import datetime
 import importlib.util
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -17,9 +19,20 @@ import hkdnet_ros
 CHECKOUT = Path(__file__).resolve().parents[1]
 PACKAGE = CHECKOUT / "hkdnet_ros"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((CHECKOUT / "test").rglob("*.py"))
 
-# From the top down; a module imports its own layer and those below. What is in no layer is below all of them.
-LAYERS = ["node", "recording", "simulator", "training", "perception", "inference", "metrics", "network"]
+# What users import from: it names what is in any layer.
+FACE = PACKAGE / "__init__.py"
+
+# From the top down; a module imports its own layer and those below. What is in no layer is below all of them, but for
+# the face, which is above.
+LAYERS = [
+    "commands", "trials", "replay", "node", "evaluation", "training", "sources", "simulator", "perception", "inference",
+    "images", "metrics", "network",
+]  # fmt: skip
+
+# Those that may import ROS.
+ROS_LAYERS = {"commands", "trials", "replay", "node"}
 
 # ROS packages are recognised by these and by the `_msgs` or `_interfaces` of their names; rosbags is not one of them.
 ROS_PACKAGES = {
@@ -28,10 +41,12 @@ ROS_PACKAGES = {
     "rpyutils", "tf2_ros",
 }  # fmt: skip
 
-# Imported only by the verbs that need them, which say so where they are missing.
-OPTIONAL_PACKAGES = {"onnx", "onnxruntime"}
+# Imported only by what needs them, which says so, or is skipped, where they are missing.
+OPTIONAL_PACKAGES = {"onnx", "onnxruntime", "onnxscript"}
 
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "PyYAML"}
+# What a package is called where it is not by the name of its module: by pip, and by rosdep behind `python3-`.
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "skimage": "scikit-image", "yaml": "PyYAML"}
+ROSDEP_KEYS = {"cv2": "opencv", "PIL": "pil", "torch": "pytorch"}
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -72,7 +87,9 @@ def manifest() -> ElementTree.Element:
     return ElementTree.parse(CHECKOUT / "package.xml").getroot()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path != FACE], ids=lambda path: str(path.relative_to(PACKAGE))
+)
 def test_imports_go_to_the_same_layer_or_below(path: Path) -> None:
     own = layer_of(".".join(path.relative_to(CHECKOUT).with_suffix("").parts))
     rank = LAYERS.index(own) if own else len(LAYERS)
@@ -81,10 +98,27 @@ def test_imports_go_to_the_same_layer_or_below(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in MODULES if "node" not in path.parts], ids=lambda path: str(path.relative_to(PACKAGE))
+    "path",
+    [path for path in MODULES if path.relative_to(PACKAGE).parts[0] not in ROS_LAYERS],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
 )
-def test_only_the_node_layer_imports_ros(path: Path) -> None:
+def test_only_the_upper_layers_import_ros(path: Path) -> None:
     assert not [name for name in imports(path) if is_ros(name)]
+
+
+def test_what_differs_between_distributions_of_ros_is_in_one_file() -> None:
+    files = [*MODULES, *(CHECKOUT / "launch").glob("*.py")]
+    asking = {path.name for path in files if re.search(r"ROS_DISTRO|ROS_LOCALHOST_ONLY", path.read_text())}
+    assert asking == {"distributions.py"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if path.parent.name != "commands" and path.name not in ("cli.py", "arguments.py")],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_only_commands_know_argparse(path: Path) -> None:
+    assert "argparse" not in set(imports(path))
 
 
 def test_every_folder_of_code_is_a_layer() -> None:
@@ -122,6 +156,20 @@ def test_all_files_name_the_same_version() -> None:
     version = manifest().findtext("version")
     assert ast.literal_eval(call_of_setup()["version"]) == version
     assert hkdnet_ros.__version__ == version
+    assert f"\nversion: {version}\n" in (CHECKOUT / "CITATION.cff").read_text()
+
+
+def test_the_changelog_begins_with_this_version_in_the_form_of_rep_132() -> None:
+    lines = (CHECKOUT / "CHANGELOG.rst").read_text().splitlines()
+    entries = [
+        (line, below) for line, below in itertools.pairwise(lines) if re.fullmatch(r"\d+\.\d+\.\d+ \(.*\)", line)
+    ]
+    assert [below for _, below in entries] == ["-" * len(line) for line, _ in entries]
+    versions, dates = zip(*(line.rstrip(")").split(" (") for line, _ in entries), strict=True)
+    assert versions[0] == hkdnet_ros.__version__
+    assert [datetime.date.fromisoformat(date) for date in dates] == sorted(map(datetime.date.fromisoformat, dates))[
+        ::-1
+    ]
 
 
 def test_all_files_name_the_same_licence() -> None:
@@ -147,13 +195,64 @@ def test_package_xml_declares_every_ros_package_that_is_imported() -> None:
     assert imported <= declared
 
 
-def test_setup_py_declares_every_other_package_that_is_imported() -> None:
-    roots = {name.split(".")[0] for path in MODULES for name in imports(path) if not is_ros(name)}
-    imported = {
-        DISTRIBUTIONS.get(root, root) for root in roots - sys.stdlib_module_names - {"__future__", "hkdnet_ros"}
-    }
+def third_party(paths: list[Path]) -> set[str]:
+    """Return the Python packages that files import, but for ROS's, optional ones and what lies beside the files."""
+    roots = {name.split(".")[0] for path in paths for name in imports(path) if not is_ros(name)}
+    ours = {"__future__", "hkdnet_ros", *(path.stem for path in paths)}
+    return roots - sys.stdlib_module_names - OPTIONAL_PACKAGES - ours
+
+
+def declared(*tags: str) -> set[str]:
+    """Return what package.xml names with one of ``tags``."""
+    return {element.text or "" for element in manifest() if element.tag in tags}
+
+
+def listed(file: str) -> dict[str, set[str]]:
+    """Return the names of the packages in a file of requirements, by the comment above them."""
+    blocks: dict[str, set[str]] = {}
+    for block in (CHECKOUT / "requirements" / file).read_text().split("\n\n"):
+        lines = block.splitlines()
+        comments = [line for line in lines if line.startswith("#")]
+        names = {re.split(r"[<>=;\[ ]", line)[0] for line in lines if line and not line.startswith("#")}
+        blocks["\n".join(comments).removeprefix("# ")] = names
+    return blocks
+
+
+def test_setup_py_requires_the_packages_that_are_imported_and_no_other() -> None:
     required = {re.split(r"[<>=]", text)[0] for text in ast.literal_eval(call_of_setup()["install_requires"])}
-    assert imported - OPTIONAL_PACKAGES <= required
+    assert required == {DISTRIBUTIONS.get(name, name) for name in third_party(MODULES)}
+
+
+def test_package_xml_requires_the_packages_that_are_imported_and_no_other() -> None:
+    of_package, of_tests = third_party(MODULES), third_party(TESTS)
+
+    def keys(names: set[str]) -> set[str]:
+        return {f"python3-{ROSDEP_KEYS.get(name, name)}" for name in names}
+
+    found = {name.removesuffix("-pip") for name in declared("exec_depend") if name.startswith("python3-")}
+    assert found == keys(of_package - {"safetensors"})  # which has no key
+    found = {name for name in declared("test_depend") if name.startswith("python3-")}
+    assert found == keys(of_tests - of_package)
+
+
+def test_package_xml_requires_no_ros_package_that_nothing_imports() -> None:
+    files = [*MODULES, *TESTS, *(CHECKOUT / "launch").glob("*.py")]
+    used = {name.split(".")[0] for path in files for name in imports(path) if is_ros(name)}
+    used |= {"ros2launch", "rosidl_default_runtime", "ament_cmake_pytest"}  # `ros2 launch`, the messages, colcon test
+    named = declared("depend", "exec_depend", "test_depend")
+    assert {name for name in named if not name.startswith("python3-")} <= used
+    assert used - {"hkdnet_ros"} - {"launch_testing"} <= named
+
+
+def test_the_lists_of_requirements_name_what_is_imported_and_no_other() -> None:
+    of_package = {DISTRIBUTIONS.get(name, name) for name in third_party(MODULES)} - {"torch"}  # chosen by the machine
+    of_tests = {DISTRIBUTIONS.get(name, name) for name in third_party(TESTS)} - of_package - {"torch"}
+    wheels = listed("wheels.in")
+    assert wheels["The package itself"] == of_package
+    assert wheels["Checks and tests"] == of_tests | OPTIONAL_PACKAGES | {"mypy", "ruff"}
+    (robot, tests) = listed("robot.txt").values()
+    assert robot == of_package - {"opencv-python-headless"}  # ROS brings its own, and PyYAML
+    assert tests == of_tests - {"PyYAML"}
 
 
 def test_every_declared_package_is_pinned_and_at_hand() -> None:

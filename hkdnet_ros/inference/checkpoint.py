@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError
+from ..files import written_whole
 from ..network.guided import Guided, GuidedConfig
 from ..network.presets import PRESETS, StudentConfig
 from ..network.student import Student
@@ -52,19 +51,6 @@ def source_revision() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return result.stdout.strip()
-
-
-@contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Yield where to write what becomes the file ``path`` at the end of the block; after an error nothing is left."""
-    partial = Path(f"{path}.partial")
-    try:
-        yield partial
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(OSError):  # the first error is the one to hear of
-            partial.unlink()
-        raise
 
 
 def save_checkpoint(path: str | Path, network: nn.Module, metadata: Mapping[str, Any], *, half: bool = False) -> None:
@@ -122,13 +108,13 @@ def _fill(network: nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -
         for name in own
         if name in tensors and tensors[name].shape != own[name].shape
     ]
-    faults = []
+    mismatches = []
     for label, names in (("missing", missing), ("unknown", surplus), ("of another shape", shapes)):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            faults.append(f"{len(names)} tensors {label} ({names[0]}{more})")
-    if faults:
-        raise CheckpointError(f"{path} does not fit {type(network).__name__}: {'; '.join(faults)}")
+            mismatches.append(f"{len(names)} tensors {label} ({names[0]}{more})")
+    if mismatches:
+        raise CheckpointError(f"{path} does not fit {type(network).__name__}: {'; '.join(mismatches)}")
     broken = [name for name, value in tensors.items() if value.is_floating_point() and not bool(value.isfinite().all())]
     if broken:
         raise CheckpointError(f"{path} holds values that are not finite, in {broken[0]}")

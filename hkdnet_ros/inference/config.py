@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ..network.presets import SCALES
 from ..options import check_options, option
 
+CPU = "cpu"
+
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
@@ -14,13 +16,25 @@ PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 class EngineConfig:
     """Which network runs, where and how."""
 
-    model: str = option("realtime", "preset whose weights come with the package, or a .safetensors file")
-    scale: int = option(2, "output size over fusion grid size", choices=SCALES)
-    device: str = option("auto", "auto, cpu, cuda or cuda:N; auto is CUDA where there is one")
-    precision: str = option(
-        "auto", "auto: the fastest that stays within 45 dB of fp32; fp16 is for CUDA", choices=PRECISIONS
+    model: str = option(
+        "realtime",
+        "The network has the weights of this preset, which comes with the package, or of this .safetensors file.",
     )
-    threads: int = option(0, "CPU threads of the network; 0: one per core", low=0, high=256)
+    scale: int = option(
+        2,
+        "The output is this many times as wide and as high as the grid that both images are fused on.",
+        choices=SCALES,
+    )
+    device: str = option(
+        "auto", "The network runs on auto, cpu, cuda or cuda:N; auto is CUDA where there is one, else the CPU."
+    )
+    precision: str = option(
+        "auto",
+        "The network computes in this format; auto is the fastest that stays within 45 dB of fp32, and "
+        "fp16 needs CUDA.",
+        choices=PRECISIONS,
+    )
+    threads: int = option(0, "The network uses this many CPU threads; 0 means one per core.", low=0, high=256)
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -1,8 +1,7 @@
-"""``hkdnet export``: a student as an ONNX file or a torch.export program, for runtimes beside torch."""
+"""A student as an ONNX file or a torch.export program, for runtimes beside torch."""
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 from pathlib import Path
 
@@ -11,8 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, MissingDependencyError, SourceError
 from ..network.student import Student
-from .checkpoint import load_student, weights_path
-from .engine import EngineConfig, fold_batch_norms
+from .torch_backend import fold_batch_norms
 
 FORMATS = {".onnx": "ONNX", ".pt2": "torch.export"}
 
@@ -61,23 +59,3 @@ def export(student: Student, path: Path, *, height: int, width: int) -> None:
         converted.save(str(path))
     except OSError as error:
         raise SourceError(f"cannot write {path}: {error}") from error
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``hkdnet export``."""
-    default = EngineConfig()
-    parser.add_argument("--model", default=default.model, help="preset or .safetensors file")
-    parser.add_argument("--scale", type=int, default=default.scale, help="output size over input size")
-    parser.add_argument("--size", default="320x240", metavar="WxH", help="input size, fixed in the exported file")
-    parser.add_argument("--out", type=Path, required=True, help="file to write: NAME.onnx or NAME.pt2")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Export as the command line says."""
-    width, cross, height = arguments.size.partition("x")
-    if not (cross and width.isdigit() and height.isdigit()):
-        raise ConfigError(f"--size {arguments.size}: expected WIDTHxHEIGHT, such as 320x240")
-    student, _ = load_student(weights_path(arguments.model, arguments.scale), scale=arguments.scale)
-    export(student, arguments.out, height=int(height), width=int(width))
-    print(f"wrote {arguments.out}: {FORMATS[arguments.out.suffix]}, input {width}x{height}, x{arguments.scale}")
-    return 0

@@ -1,1 +1,1 @@
-"""ROS 2 on top: the only layer that imports rclpy, cv_bridge and message_filters."""
+"""ROS 2 on top: the only layer that imports rclpy and message_filters."""

@@ -11,11 +11,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-try:
-    from rclpy.event_handler import PublisherEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import PublisherEventCallbacks
-
+from .distributions import PublisherEventCallbacks
 from .following_subscription import no_events
 
 TOPIC = "bond"

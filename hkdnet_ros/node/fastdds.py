@@ -1,4 +1,4 @@
-"""``hkdnet fastdds``: a Fast DDS profile whose shared-memory segment holds several fused images.
+"""A Fast DDS profile whose shared-memory segment holds several fused images.
 
 A participant sends to others on its machine through a segment of its own, 512 KB by default. What does not fit is lost
 for best-effort subscribers and sent again and again for reliable ones; and one subscriber that is stopped (Ctrl-Z, a
@@ -11,18 +11,12 @@ announcement of either side, by default after up to 3 s.
 
 from __future__ import annotations
 
-import argparse
 import math
-import sys
-from pathlib import Path
 
 from ..errors import ConfigError
-from ..recording.files import write_file
-from .replay import parse_size
 
 SIZE, SCALE = (640, 480), 2  # of config/fastdds.xml
 IMAGES = 4  # one being sent, and some that a slow subscriber has not taken yet
-PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # up to Jazzy, from Kilted on
 _BYTES_PER_PIXEL = 3  # bgr8
 _OTHER_BYTES = 512 * 1024  # all other topics, which the default segment is made for
 _PIECE_BYTES = 65_000  # a large message travels in pieces of about this size, each with a place in a port's queue
@@ -67,28 +61,6 @@ _PROFILE = """\
   </profiles>
 </dds>
 """
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``hkdnet fastdds``."""
-    parser.add_argument(
-        "--size", type=parse_size, default=f"{SIZE[0]}x{SIZE[1]}", metavar="WxH", help="of the images that are fused"
-    )
-    parser.add_argument("--scale", type=int, default=SCALE, help="of the fused image; 1 for a camera's own images")
-    parser.add_argument("--images", type=int, default=IMAGES, help="that the shared memory holds at once")
-    parser.add_argument(
-        "--out", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="where it goes; if not given, to the output"
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Write the profile."""
-    text = profile(arguments.size, arguments.scale, arguments.images)
-    if "out" in arguments:
-        write_file(arguments.out, text.encode())
-    else:
-        sys.stdout.write(text)
-    return 0
 
 
 def profile(size: tuple[int, int] = SIZE, scale: int = SCALE, images: int = IMAGES) -> str:

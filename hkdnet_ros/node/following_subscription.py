@@ -19,18 +19,14 @@ from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.callback_groups import CallbackGroup
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it here only
+from rclpy.clock import Clock
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
-
 from .diagnostics import unheard_publishers
+from .distributions import ClockType, SubscriptionEventCallbacks
 
 FOLLOW = "best_available"  # ROS's own word for it, from Iron on
 _PERIOD_S = 0.2

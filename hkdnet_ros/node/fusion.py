@@ -1,6 +1,6 @@
 """The fusion node: a lifecycle node around :class:`~hkdnet_ros.node.session.FusionSession`.
 
-Subscribed: thermal/image_raw, thermal/camera_info, thermal/shutter, rgb/image_raw, rgb/camera_info. Published:
+Subscribed: thermal/image_raw, thermal/camera_info, thermal/shutter, visible/image_raw, visible/camera_info. Published:
 fused/image, fused/image/compressed, fused/camera_info, fused/status, thermal/preview, /diagnostics. Parameters:
 docs/parameters.md.
 """
@@ -8,7 +8,6 @@ docs/parameters.md.
 from __future__ import annotations
 
 import functools
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -17,9 +16,9 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it here only
+from rclpy.clock import Clock
 from rclpy.exceptions import ParameterException
-from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -30,20 +29,22 @@ from std_msgs.msg import Bool
 
 from hkdnet_ros.msg import FusionStatus
 
-from ..errors import HkdnetError, MissingDependencyError
+from ..errors import HkdnetError
+from ..images.frames import THERMAL, VISIBLE
 from ..inference.config import EngineConfig
-from ..perception.frames import THERMAL, VISIBLE
+from ..inference.engine_api import Engine, load_engine
+from ..inference.fallback_engine import FallbackEngine
+from ..perception.output_calibration import TOPICS as CAMERA_INFO_TOPICS
 from .bond import ManagerBond
-from .camera_scaling import TOPICS as CAMERA_INFO_TOPICS
 from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
-from .fallback_engine import Engine, FallbackEngine
+from .distributions import ClockType, ForgivingLifecycleMixin
 from .following_subscription import FollowingSubscription, no_events
 from .health import ERROR, OK, Report, device_report, qos_report, reports
 from .parameters import NodeParameters
-from .schema import COMPRESSED, FusionConfig
+from .schema import COMPRESSED, PARAMETERS, FusionConfig
 from .session import FusionSession, Outputs
 
-IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "rgb/image_raw"}
+IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "visible/image_raw"}
 SHUTTER_TOPIC = "thermal/shutter"
 PREVIEW_TOPIC = "thermal/preview"
 _SILENCE_S = 2.0  # after which a camera is listened to whatever it offers when it comes back
@@ -61,19 +62,6 @@ def _output_qos() -> QoSProfile:
 # Small, so best effort hears every publisher and loses nothing that matters.
 def _small_qos() -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-
-
-def load_engine(config: EngineConfig) -> Engine:
-    """Return the engine for ``config``; raises :class:`~hkdnet_ros.errors.HkdnetError` where it cannot be had."""
-    # Here and not above: torch takes seconds to import, and the node's services should be there first.
-    try:
-        from ..inference.engine import FusionEngine
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f"the network needs the Python package {error.name}, which {sys.executable} does not have; install it"
-        ) from error
-
-    return FusionEngine(config)
 
 
 Transition = Callable[["FusionNode", LifecycleState], None]
@@ -104,7 +92,7 @@ def _transition(action: Transition) -> Callable[[FusionNode, LifecycleState], Tr
     return callback
 
 
-class FusionNode(LifecycleNodeMixin, Node):
+class FusionNode(ForgivingLifecycleMixin, Node):
     """Lifecycle node "fusion": configure loads the model, activate starts, deactivate stops, cleanup frees.
 
     Needs a multi-threaded executor, so that parameter and lifecycle services answer while a model loads.
@@ -113,7 +101,7 @@ class FusionNode(LifecycleNodeMixin, Node):
     def __init__(self, engine_factory: Callable[[EngineConfig], Engine] = load_engine, **node_options: Any) -> None:
         Node.__init__(self, "fusion", **node_options)
         # Re-entrant: the state can be asked for during a transition. A second transition is refused by rcl itself.
-        LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
+        ForgivingLifecycleMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._engine_factory = engine_factory
         self._engine: FallbackEngine | None = None
         self._trouble = ""  # why the node is not in the state that was asked for
@@ -124,7 +112,7 @@ class FusionNode(LifecycleNodeMixin, Node):
         self._small_subscriptions: list[Subscription[Any]] = []
         self._bond = ManagerBond(self)
         self._good_engine_config: EngineConfig | None = None  # of the last engine that could be loaded
-        self._parameters_of_node = NodeParameters(self, lambda: self._config is not None, self._apply)
+        self._parameters_of_node = NodeParameters(self, PARAMETERS, lambda: self._config is not None, self._apply)
         self._receiving = MutuallyExclusiveCallbackGroup()
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # the node's own may stand still in simulation
         self.create_timer(_TICK_S, self._tick, self._receiving, clock=steady)
@@ -146,16 +134,6 @@ class FusionNode(LifecycleNodeMixin, Node):
         if self.get_parameter("autostart").value:
             group = MutuallyExclusiveCallbackGroup()
             self._autostart_timer = self.create_timer(0.0, self._autostart, group, clock=steady)
-
-    # By its mangled name the method that all transitions go through, asked for by a service or not: in Humble and Jazzy
-    # it lets rcl's error about a transition that is not possible at the time escape, which would end the process.
-    def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:  # noqa: N802
-        try:
-            result: TransitionCallbackReturn = super()._LifecycleNodeMixin__change_state(transition_id)  # type: ignore[misc]
-        except RuntimeError as error:  # rcl's errors are
-            self.get_logger().error(f"transition {transition_id} refused: {' '.join(str(error).split())}")
-            return TransitionCallbackReturn.ERROR
-        return result
 
     def _apply(self, config: FusionConfig) -> None:
         """Follow a change of live parameters."""
@@ -318,7 +296,7 @@ class FusionNode(LifecycleNodeMixin, Node):
         )
         session = FusionSession(config, self._engine, outputs, self.get_logger())
         self._session = session
-        transports = {THERMAL: config.node.thermal_transport, VISIBLE: config.node.rgb_transport}
+        transports = {THERMAL: config.node.thermal_transport, VISIBLE: config.node.visible_transport}
         silence_s = max(_SILENCE_S, 2.0 * config.mode.limit)  # what is normal for a slow camera is no silence
         for stream, topic in IMAGE_TOPICS.items():
             receive = functools.partial(session.receive, stream)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..images.frames import THERMAL, VISIBLE
 from ..options import check_options, option
-from ..perception.frames import THERMAL, VISIBLE
+from ..perception.health import Health
 from ..perception.mode import FUSED, STOPPED
-from .statistics import OUTPUT
+from ..perception.statistics import OUTPUT
 
 OK, WARN, ERROR = range(3)
 
@@ -21,23 +22,34 @@ class DiagnosticsConfig:
     """What is expected of the streams."""
 
     thermal_rate: float = option(
-        0.0, "least rate of thermal images; 0: not checked", unit="Hz", low=0, high=1000, live=True
-    )
-    visible_rate: float = option(
-        0.0, "least rate of visible images; 0: not checked", unit="Hz", low=0, high=1000, live=True
-    )
-    fused_rate: float = option(
         0.0,
-        "least rate of fused images while somebody subscribes; 0: not checked",
+        "Diagnostics expect at least this rate of thermal images; 0 does not check it.",
         unit="Hz",
         low=0,
         high=1000,
         live=True,
     )
-    tolerance: float = option(0.1, "share by which a rate may be below its least", low=0, high=1, live=True)
+    visible_rate: float = option(
+        0.0,
+        "Diagnostics expect at least this rate of visible images; 0 does not check it.",
+        unit="Hz",
+        low=0,
+        high=1000,
+        live=True,
+    )
+    fused_rate: float = option(
+        0.0,
+        "Diagnostics expect at least this rate of fused images while somebody subscribes; 0 does not check it.",
+        unit="Hz",
+        low=0,
+        high=1000,
+        live=True,
+    )
+    tolerance: float = option(0.1, "A rate may fall short of what is expected by this share.", low=0, high=1, live=True)
     max_age: float = option(
         0.0,
-        "largest age of an image at publication, the 95th percentile; 0: not checked",
+        "Diagnostics expect fused images to be at most this old when published, by the 95th percentile; 0 "
+        "does not check it.",
         unit="s",
         low=0,
         high=3600,
@@ -46,36 +58,6 @@ class DiagnosticsConfig:
 
     def __post_init__(self) -> None:
         check_options(self)
-
-
-@dataclass(frozen=True, slots=True)
-class CameraInfoHealth:
-    """What came of calibrations, and how they fit."""
-
-    received: Mapping[str, int] = field(default_factory=dict)  # messages, by stream
-    faults: Mapping[str, int] = field(default_factory=dict)  # images whose calibration does not fit, by what is wrong
-    current: Sequence[str] = ()  # what is wrong for the latest images
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """The figures of one moment."""
-
-    mode: str
-    cause: str  # of the mode; empty where it never changed
-    thermal_fault: str  # why the thermal image is no live view; empty where it is one
-    is_wanted: bool  # somebody subscribes to an output; else nothing is fused
-    rates: Mapping[str, float]  # Hz, by stream, OUTPUT among them
-    received: Mapping[str, int]  # by stream
-    pairs: int
-    published: int
-    drops: Mapping[str, int]  # by reason
-    latencies: Mapping[str, tuple[float, float]]  # p50 and p95 in s, by stage, "age" among them
-    since_output: float | None  # s since the latest image went out
-    skews: Mapping[str, int]  # pairs by range of skew
-    stamp_faults: Mapping[str, Mapping[str, int]]  # by stream, then by reason
-    drift_ppm: float | None  # the thermal camera's clock against the visible one's
-    camera_info: CameraInfoHealth = CameraInfoHealth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +123,8 @@ def _pairing(health: Health) -> Report:
         **{f"skew {name}": count for name, count in health.skews.items()},
         **{
             f"{stream} images with {reason}": count
-            for stream, faults in health.stamp_faults.items()
-            for reason, count in sorted(faults.items())
+            for stream, oddities in health.stamp_oddities.items()
+            for reason, count in sorted(oddities.items())
         },
     }
     if health.drift_ppm is not None:
@@ -169,10 +151,10 @@ def _latency(health: Health, config: DiagnosticsConfig) -> Report:
 
 
 def _camera_info(health: Health) -> Report:
-    found = health.camera_info
+    found = health.calibration
     values: dict[str, object] = {
         **{f"{stream} received": found.received.get(stream, 0) for stream in (THERMAL, VISIBLE)},
-        **{f"images with: {fault}": count for fault, count in sorted(found.faults.items())},
+        **{f"images with: {mismatch}": count for mismatch, count in sorted(found.mismatches.items())},
     }
     if found.current:
         return Report("camera_info", WARN, "; ".join(found.current), values)
@@ -180,9 +162,13 @@ def _camera_info(health: Health) -> Report:
 
 
 def _mode(health: Health) -> Report:
-    values: dict[str, object] = {"mode": health.mode, "cause": health.cause, "thermal fault": health.thermal_fault}
+    values: dict[str, object] = {
+        "mode": health.mode,
+        "cause": health.cause,
+        "thermal interruption": health.thermal_interruption,
+    }
     level = {FUSED: OK, STOPPED: ERROR}.get(health.mode, WARN)
     message = f"{health.mode}: {health.cause}" if health.cause else health.mode
-    if health.thermal_fault and level == OK:
-        level, message = WARN, f"{health.mode}, thermal image is {health.thermal_fault}"
+    if health.thermal_interruption and level == OK:
+        level, message = WARN, f"{health.mode}, thermal image is {health.thermal_interruption}"
     return Report("mode", level, message, values)

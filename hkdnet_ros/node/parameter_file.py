@@ -11,7 +11,7 @@ import sys
 import textwrap
 from typing import Any
 
-from .schema import SPECS
+from .schema import PARAMETERS, SPECS
 
 _HEAD = """\
 # Every parameter of the fusion node, with its default. Pass a copy with what you change:
@@ -59,12 +59,22 @@ the same as a file to copy.
 
 
 def parameter_reference() -> str:
-    """Return the text of docs/parameters.md: name, default, unit and range, when it may change, meaning."""
-    rows = ["| parameter | default | unit, range | | meaning |", "| --- | --- | --- | --- | --- |"]
+    """Return the text of docs/parameters.md: for each section a table of name, default, limits, changes, meaning."""
+    return _REFERENCE + "\n".join(_table(section) for section in PARAMETERS.sections)
+
+
+def _table(section: str) -> str:
+    """Return what the section is about, which its dataclass says, and the table of its parameters."""
+    summary = (PARAMETERS.sections[section].__doc__ or "").partition("\n")[0]
+    lines = [f"## {section.capitalize()}", "", summary, ""]
+    lines += ["| parameter | default | unit, range | | meaning |", "| --- | --- | --- | --- | --- |"]
     for spec in SPECS:
-        limits, changes = spec.limits or "-", "live" if spec.info.live else "fixed"
-        rows.append(f"| `{spec.name}` | `{_yaml(spec.default)}` | {limits} | {changes} | {spec.info.description} |")
-    return _REFERENCE + "\n".join(rows) + "\n"
+        if spec.section == section:
+            limits, changes = spec.limits or "-", "live" if spec.info.live else "fixed"
+            lines.append(
+                f"| `{spec.name}` | `{_yaml(spec.default)}` | {limits} | {changes} | {spec.info.description} |"
+            )
+    return "\n".join(lines) + "\n"
 
 
 def _yaml(value: Any) -> str:

@@ -1,22 +1,28 @@
-"""ROS parameters declared from the schema, checked when they are set, and read back as configuration."""
+"""ROS parameters declared from a schema, checked when they are set, and read back as configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ..errors import ConfigError
-from .schema import SPECS, FusionConfig, ParameterSpec, build, unknown_parameter
+from ..options import OptionSpec
+from ..schema import Schema, unknown_parameter
+from .distributions import HAS_SET_CALLBACKS
+
+Config = TypeVar("Config")
 
 
-def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
+def descriptor(spec: OptionSpec, *, read_only: bool = False) -> ParameterDescriptor:
     """Return the ROS description of a parameter. Ranges are given where both limits are; the rest stands in words."""
-    result = ParameterDescriptor(name=spec.name, description=spec.info.description)
+    result = ParameterDescriptor(name=spec.name, description=spec.info.description, read_only=read_only)
     changes = "may be changed at any time" if spec.info.live else "fixed while the node is configured"
+    if read_only:
+        changes = "fixed from the start of the node"
     result.additional_constraints = "; ".join(filter(None, (spec.limits, changes)))
     low, high = spec.info.low, spec.info.high
     if spec.length is None and low is not None and high is not None:
@@ -30,8 +36,30 @@ def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
     return result
 
 
-class NodeParameters:
-    """The parameters of one node.
+def declare(node: Node, spec: OptionSpec, *, read_only: bool = False) -> None:
+    """Declare one parameter; where its given value is wrong, with its default, and :class:`ConfigError` says so."""
+    # First with any type, so that a wrong one is no exception of rclpy's; then with the descriptor that counts.
+    given = node.declare_parameter(spec.name, _plain(spec.default), ParameterDescriptor(dynamic_typing=True)).value
+    value = spec.default
+    try:
+        value = spec.convert(given)
+    finally:
+        node.set_parameters([Parameter(spec.name, value=_plain(value))])
+        node.set_descriptor(spec.name, descriptor(spec, read_only=read_only))
+
+
+def read_parameters(node: Node, schema: Schema[Config]) -> Config:
+    """Declare the parameters of ``schema``, fixed from the start, and return the configuration that they say.
+
+    Raises :class:`ConfigError` for a value of another type or out of range, and for a contradiction.
+    """
+    for spec in schema.specs:
+        declare(node, spec, read_only=True)
+    return schema.build({spec.name: node.get_parameter(spec.name).value for spec in schema.specs})
+
+
+class NodeParameters(Generic[Config]):
+    """The parameters of one node, which may change while it runs.
 
     A value that the command line or a parameter file gives wrongly does not keep the node from starting: it is
     remembered, and :meth:`config` (that is, the configure transition) fails with it until it is set right. It also
@@ -42,33 +70,43 @@ class NodeParameters:
     """
 
     def __init__(
-        self, node: Node, is_configured: Callable[[], bool], apply: Callable[[FusionConfig], None] = lambda config: None
+        self,
+        node: Node,
+        schema: Schema[Config],
+        is_configured: Callable[[], bool],
+        apply: Callable[[Config], None] = lambda config: None,
     ) -> None:
         self._node = node
+        self._schema = schema
         self._is_configured = is_configured
         self._apply = apply
         self._setting_back = False
-        self._specs = {spec.name: spec for spec in SPECS}
-        self._faults: dict[str, str] = {}
-        for spec in SPECS:
-            self._declare(spec)
+        self._specs = {spec.name: spec for spec in schema.specs}
+        self._wrong: dict[str, str] = {}  # what is wrong with a value that was given at the start, by name
+        for spec in schema.specs:
+            try:
+                declare(node, spec)
+            except ConfigError as error:
+                self._wrong[spec.name] = str(error)
         node.add_on_set_parameters_callback(self._check)
-        if hasattr(node, "add_pre_set_parameters_callback"):  # not in Humble, where an integer stays one
+        if HAS_SET_CALLBACKS:  # without, an integer stays one
             node.add_pre_set_parameters_callback(self._integers_to_floats)
             # After the set, as another's callback may refuse what this one accepts.
             node.add_post_set_parameters_callback(lambda _: self._changed(self._values()))
 
-    def config(self) -> FusionConfig:
+    def config(self) -> Config:
         """Return the configuration that the parameters say; :class:`ConfigError` where one is wrong."""
-        faults = [*self._unknown(), *self._faults.values()]
-        if faults:
-            raise ConfigError("; ".join(faults))
-        return build(self._values())
+        wrong = [*self._unknown(), *self._wrong.values()]
+        if wrong:
+            raise ConfigError("; ".join(wrong))
+        return self._schema.build(self._values())
 
     def set_back(self, section: str, config: Any) -> None:
         """Let the parameters of one section say what ``config`` says, whether they are live or not."""
         values = [
-            Parameter(spec.name, value=_plain(getattr(config, spec.field))) for spec in SPECS if spec.section == section
+            Parameter(spec.name, value=_plain(getattr(config, spec.field)))
+            for spec in self._schema.specs
+            if spec.section == section
         ]
         self._setting_back = True
         try:
@@ -91,23 +129,10 @@ class NodeParameters:
 
     def _changed(self, values: dict[str, Any]) -> None:
         if self._is_configured():
-            self._apply(build(values))
+            self._apply(self._schema.build(values))
 
     def _values(self) -> dict[str, Any]:
         return {name: self._node.get_parameter(name).value for name in self._specs}
-
-    def _declare(self, spec: ParameterSpec) -> None:
-        # First with any type, so that a wrong one is no exception here; then with the descriptor that counts.
-        given = self._node.declare_parameter(
-            spec.name, _plain(spec.default), ParameterDescriptor(dynamic_typing=True)
-        ).value
-        value = spec.default
-        try:
-            value = spec.convert(given)
-        except ConfigError as error:
-            self._faults[spec.name] = str(error)
-        self._node.set_parameters([Parameter(spec.name, value=_plain(value))])
-        self._node.set_descriptor(spec.name, descriptor(spec))
 
     def _integers_to_floats(self, parameters: Sequence[Parameter[Any]]) -> list[Parameter[Any]]:
         return [
@@ -138,25 +163,24 @@ class NodeParameters:
                 return SetParametersResult(successful=False, reason=reason)
         # Where parameters contradict each other already, as a file may have it, any change may be a step out of that.
         wanted = {**values, **{name: parameter.value for name, parameter in ours.items()}}
-        contradiction = _contradiction(wanted)
-        if contradiction and not _contradiction(values):
+        contradiction = self._contradiction(wanted)
+        if contradiction and not self._contradiction(values):
             return SetParametersResult(successful=False, reason=contradiction)
         for name in ours:
-            self._faults.pop(name, None)
-        if ours and not hasattr(self._node, "add_post_set_parameters_callback"):  # Humble
+            self._wrong.pop(name, None)
+        if ours and not HAS_SET_CALLBACKS:
             self._changed(wanted)
         return SetParametersResult(successful=True)
+
+    def _contradiction(self, values: dict[str, Any]) -> str:
+        """Return what is wrong with ``values`` taken together, nothing where nothing is."""
+        try:
+            self._schema.build(values)
+        except ConfigError as error:
+            return str(error)
+        return ""
 
 
 def _plain(value: Any) -> Any:
     """Return a field's value as rclpy takes it."""
     return list(value) if isinstance(value, tuple) else value
-
-
-def _contradiction(values: dict[str, Any]) -> str:
-    """Return what is wrong with ``values`` taken together, nothing where nothing is."""
-    try:
-        build(values)
-    except ConfigError as error:
-        return str(error)
-    return ""

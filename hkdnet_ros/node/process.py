@@ -6,7 +6,6 @@ sends two as a matter of course.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
@@ -63,7 +62,7 @@ class _Runner:
     """A node, its executor and the thread that spins them."""
 
     def __init__(self, node: Node, on_failure: Callable[[], Any]) -> None:
-        from .executor import SkippingExecutor
+        from .distributions import SkippingExecutor
 
         self._node = node
         self._on_failure = on_failure
@@ -86,12 +85,8 @@ class _Runner:
         return status
 
     def _spin(self) -> None:
-        from rclpy.exceptions import InvalidHandle
-
         while not self._ending.is_set():
-            # Raised in Humble for what is destroyed between the wait and its turn and that the executor does not skip.
-            with contextlib.suppress(InvalidHandle):
-                self._executor.spin_once(timeout_sec=1.0)
+            self._executor.spin_once(timeout_sec=1.0)
 
     def _end(self) -> None:
         import rclpy

@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
-
 from std_msgs.msg import Header
 
 from hkdnet_ros.msg import FusionStatus
 
-from ..perception.frames import THERMAL, VISIBLE, FusedFrame
+from ..images.frames import THERMAL, VISIBLE
+from ..inference.engine_api import Engine
+from ..perception.sink import Figures, Output
 from .image_messages import ns_to_duration
-from .statistics import Totals
 
 
-class Described(Protocol):
-    """What an engine says of itself."""
-
-    @property
-    def model_name(self) -> str: ...
-    @property
-    def scale(self) -> int: ...
-    @property
-    def device(self) -> str: ...
-    @property
-    def precision(self) -> str: ...
-
-
-def fusion_status(
-    fused: FusedFrame,
-    header: Header,
-    skew_ns: int,
-    age_ns: int,
-    latencies_s: Mapping[str, float],
-    totals: Totals,
-    engine: Described,
-) -> FusionStatus:
-    """Return the status message of ``fused``; ``latencies_s`` are seconds by stage, in the order of the stages."""
+def fusion_status(output: Output, figures: Figures, header: Header, engine: Engine) -> FusionStatus:
+    """Return the status message of a fused image, with the stages in their order."""
+    totals = figures.totals
     drops = sorted(totals.drops.items())
     return FusionStatus(
         header=header,
-        mode=fused.mode,
-        skew=ns_to_duration(skew_ns),
-        age=ns_to_duration(age_ns),
-        stages=list(latencies_s),
-        stage_latencies=list(latencies_s.values()),
+        mode=output.fused.mode,
+        skew=ns_to_duration(output.skew_ns),
+        age=ns_to_duration(figures.age_ns),
+        stages=list(figures.latencies),
+        stage_latencies=list(figures.latencies.values()),
         thermal_received=totals.received[THERMAL],
         visible_received=totals.received[VISIBLE],
         pairs=totals.pairs,

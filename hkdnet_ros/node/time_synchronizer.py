@@ -13,9 +13,11 @@ from typing import Any
 from std_msgs.msg import Header
 
 from ..errors import ConfigError, MissingDependencyError
-from ..perception.frames import THERMAL, VISIBLE
-from ..perception.pairing import APPROXIMATE, NEAREST, ZERO_STAMP, Match, PairingConfig, StampPairer
-from .image_messages import ns_to_stamp, stamp_to_ns
+from ..images.frames import THERMAL, VISIBLE
+from ..images.messages import stamp_to_ns
+from ..perception.pairing import APPROXIMATE, NEAREST, Match, OnDrop, PairingConfig
+from ..perception.synchronizer import StreamSynchronizer
+from .image_messages import ns_to_stamp
 
 
 class NearestTimeSynchronizer:
@@ -34,7 +36,8 @@ class NearestTimeSynchronizer:
             raise ConfigError(f"{len(fs)} filters given; nearest-stamp pairing is for 2")
         if allow_headerless:
             raise ConfigError("allow_headerless is true; pairing by stamps needs messages with a header")
-        self._pairer: StampPairer[Any] = StampPairer(PairingConfig(slop=float(slop), queue_size=queue_size))
+        config = PairingConfig(slop=float(slop), queue_size=queue_size)
+        self._synchronizer: StreamSynchronizer[Any] = StreamSynchronizer(config)
         self._callbacks: dict[int, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
         for stream, input_filter in zip((THERMAL, VISIBLE), fs, strict=True):
             input_filter.registerCallback(self._add, stream)
@@ -47,11 +50,11 @@ class NearestTimeSynchronizer:
 
     @property
     def drops(self) -> Counter[str]:
-        """Messages without a partner, by reason (perception/pairing.py)."""
-        return self._pairer.drops
+        """Messages without a partner, by reason (perception/pairing.py and stream_clock.py)."""
+        return self._synchronizer.drops
 
     def _add(self, message: Any, stream: str) -> None:
-        for match in self._pairer.add(stream, stamp_to_ns(message.header.stamp), message):
+        for match in self._synchronizer.add(stream, stamp_to_ns(message.header.stamp), message):
             for callback, args in list(self._callbacks.values()):
                 callback(match.thermal, match.visible, *args)
 
@@ -59,11 +62,11 @@ class NearestTimeSynchronizer:
 class StockPairer:
     """message_filters' TimeSynchronizer ("exact") or ApproximateTimeSynchronizer ("approximate") behind our interface.
 
-    What it drops is not known, so that only stamps of zero are counted. One thread at a time calls :meth:`add`. Raises
+    What it drops is not known, so that nobody hears of it. One thread at a time calls :meth:`add`. Raises
     :class:`MissingDependencyError` where message_filters is not installed.
     """
 
-    def __init__(self, config: PairingConfig) -> None:
+    def __init__(self, config: PairingConfig, on_drop: OnDrop | None = None) -> None:
         try:
             import message_filters
         except ModuleNotFoundError as error:
@@ -72,7 +75,6 @@ class StockPairer:
                 f"{NEAREST}"
             ) from error
         self._library = message_filters
-        self._zero_stamps = 0
         self.reconfigure(config)
 
     def reconfigure(self, config: PairingConfig) -> None:
@@ -92,17 +94,22 @@ class StockPairer:
             synchronizer = library.TimeSynchronizer(inputs, config.queue_size)
         synchronizer.registerCallback(self._matched)
 
-    @property
-    def drops(self) -> Counter[str]:
-        """Dropped messages by reason."""
-        return Counter({ZERO_STAMP: self._zero_stamps} if self._zero_stamps else {})
+    def flush(self) -> list[Match[Any]]:
+        """Forget what waits; the stock classes do not give it."""
+        self.reset()
+        return []
 
-    def add(self, stream: str, stamp_ns: int, payload: Any) -> list[Match[Any]]:
-        """Take one message of ``stream``; return the matches it makes."""
+    def add(self, stream: str, stamp_ns: int, payload: Any, *, begins_anew: bool = False) -> list[Match[Any]]:
+        """Take one message of ``stream``; return the matches it makes.
+
+        Where the stream ``begins_anew``, what waits is forgotten: the stock classes would pair nothing more after a bag
+        has looped.
+        """
+        if begins_anew:
+            self.reset()
         offset = self._config.thermal_offset if stream == THERMAL else self._config.visible_offset
         shifted_ns = stamp_ns + round(offset * 1e9)
-        if stamp_ns <= 0 or shifted_ns < 0:
-            self._zero_stamps += 1
+        if shifted_ns < 0:  # no message can have such a stamp
             return []
         header = Header(stamp=ns_to_stamp(shifted_ns))
         self._inputs[stream].signalMessage(SimpleNamespace(header=header, stamp_ns=shifted_ns, payload=payload))

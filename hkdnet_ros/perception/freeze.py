@@ -15,13 +15,17 @@ LEAST_LIVE = 30
 class FreezeDetector:
     """Compares each image with the one before, byte by byte (0.1 ms per MB).
 
-    A camera that sends each image twice is no frozen one: what differs ends the fault. Not to be used by two threads at
-    a time.
+    A camera that sends each image twice is no frozen one: what differs is live again. Not to be used by two threads
+    at a time.
     """
 
     def __init__(self) -> None:
         self._last: Any = None  # a buffer
         self._lives = 0
+
+    def begin_anew(self) -> None:
+        """Compare the next image with none: the stream's clock has jumped back."""
+        self._last = None
 
     def observe(self, data: Any) -> str:
         """Return FROZEN where ``data``, an image's bytes, raw or compressed, are those of the one before, else LIVE."""

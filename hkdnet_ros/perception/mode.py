@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..images.frames import THERMAL, VISIBLE
 from ..options import check_options, option
-from .frames import THERMAL, VISIBLE
 from .shutter import HOLD
-from .timing import LEAP_NS
 
 FUSED = "fused"
 STOPPED = "stopped"
@@ -28,20 +27,21 @@ class ModeConfig:
 
     without_thermal: str = option(
         VISIBLE,
-        "without thermal images: visible publishes the visible image alone, stop nothing",
+        "Without thermal images, visible publishes the visible image alone and stop publishes nothing.",
         choices=(VISIBLE, STOP),
         live=True,
     )
     # Not the thermal image by default: it has other stamps, another frame and another camera's intrinsics.
     without_visible: str = option(
         STOP,
-        "without visible images: thermal publishes the thermal image alone, stop nothing",
+        "Without visible images, thermal publishes the thermal image alone and stop publishes nothing.",
         choices=(THERMAL, STOP),
         live=True,
     )
     limit: float = option(
         1.0,
-        "a stream is lost when its images are this much behind the other's; more than a period of either",
+        "A stream is lost when its images fall further than this behind the other's; choose more than a "
+        "period of either camera.",
         unit="s",
         low=0.01,
         high=3600,
@@ -49,7 +49,8 @@ class ModeConfig:
     )
     frozen_limit: float = option(
         3.0,
-        "images are lost when they were no live view for this long (a thermal camera's shutter takes up to 3 s)",
+        "A stream is lost when its images have been no live view for longer than this; a thermal camera's "
+        "shutter takes up to 3 s.",
         unit="s",
         low=0,
         high=3600,
@@ -57,7 +58,7 @@ class ModeConfig:
     )
     settle: float = option(
         1.0,
-        "time for which a lost stream must be back before images are fused again",
+        "A lost stream must be back for this long before images are fused again.",
         unit="s",
         low=0,
         high=3600,
@@ -79,11 +80,10 @@ class ModeChange:
 class ModeSelector:
     """Chooses the mode from what comes in.
 
-    To be driven by one thread at a time, with the node's clock (not stamps) in every call: :meth:`arrived` for each
-    image, :meth:`fault` with what :meth:`ShutterDetector.observe` says of each thermal one and
+    To be driven by one thread at a time, with the receiver's clock (not stamps) in every call: :meth:`arrived` for each
+    image, :meth:`interrupted` with what :meth:`ShutterDetector.observe` says of each thermal one and
     :meth:`FreezeDetector.observe` of each visible one, then :meth:`update`, which is also called by a timer, a few
-    times per ``limit``. A clock that goes back (a simulation that starts again) or leaps ahead (the first time of one,
-    0 before) gives both streams a fresh ``limit``; the mode stays.
+    times per ``limit``.
 
     A stream is lost by comparison with the other, so that the end of a recording, where both fall silent, does not
     pass through a mode of one of them. From a stream alone back to FUSED takes ``settle`` seconds in which both send;
@@ -95,10 +95,9 @@ class ModeSelector:
         self.config = config  # may be exchanged at any time
         self._shutter_action = shutter_action
         self._mode = FUSED
-        self._now_ns = now_ns
         self._arrived_ns = {THERMAL: now_ns, VISIBLE: now_ns}
-        self._faults = {THERMAL: "", VISIBLE: ""}
-        self._fault_ns = {THERMAL: now_ns, VISIBLE: now_ns}
+        self._interruptions = {THERMAL: "", VISIBLE: ""}
+        self._interrupted_ns = {THERMAL: now_ns, VISIBLE: now_ns}
         self._well_ns: int | None = None  # since when images could be fused, but are not yet
 
     @property
@@ -112,7 +111,6 @@ class ModeSelector:
         ``lag_ns`` is the time by which its stamp is older than the newest of the other stream, offsets applied; an
         image that comes later than the limit is of no use and no sign of life.
         """
-        self._advance(now_ns)
         limit_ns = self.config.limit * 1e9
         if lag_ns > limit_ns:
             return
@@ -120,17 +118,21 @@ class ModeSelector:
             self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns - 1)
         self._arrived_ns[stream] = now_ns
 
-    def fault(self, stream: str, fault: str, now_ns: int) -> None:
+    def interrupted(self, stream: str, reason: str, now_ns: int) -> None:
         """Say why an image of ``stream`` is no live view, in words that follow "image is"; empty where it is one."""
-        self._advance(now_ns)
-        if fault and not self._faults[stream]:
-            self._fault_ns[stream] = now_ns
-        self._faults[stream] = fault
+        if reason and not self._interruptions[stream]:
+            self._interrupted_ns[stream] = now_ns
+        self._interruptions[stream] = reason
+
+    def clock_was_set(self, now_ns: int) -> None:
+        """Give both streams a fresh ``limit``: the clock went back or leapt ahead to ``now_ns``. The mode stays."""
+        self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns)
+        self._interrupted_ns = dict.fromkeys(self._interrupted_ns, now_ns)
+        self._well_ns = None
 
     def update(self, now_ns: int) -> ModeChange | None:
         """Return the mode and its cause where the mode changes now, else None."""
-        self._advance(now_ns)
-        mode, cause = self._wanted()
+        mode, cause = self._wanted(now_ns)
         if mode != FUSED or self._mode == FUSED:
             self._well_ns = None
         else:
@@ -145,40 +147,33 @@ class ModeSelector:
         self._mode = mode
         return ModeChange(mode, cause)
 
-    def _wanted(self) -> tuple[str, str]:
+    def _wanted(self, now_ns: int) -> tuple[str, str]:
         """Return the mode for what is known now, without regard to settling, and its cause."""
         config = self.config
-        silence_ns = self._now_ns - max(self._arrived_ns.values())
+        silence_ns = now_ns - max(self._arrived_ns.values())
         if silence_ns > config.limit * 1e9:
             return STOPPED, f"neither camera has sent an image for {_seconds(silence_ns)}"
-        without_thermal, without_visible = self._loss(THERMAL, VISIBLE), self._loss(VISIBLE, THERMAL)
+        without_thermal, without_visible = self._loss(THERMAL, VISIBLE, now_ns), self._loss(VISIBLE, THERMAL, now_ns)
         if without_visible:
             if without_thermal:
                 return STOPPED, f"{without_visible}, and {without_thermal}"
             return (THERMAL if config.without_visible == THERMAL else STOPPED), without_visible
         if without_thermal:
             return (VISIBLE if config.without_thermal == VISIBLE else STOPPED), without_thermal
-        if self._faults[THERMAL] and self._shutter_action == VISIBLE:
-            return VISIBLE, self._fault_text(THERMAL)
+        if self._interruptions[THERMAL] and self._shutter_action == VISIBLE:
+            return VISIBLE, self._interruption(THERMAL, now_ns)
         return FUSED, "both cameras send live images again"
 
-    def _loss(self, stream: str, other: str) -> str:
+    def _loss(self, stream: str, other: str, now_ns: int) -> str:
         """Return why ``stream`` counts as lost; empty where it does not."""
         if self._arrived_ns[other] - self._arrived_ns[stream] > self.config.limit * 1e9:
-            return f"no {stream} image in time for {_seconds(self._now_ns - self._arrived_ns[stream])}"
-        if self._faults[stream] and self._now_ns - self._fault_ns[stream] > self.config.frozen_limit * 1e9:
-            return self._fault_text(stream)
+            return f"no {stream} image in time for {_seconds(now_ns - self._arrived_ns[stream])}"
+        if self._interruptions[stream] and now_ns - self._interrupted_ns[stream] > self.config.frozen_limit * 1e9:
+            return self._interruption(stream, now_ns)
         return ""
 
-    def _fault_text(self, stream: str) -> str:
-        return f"{stream} image is {self._faults[stream]} for {_seconds(self._now_ns - self._fault_ns[stream])}"
-
-    def _advance(self, now_ns: int) -> None:
-        if now_ns < self._now_ns or now_ns - self._now_ns > LEAP_NS:
-            self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns)
-            self._fault_ns = dict.fromkeys(self._fault_ns, now_ns)
-            self._well_ns = None
-        self._now_ns = now_ns
+    def _interruption(self, stream: str, now_ns: int) -> str:
+        return f"{stream} image is {self._interruptions[stream]} for {_seconds(now_ns - self._interrupted_ns[stream])}"
 
 
 def _seconds(duration_ns: int) -> str:

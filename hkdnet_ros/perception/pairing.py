@@ -4,21 +4,22 @@ Pairs are made closest first: of all messages the two nearest in time are a pair
 the same way, and what follows both. Pairs are therefore one to one, in order on both streams, and wherever two
 messages are each other's nearest within the slop, they are a pair.
 
-Online, a pair goes out as soon as nothing still to come can be nearer to either message. Stamps rise within a stream,
-so only the successor of the earlier message could be. While that has not arrived, the shortest recent interval of its
-stream says how soon it may come. This estimate only hastens a pair, it never drops a message.
+Online, a pair goes out as soon as nothing still to come can be nearer to either message. Stamps rise within a stream
+(:mod:`.stream_clock` sees to that), so only the successor of the earlier message could be. While that has not arrived,
+the shortest recent interval of its stream says how soon it may come. This estimate only hastens a pair, it never drops
+a message.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
+from ..images.frames import THERMAL, VISIBLE
 from ..options import check_options, option
-from .frames import THERMAL, VISIBLE
 
 Payload = TypeVar("Payload")
 
@@ -30,15 +31,11 @@ EXACT = "exact"
 # Why a message was dropped, the keys of the drop counts.
 OVERFLOW = "overflow"  # its queue was full before a partner came
 UNPAIRED = "unpaired"  # no partner within the slop, or every such partner had a nearer one
-DUPLICATE = "duplicate"  # the stamp of the message before it
-LATE = "late"  # out of order within its stream
-ZERO_STAMP = "zero stamp"  # the driver did not set the stamp
-RESET = "reset"  # left from before a backward jump of a clock, or from before reset()
+RESET = "reset"  # left from before a stream began anew, or from before reset()
 
 _NEVER = 1 << 64  # after every stamp
 _INTERVALS = 16  # recent intervals, the shortest of which predicts the next message
 _ENOUGH_INTERVALS = 3
-_LATE_REACH = 4  # so many messages back, or in a row, are out of order; beyond that the clock has jumped
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +44,34 @@ class PairingConfig:
 
     policy: str = option(
         NEAREST,
-        "nearest: by nearest stamp; approximate, exact: as message_filters does, which must be installed",
+        "Images are paired by nearest stamp (nearest), or as message_filters does, which must be "
+        "installed (approximate, exact).",
         choices=(NEAREST, APPROXIMATE, EXACT),
     )
     slop: float = option(
-        0.05, "largest time between the two images of a pair (inclusive)", unit="s", low=0, high=10, live=True
+        0.05,
+        "The two images of a pair are taken at most this far apart, inclusive.",
+        unit="s",
+        low=0,
+        high=10,
+        live=True,
     )
-    queue_size: int = option(10, "images of each stream that may wait for a partner", low=1, high=1000)
+    queue_size: int = option(10, "At most this many images of each stream wait for a partner.", low=1, high=1000)
     thermal_offset: float = option(
-        0.0, "added to thermal stamps before they are compared", unit="s", low=-4e9, high=4e9, live=True
+        0.0,
+        "This is added to the stamps of thermal images before they are compared.",
+        unit="s",
+        low=-4e9,
+        high=4e9,
+        live=True,
     )
     visible_offset: float = option(
-        0.0, "added to visible stamps before they are compared", unit="s", low=-4e9, high=4e9, live=True
+        0.0,
+        "This is added to the stamps of visible images before they are compared.",
+        unit="s",
+        low=-4e9,
+        high=4e9,
+        live=True,
     )
 
     def __post_init__(self) -> None:
@@ -74,35 +87,21 @@ class Match(Generic[Payload]):
     skew_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class PairingStatistics:
-    """Totals since the pairer was made, by stream where there are two.
-
-    Every message received is part of a pair, among the ``drops`` (by stream, then by reason) or ``waiting``.
-    ``closest_skew_ns`` is the skew of the nearest two messages compared, paired or not: where nothing pairs, it says
-    how far the streams are apart. None before the first comparison.
-    """
-
-    received: Mapping[str, int]
-    waiting: Mapping[str, int]
-    drops: Mapping[str, Counter[str]]
-    pairs: int
-    last_skew_ns: int | None
-    closest_skew_ns: int | None
+OnDrop: TypeAlias = "Callable[[str, int, str], object]"
+"""Hears of each dropped message: its stream, its stamp in ns as it was given, and why."""
 
 
 @dataclass(slots=True)
 class _Stream(Generic[Payload]):
     """One stream's waiting messages and what is known of its clock; stamps have the offset applied."""
 
+    name: str
     offset_ns: int
-    received: int = 0
-    drops: Counter[str] = field(default_factory=Counter)
+    on_drop: OnDrop
     stamps: list[int] = field(default_factory=list)  # waiting, oldest first
     payloads: list[Payload] = field(default_factory=list)
-    recent: deque[int] = field(default_factory=lambda: deque(maxlen=_LATE_REACH))
+    last: int | None = None  # the newest stamp
     intervals: deque[int] = field(default_factory=lambda: deque(maxlen=_INTERVALS))
-    late_run: int = 0
 
     def push(self, stamp: int, payload: Payload) -> None:
         self.stamps.append(stamp)
@@ -110,95 +109,80 @@ class _Stream(Generic[Payload]):
 
     def drop(self, count: int, reason: str) -> None:
         """Drop the ``count`` oldest waiting messages."""
-        if count:
-            self.drops[reason] += count
-            del self.stamps[:count], self.payloads[:count]
+        for stamp in self.stamps[:count]:
+            self.on_drop(self.name, stamp - self.offset_ns, reason)
+        del self.stamps[:count], self.payloads[:count]
 
     def pop(self) -> tuple[int, Payload]:
         return self.stamps.pop(0), self.payloads.pop(0)
-
-    def went_back(self, stamp: int) -> bool:
-        """Whether ``stamp``, older than the last, means a clock that jumped rather than one message out of order."""
-        self.late_run += 1
-        return stamp <= self.recent[0] or self.late_run > _LATE_REACH
 
     def shift_to(self, offset_ns: int) -> None:
         """Apply another offset, to the stamps known so far as well."""
         shift_ns = offset_ns - self.offset_ns
         self.offset_ns = offset_ns
         self.stamps = [stamp + shift_ns for stamp in self.stamps]
-        self.recent = deque((stamp + shift_ns for stamp in self.recent), maxlen=_LATE_REACH)
+        if self.last is not None:
+            self.last += shift_ns
 
     def restart(self) -> None:
         """Drop everything received so far as belonging to an earlier run of the clock."""
         self.drop(len(self.stamps), RESET)
-        self.recent.clear()
+        self.last = None
 
     def advance(self, stamp: int) -> None:
         """Take note of a message in order."""
-        if self.recent:
-            self.intervals.append(stamp - self.recent[-1])
-        self.recent.append(stamp)
-        self.late_run = 0
+        if self.last is not None:
+            self.intervals.append(stamp - self.last)
+        self.last = stamp
 
     def earliest_next(self) -> int:
-        """Return a stamp before which the next message is not to be expected."""
+        """Return a stamp before which the next message is not to be expected; one must have come."""
+        assert self.last is not None
         shortest = min(self.intervals) if len(self.intervals) >= _ENOUGH_INTERVALS else 0
-        return self.recent[-1] + max(1, shortest * 9 // 10)  # a tenth for jitter
+        return self.last + max(1, shortest * 9 // 10)  # a tenth for jitter
 
 
 class StampPairer(Generic[Payload]):
     """Pairs messages of the streams ``thermal`` and ``visible`` by nearest stamp; any thread may call any method.
 
     Matches are returned, so that the caller acts on them outside the pairer's lock. At most ``queue_size`` messages
-    of each stream wait; when more come, the oldest is decided with what is there, or dropped. A stream whose clock
-    jumps back (a bag that loops) starts afresh: what waited is paired as it is or dropped, and where the other stream
-    has not jumped yet, its messages are dropped until it does or until the first has filled its queue.
+    of each stream wait; when more come, the oldest is decided with what is there, or dropped. A stream that begins anew
+    (a bag that loops) starts afresh: what waited is paired as it is or dropped, and where the other stream has not
+    begun anew yet, its messages are dropped until it does or until the first has filled its queue.
     """
 
-    def __init__(self, config: PairingConfig | None = None) -> None:
+    def __init__(self, config: PairingConfig | None = None, on_drop: OnDrop | None = None) -> None:
+        """``on_drop`` is called inside the lock: it must not call the pairer."""
         config = config or PairingConfig()
         self._slop_ns = round(config.slop * 1e9)
         self._queue_size = config.queue_size
         self._lock = threading.Lock()
-        self._thermal: _Stream[Payload] = _Stream(round(config.thermal_offset * 1e9))
-        self._visible: _Stream[Payload] = _Stream(round(config.visible_offset * 1e9))
-        self._streams = {THERMAL: self._thermal, VISIBLE: self._visible}
+        self._drops: Counter[str] = Counter()
+        self._heard = on_drop
+        self._thermal: _Stream[Payload] = _Stream(THERMAL, round(config.thermal_offset * 1e9), self._dropped)
+        self._visible: _Stream[Payload] = _Stream(VISIBLE, round(config.visible_offset * 1e9), self._dropped)
         self._behind: _Stream[Payload] | None = None  # the stream that has yet to follow the other's jump
-        self._pairs = 0
-        self._last_skew_ns: int | None = None
-        self._closest_skew_ns: int | None = None
 
-    def add(self, stream: str, stamp_ns: int, payload: Payload) -> list[Match[Payload]]:
-        """Take one message of ``stream`` ("thermal" or "visible"); return the matches it settles, oldest first."""
-        own = self._streams[stream]
-        other = self._visible if own is self._thermal else self._thermal
+    def add(self, stream: str, stamp_ns: int, payload: Payload, *, begins_anew: bool = False) -> list[Match[Payload]]:
+        """Take one message of ``stream`` ("thermal" or "visible"); return the matches it decides, oldest first.
+
+        Its stamp must be above 0 and newer than the one before, but where the stream ``begins_anew`` with it.
+        """
+        own, other = (self._thermal, self._visible) if stream == THERMAL else (self._visible, self._thermal)
         with self._lock:
-            own.received += 1
-            if stamp_ns <= 0:
-                own.drops[ZERO_STAMP] += 1
-                return []
             stamp = stamp_ns + own.offset_ns
-            matches: list[Match[Payload]] = []
-            if own.recent and stamp <= own.recent[-1]:
-                if stamp == own.recent[-1]:
-                    own.drops[DUPLICATE] += 1
-                    return []
-                if not own.went_back(stamp):
-                    own.drops[LATE] += 1
-                    return []
-                matches = self._follow_jump(own, other, stamp)
+            matches = self._follow_jump(own, other, stamp) if begins_anew else []
             own.advance(stamp)
             if own is self._behind:
-                own.drops[RESET] += 1
+                self._dropped(stream, stamp_ns, RESET)
                 return matches
             own.push(stamp, payload)
-            while settled := self._settle():
-                matches += settled
+            while decided := self._decide():
+                matches += decided
             while len(own.stamps) > self._queue_size:
-                settled = self._settle(final=True)
-                matches += settled
-                if not settled:
+                decided = self._decide(final=True)
+                matches += decided
+                if not decided:
                     own.drop(1, OVERFLOW)
                     self._behind = None
             return matches
@@ -210,13 +194,12 @@ class StampPairer(Generic[Payload]):
             self._queue_size = config.queue_size
             self._thermal.shift_to(round(config.thermal_offset * 1e9))
             self._visible.shift_to(round(config.visible_offset * 1e9))
-            self._closest_skew_ns = None
 
     def flush(self) -> list[Match[Payload]]:
         """Return the matches among the waiting messages, as at the end of both streams; the rest is dropped."""
         with self._lock:
             matches = self._settle_all()
-            for stream in self._streams.values():
+            for stream in (self._thermal, self._visible):
                 stream.drop(len(stream.stamps), UNPAIRED)
             return matches
 
@@ -224,7 +207,7 @@ class StampPairer(Generic[Payload]):
         """Forget the waiting messages (counted as drops) and both clocks; the totals stay."""
         with self._lock:
             self._behind = None
-            for stream in self._streams.values():
+            for stream in (self._thermal, self._visible):
                 stream.restart()
                 stream.intervals.clear()
 
@@ -232,26 +215,19 @@ class StampPairer(Generic[Payload]):
     def drops(self) -> Counter[str]:
         """Dropped messages of both streams by reason."""
         with self._lock:
-            return self._thermal.drops + self._visible.drops
+            return Counter(self._drops)
 
-    def statistics(self) -> PairingStatistics:
-        """Return the totals, as a snapshot."""
-        with self._lock:
-            return PairingStatistics(
-                received={name: stream.received for name, stream in self._streams.items()},
-                waiting={name: len(stream.stamps) for name, stream in self._streams.items()},
-                drops={name: Counter(stream.drops) for name, stream in self._streams.items()},
-                pairs=self._pairs,
-                last_skew_ns=self._last_skew_ns,
-                closest_skew_ns=self._closest_skew_ns,
-            )
+    def _dropped(self, stream: str, stamp_ns: int, reason: str) -> None:
+        self._drops[reason] += 1
+        if self._heard is not None:
+            self._heard(stream, stamp_ns, reason)
 
     def _follow_jump(self, own: _Stream[Payload], other: _Stream[Payload], stamp: int) -> list[Match[Payload]]:
         """Begin a new run of ``own``'s clock at ``stamp``; return what could still be paired of the old one."""
         matches: list[Match[Payload]] = []
         self._behind = None
         # The other stream has jumped already if its last stamp is nearer to where this one is than to where it was.
-        if other.recent and other.recent[-1] - stamp > own.recent[-1] - other.recent[-1]:
+        if own.last is not None and other.last is not None and other.last - stamp > own.last - other.last:
             matches = self._settle_all()
             other.drop(len(other.stamps), RESET)
             self._behind = other
@@ -260,16 +236,15 @@ class StampPairer(Generic[Payload]):
 
     def _settle_all(self) -> list[Match[Payload]]:
         matches: list[Match[Payload]] = []
-        while settled := self._settle(final=True):
-            matches += settled
+        while decided := self._decide(final=True):
+            matches += decided
         return matches
 
-    def _settle(self, *, final: bool = False) -> list[Match[Payload]]:
+    def _decide(self, *, final: bool = False) -> list[Match[Payload]]:
         """Take the next group of pairs that nothing still to come can change, or (``final``) that is nearest now."""
         thermal, visible = self._thermal, self._visible
         while thermal.stamps and visible.stamps:
             skew = thermal.stamps[0] - visible.stamps[0]
-            self._compare(skew)
             if abs(skew) <= self._slop_ns:
                 break
             (thermal if skew < 0 else visible).drop(1, UNPAIRED)
@@ -285,15 +260,8 @@ class StampPairer(Generic[Payload]):
             thermal_stamp, thermal_payload = thermal.pop()
             visible_stamp, visible_payload = visible.pop()
             skew = thermal_stamp - visible_stamp
-            self._compare(skew)
-            self._last_skew_ns = skew
-            self._pairs += 1
             matches.append(Match(thermal_payload, visible_payload, skew))
         return matches
-
-    def _compare(self, skew_ns: int) -> None:
-        if self._closest_skew_ns is None or abs(skew_ns) < abs(self._closest_skew_ns):
-            self._closest_skew_ns = skew_ns
 
 
 def _closest_first(

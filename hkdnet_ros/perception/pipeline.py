@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, ImageError
+from ..images import color
+from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
+from ..images.resampling import resample
+from ..inference.engine_api import Engine
+from ..inference.sizes import SMALLEST
 from ..options import check_options, option
-from . import color
-from .frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair, check_frame
+from ..stage_clock import StageClock
 from .mode import FUSED
-from .registration import resample
 from .thermal import ThermalConditioner, ThermalConfig
-
-SMALLEST = 16
-"""The least width and height of an image the network takes."""
-
-
-class Fuser(Protocol):
-    """What the pipeline needs of :class:`hkdnet_ros.inference.engine.FusionEngine`."""
-
-    @property
-    def scale(self) -> int:
-        """Output size over input size."""
-
-    @property
-    def timings(self) -> Mapping[str, float]:
-        """Milliseconds by stage of the last call."""
-
-    def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
-        """Fuse two (H, W) images, float32 in [0, 1] or uint8, to (scale H, scale W) float32 in [0, 1].
-
-        The images may be read-only and strided: views on a message.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +26,18 @@ class PipelineConfig:
     """What is fused at which size, and what comes out."""
 
     grid: tuple[int, int] = option(
-        (0, 0), "width and height both images are brought to; [0, 0]: the thermal image's", unit="px", low=0, high=8192
+        (0, 0),
+        "Both images are brought to this width and height before they are fused; [0, 0] means the thermal "
+        "image's size.",
+        unit="px",
+        low=0,
+        high=8192,
     )
     output: str = option(
-        "auto", "auto: bgr8 where visible has colour, else mono8; gray: mono8", choices=("auto", "gray"), live=True
+        "auto",
+        "With auto the output is bgr8 where the visible image has colour, else mono8; with gray it is always mono8.",
+        choices=("auto", "gray"),
+        live=True,
     )
 
     def __post_init__(self) -> None:
@@ -65,9 +53,9 @@ class FusionPipeline:
     """Turns pairs into fused frames, one after the other (the thermal range is carried from frame to frame)."""
 
     def __init__(
-        self, fuser: Fuser, config: PipelineConfig | None = None, thermal_config: ThermalConfig | None = None
+        self, engine: Engine, config: PipelineConfig | None = None, thermal_config: ThermalConfig | None = None
     ) -> None:
-        self._fuser = fuser
+        self._engine = engine
         self._config = config or PipelineConfig()
         self._conditioner = ThermalConditioner(thermal_config)
         self._last_grid = (0, 0)  # of the last pair
@@ -77,16 +65,19 @@ class FusionPipeline:
         self._config = config
         self._conditioner.reconfigure(thermal_config)
 
+    def begin_anew(self) -> None:
+        """Forget the thermal range with which the next frame has nothing to do: its stream's clock has jumped back."""
+        self._conditioner.begin_anew()
+
     def process(self, pair: Pair) -> FusedFrame:
         """Fuse one pair: ``scale`` times the grid's size, stamp and frame of the visible image.
 
-        ``timings`` has "thermal", "registration", "color" and the fuser's own stages. Raises :class:`ImageError` for
-        an image that does not fit its encoding, is smaller than 16x16 or has NaN, and for an encoding that cannot be
-        fused.
+        ``timings`` has "thermal", "registration", "color" and the engine's own stages. Raises :class:`ImageError` for
+        an image that is smaller than 16x16 or has NaN, and for a visible one of floats.
         """
         _check(pair.thermal, THERMAL)
         _check(pair.visible, VISIBLE)
-        clock = _StageClock()
+        clock = StageClock()
         self._last_grid = grid = self.grid_for(THERMAL, pair.thermal)
         thermal = self._thermal(pair.thermal, clock)
         registered = _registered(thermal, grid, clock)
@@ -102,14 +93,15 @@ class FusionPipeline:
         Raises what :meth:`process` does.
         """
         _check(frame, stream)
-        clock = _StageClock()
+        clock = StageClock()
         grid = self.grid_for(stream, frame)
         if stream == VISIBLE:
             luma, chroma = self._visible(frame, grid, clock)
-            return self._fuse(luma, luma, chroma, frame, stream, clock)
+            return self._fuse(_registered(luma, grid, clock), luma, chroma, frame, stream, clock)
         thermal = self._thermal(frame, clock)
         registered = _registered(thermal, grid, clock)
-        return dataclasses.replace(self._fuse(registered, registered, None, frame, stream, clock), thermal=thermal)
+        luma = _registered(registered, self._visible_size(grid), clock)
+        return dataclasses.replace(self._fuse(registered, luma, None, frame, stream, clock), thermal=thermal)
 
     def condition(self, frame: Frame) -> NDArray[np.float32]:
         """Return the thermal image that would be fused, (H, W) float32 in [0, 1] at its own size, and fuse nothing.
@@ -131,21 +123,20 @@ class FusionPipeline:
         height, width = frame.image.shape[:2]
         return self._last_grid if stream == VISIBLE and any(self._last_grid) else (width, height)
 
-    def _thermal(self, frame: Frame, clock: _StageClock) -> NDArray[np.float32]:
+    def _thermal(self, frame: Frame, clock: StageClock) -> NDArray[np.float32]:
         thermal = self._conditioner.condition(frame)
         clock.lap("thermal")
         return thermal
 
     def _visible(
-        self, frame: Frame, grid: tuple[int, int], clock: _StageClock
+        self, frame: Frame, grid: tuple[int, int], clock: StageClock
     ) -> tuple[NDArray[Any], color.Chroma | None]:
-        """Return luma at the size of the grid, and chroma where the output has colour."""
-        width, height = grid
+        """Return luma at the size that the engine takes, and chroma where the output has colour."""
+        width, height = (self._engine.scale * side for side in grid)  # of the output
         # More visible pixels than the output has serve nothing after this. Means of means over whole pixels are
         # means, so that shrinking twice, to the output and then to the grid, is still correct in area.
         rows, columns = frame.image.shape[:2]
-        scale = self._fuser.scale
-        visible = resample(frame.image, min(columns, scale * width), min(rows, scale * height))
+        visible = resample(frame.image, min(columns, width), min(rows, height))
         clock.lap("registration")
         luma: NDArray[Any]
         chroma: color.Chroma | None = None
@@ -154,7 +145,11 @@ class FusionPipeline:
         else:
             luma = color.luma(visible, frame.encoding)
         clock.lap("color")
-        return _registered(luma, grid, clock), chroma
+        return _registered(luma, self._visible_size(grid), clock), chroma
+
+    def _visible_size(self, grid: tuple[int, int]) -> tuple[int, int]:
+        """Return width and height at which the engine takes the visible image beside thermal at ``grid``."""
+        return self._engine.sizes.visible_for([self._engine.scale * side for side in grid])
 
     def _fuse(
         self,
@@ -163,43 +158,24 @@ class FusionPipeline:
         chroma: color.Chroma | None,
         source: Frame,
         mode: str,
-        clock: _StageClock,
+        clock: StageClock,
     ) -> FusedFrame:
         """Return the fused frame of two lumas, with stamp and frame of ``source``."""
-        fused = self._fuser.fuse(thermal, visible)
+        fused = self._engine.fuse(thermal, visible)
         clock.skip()
         image = color.to_uint8(fused) if chroma is None else color.recombine(fused, chroma)
         clock.lap("color")
-        timings = {**clock.timings, **self._fuser.timings}
+        timings = {**clock.timings, **self._engine.timings}
         return FusedFrame(image, source.stamp_ns, source.frame_id, mode, timings=timings)
 
 
-def _registered(image: NDArray[Any], grid: tuple[int, int], clock: _StageClock) -> NDArray[Any]:
+def _registered(image: NDArray[Any], grid: tuple[int, int], clock: StageClock) -> NDArray[Any]:
     registered = resample(image, *grid)
     clock.lap("registration")
     return registered
 
 
 def _check(frame: Frame, stream: str) -> None:
-    check_frame(frame, stream)
     height, width = frame.image.shape[:2]
     if min(width, height) < SMALLEST:
         raise ImageError(f"{stream} image is {width}x{height}; the network needs at least {SMALLEST}x{SMALLEST}")
-
-
-class _StageClock:
-    """Sums the time between laps by stage, in ms."""
-
-    def __init__(self) -> None:
-        self.timings: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        """Count the time since the last lap for ``stage``."""
-        last = self._last
-        self.skip()
-        self.timings[stage] = self.timings.get(stage, 0.0) + (self._last - last) * 1e3
-
-    def skip(self) -> None:
-        """Count the time since the last lap for nothing."""
-        self._last = time.perf_counter()

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..images import color
+from ..images.frames import VISIBLE, Frame
 from ..options import check_options, option
-from . import color
-from .frames import THERMAL, VISIBLE, Frame, check_frame
 from .thermal import percentiles
 
 # What ShutterConfig.action may be, beside VISIBLE.
@@ -31,7 +31,6 @@ SETTLING = "settling"  # live again, but not for long enough
 
 _STRIDE = 8  # of 640x512, 5120 pixels are looked at
 _NOISY_FRAMES = 30  # so many changed frames in a row with noise all over them: the camera is a real one
-_LATE_NS = 1_000_000_000  # a stamp that is further back is a clock that jumped
 _NEVER = 1 << 64  # after every stamp
 
 
@@ -41,31 +40,44 @@ class ShutterConfig:
 
     action: str = option(
         HOLD,
-        "while the thermal image is no live view: hold fuses the last live one, skip publishes nothing, visible "
-        "publishes the visible image alone",
+        "While the thermal image is no live view, hold fuses the last live one, skip publishes nothing, "
+        "and visible publishes the visible image alone.",
         choices=(HOLD, SKIP, VISIBLE),
     )
     frozen_time: float = option(
-        0.25, "an identical image for this long is frozen, if it also came often enough", unit="s", low=0, high=60
+        0.25,
+        "A thermal image that repeats for this long is frozen, if it has also repeated frozen_frames times.",
+        unit="s",
+        low=0,
+        high=60,
     )
     frozen_frames: int = option(
-        3, "repetitions after which an image is frozen, if it also lasts; 0: not looked for", low=0, high=1000
+        3,
+        "A thermal image that repeats this many times is frozen, if it has also repeated for frozen_time; "
+        "0 does not look for frozen images.",
+        low=0,
+        high=1000,
     )
     flat_spread: float = option(
         0.0,
-        "an image whose counts or kelvin (98 % of them) spread by no more than this is that of a closed shutter",
+        "A thermal image is that of a closed shutter if 98 % of its counts or kelvin span no more than "
+        "this; with 0 they must be equal, and the camera must have shown noise.",
         low=0,
         high=1e9,
     )
     noise: float = option(
         0.25,
-        "share of the pixels that noise changes in every new image of a live camera; from one with less, identical "
-        "and uniform images are taken to be live; 0: from none",
+        "Noise changes at least this share of the pixels in every new image of a live camera; from a "
+        "camera with less, identical and uniform images are taken to be live, and with 0 from none.",
         low=0,
         high=1,
     )
     settle: float = option(
-        0.2, "time of live images after which the camera is taken to have settled", unit="s", low=0, high=60
+        0.2,
+        "After an interruption the thermal image must be live for this long to count as such again.",
+        unit="s",
+        low=0,
+        high=60,
     )
 
     def __post_init__(self) -> None:
@@ -82,7 +94,8 @@ class ShutterDetector:
     ``flat_spread`` is set, which only those do who know their camera's shutter. A camera that once held an image for
     long without having shown its noise begins again from nothing.
 
-    Feed it every thermal frame as it comes, before pairing. It keeps the last one, whose pixels must not be written to.
+    Feed it every thermal frame whose stamp is good, before pairing. It keeps the last one, whose pixels must not be
+    written to.
     """
 
     def __init__(self, config: ShutterConfig | None = None) -> None:
@@ -107,26 +120,18 @@ class ShutterDetector:
         elif not active and stamp_ns < end:
             self._flagged = min(begin, stamp_ns), stamp_ns
 
+    def begin_anew(self) -> None:
+        """Forget the event and the flag of a stream whose clock has jumped back, but not what its noise is like."""
+        self._last = None
+        self._verdict, self._live_ns = LIVE, None
+        self._flagged = (0, 0)
+
     def observe(self, frame: Frame) -> str:
-        """Return LIVE (empty) or why ``frame`` is no live view: FROZEN, FLAT, FLAGGED or SETTLING.
-
-        A frame of the stamp before, a copy, changes nothing, nor does one that comes up to 1 s out of order. When
-        stamps go back further (a bag that loops) all begins anew, but for what is known of the camera's noise.
-
-        Raises :class:`ImageError` for an image that does not fit its encoding.
-        """
-        check_frame(frame, THERMAL)
-        last = self._last
-        if last is not None:
-            back_ns = last.stamp_ns - frame.stamp_ns
-            if 0 <= back_ns < _LATE_NS:
-                return self._verdict
-            if back_ns > 0:
-                last, self._verdict = None, LIVE
-        self._last = frame
-        fault = self._fault(frame, last)
-        if fault:
-            self._verdict, self._live_ns = fault, None
+        """Return LIVE (empty) or why ``frame`` is no live view: FROZEN, FLAT, FLAGGED or SETTLING."""
+        last, self._last = self._last, frame
+        reason = self._interruption(frame, last)
+        if reason:
+            self._verdict, self._live_ns = reason, None
         elif self._verdict:
             if self._live_ns is None:
                 self._live_ns = frame.stamp_ns
@@ -134,7 +139,7 @@ class ShutterDetector:
             self._verdict = LIVE if is_settled else SETTLING
         return self._verdict
 
-    def _fault(self, frame: Frame, last: Frame | None) -> str:
+    def _interruption(self, frame: Frame, last: Frame | None) -> str:
         """Return what is wrong with ``frame`` itself, and take note of it."""
         config = self._config
         changed = _changed_share(frame, last)

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, ImageError
+from ..images import color
+from ..images.frames import Frame
 from ..options import check_options, option
-from . import color
-from .frames import THERMAL, Frame, check_frame
 
 _SAMPLES = 20_000  # pixels enough for percentiles: 0.5 % are 100 of them
 
@@ -38,29 +38,51 @@ class ThermalConfig:
     """How 16-bit and float thermal images become [0, 1]; 8-bit ones are taken to be conditioned by the camera."""
 
     range_low: float = option(
-        0.0, "value shown as black; equal to range_high: the range follows the scene", low=-1e9, high=1e9, live=True
+        0.0,
+        "This value, in counts or kelvin as the camera sends, is shown as black; if it equals range_high, "
+        "the range follows the scene.",
+        low=-1e9,
+        high=1e9,
+        live=True,
     )
     range_high: float = option(
-        0.0, "value shown as white, counts or kelvin as the camera sends", low=-1e9, high=1e9, live=True
+        0.0, "This value, in counts or kelvin as the camera sends, is shown as white.", low=-1e9, high=1e9, live=True
     )
-    percentile_low: float = option(0.5, "percentile of the scene shown as black", unit="%", low=0, high=100, live=True)
+    percentile_low: float = option(
+        0.5,
+        "A range that follows the scene shows this percentile of it as black.",
+        unit="%",
+        low=0,
+        high=100,
+        live=True,
+    )
     percentile_high: float = option(
-        99.5, "percentile of the scene shown as white", unit="%", low=0, high=100, live=True
+        99.5,
+        "A range that follows the scene shows this percentile of it as white.",
+        unit="%",
+        low=0,
+        high=100,
+        live=True,
     )
     time_constant: float = option(
         2.0,
-        "time in which the range covers 63 % of a change of the scene; 0: at once",
+        "A range that follows the scene covers 63 % of a change in this time; 0 follows at once.",
         unit="s",
         low=0,
         high=3600,
         live=True,
     )
     local_contrast: float = option(
-        0.0, "share in which weak detail is shown three times as strong; 0: off", low=0, high=1, live=True
+        0.0,
+        "Weak detail is shown stronger, three times as strong at 1; 0 leaves it as it is.",
+        low=0,
+        high=1,
+        live=True,
     )
     mend_pixels: float = option(
         0.0,
-        "dead and hot pixels stand out by this many times the spread around them, and are mended; 0: off, 8 is usual",
+        "A dead or hot pixel that stands out by this many times the spread around it is mended; 0 mends "
+        "none, 8 is usual.",
         low=0,
         high=1000,
         live=True,
@@ -93,18 +115,22 @@ class ThermalConditioner:
         """
         self._config = config
 
+    def begin_anew(self) -> None:
+        """Take the range from the next frame alone: the stream's clock has jumped back. Bad pixels are kept."""
+        self._range = (0.0, 0.0)
+        self._mender.begin_anew()
+
     def condition(self, frame: Frame) -> NDArray[np.float32]:
         """Return the image as float32 (H, W) in [0, 1].
 
         8-bit gray is divided by 255; colour gives its luma; 16-bit counts and floats are stretched from the configured
-        range, or from the scene's smoothed percentiles. Those start with the first frame, and again when a stamp goes
-        back or the encoding changes. A uniform image (a closed shutter) leaves them as they are. Bad pixels are mended
+        range, or from the scene's smoothed percentiles. Those start with the first frame, after :meth:`begin_anew` and
+        when the encoding changes. A uniform image (a closed shutter) leaves them as they are. Bad pixels are mended
         before that (:class:`PixelMender`), local contrast is raised after it (:func:`raise_local_contrast`).
 
-        Raises :class:`ImageError` for an image that does not fit its encoding and for NaN or infinite pixels.
+        Raises :class:`ImageError` for NaN or infinite pixels.
         """
         config = self._config  # once: another thread may exchange it meanwhile
-        check_frame(frame, THERMAL)
         image: NDArray[np.float32]
         if color.is_color(frame.encoding) or frame.image.dtype == np.uint8:
             image = np.divide(color.luma(frame.image, frame.encoding), np.float32(255), dtype=np.float32)
@@ -130,7 +156,7 @@ class ThermalConditioner:
         low, high = percentiles(frame.image, config.percentile_low, config.percentile_high)
         old_low, old_high = self._range
         elapsed = (frame.stamp_ns - self._stamp_ns) / 1e9
-        if old_low == old_high or elapsed < 0 or frame.encoding != self._encoding:
+        if old_low == old_high or frame.encoding != self._encoding:
             self._range = low, high
         elif high > low:
             share = -math.expm1(-elapsed / config.time_constant) if config.time_constant else 1.0
@@ -177,19 +203,23 @@ class PixelMender:
     """Replaces the dead and hot pixels of one sensor, once it has learnt which they are.
 
     One frame does not tell a hot pixel from a small target far away, and mending that would erase the target. When the
-    scene moves, though, the target leaves its pixel and the fault stays. So a pixel is looked at several times a second
-    and a look counts only if what surrounds the pixel has changed since the last that counted: a camera that stands
-    still learns nothing about a target that stands still. Looks as an outlier count up, looks as a good pixel down; a
-    pixel that gets to 50 is bad until it is back at 0, so that a pixel that goes bad later is found too.
+    scene moves, though, the target leaves its pixel and a bad pixel stays. So a pixel is looked at several times a
+    second and a look counts only if what surrounds the pixel has changed since the last that counted: a camera that
+    stands still learns nothing about a target that stands still. Looks as an outlier count up, looks as a good pixel
+    down; a pixel that gets to 50 is bad until it is back at 0, so that a pixel that goes bad later is found too.
     """
 
     def __init__(self) -> None:
         self._encoding = ""
-        self._looked_ns = 0
+        self._looked_ns: int | None = None  # stamp of the last look
         self._surroundings: NDArray[Any] = np.empty((0, 0))  # of the last look that counted
         self._score: NDArray[np.int16] = np.empty((0, 0), np.int16)
         self._is_bad: NDArray[np.bool_] = np.empty((0, 0), np.bool_)
         self._bad: tuple[NDArray[np.intp], ...] = ()  # indices of the pixels where _is_bad
+
+    def begin_anew(self) -> None:
+        """Look at the next frame whatever its stamp: the stream's clock has jumped back."""
+        self._looked_ns = None
 
     def mend(self, frame: Frame, threshold: float) -> NDArray[Any]:
         """Return the image with bad pixels replaced by the median of the 5x5 around them; itself where none are.
@@ -205,7 +235,7 @@ class PixelMender:
             self._is_bad = np.zeros(image.shape, np.bool_)
             self._bad = self._is_bad.nonzero()
             self._looked_ns = frame.stamp_ns
-        if not 0 <= frame.stamp_ns - self._looked_ns < _LOOK_PERIOD_NS:
+        if self._looked_ns is None or frame.stamp_ns - self._looked_ns >= _LOOK_PERIOD_NS:
             self._look(image, threshold)
             self._looked_ns = frame.stamp_ns
         if not self._bad[0].size:

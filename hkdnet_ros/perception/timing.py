@@ -1,44 +1,38 @@
-"""What the stamps of the two streams say about their clocks: skews, stamps that cannot be right, offset and drift."""
+"""What the stamps of the two streams say about their clocks: skews, offset and drift."""
 
 from __future__ import annotations
 
 import bisect
 import itertools
-from collections import Counter, deque
+from collections import deque
 
 import numpy as np
 
-from .frames import THERMAL, VISIBLE
-from .pairing import DUPLICATE, LATE, ZERO_STAMP, PairingConfig
-
-FUTURE = "future stamp"  # later than the node's clock
-FUTURE_TOLERANCE_NS = 100_000_000  # clocks of two machines kept by NTP differ by less
+from ..images.frames import THERMAL, VISIBLE
+from .pairing import PairingConfig
 
 WARNING_PERIOD_NS = 10_000_000_000
-LEAP_NS = 10_000_000_000  # by which no clock goes on between two ticks, but where it was set
 
 _EDGES_MS = (-100, -50, -20, -10, -5, -2, 2, 5, 10, 20, 50, 100)
-_JUMP_NS = 1_000_000_000  # a stamp that is further back is a clock that was set, or a bag that loops
 _DRIFT_BUCKET_NS = 1_000_000_000
 _DRIFT_BUCKETS = 120
 _LEAST_BUCKETS = 20
 
 
 class StampWatch:
-    """Follows the stamps of both streams against each other and against the node's clock.
+    """Follows the stamps of both streams against each other and against the receiver's clock.
 
-    To be driven by one thread at a time. All stamps are those of the cameras in ns; the offsets of the configuration
-    are applied here. ``now_ns`` is the node's clock.
+    To be driven by one thread at a time, with the stamps that :class:`~.stream_clock.StreamClock` found good. They are
+    those of the cameras in ns; the offsets of the configuration are applied here. ``now_ns`` is the receiver's clock.
     """
 
     def __init__(self, config: PairingConfig, now_ns: int) -> None:
         self._config = config
-        self._faults: dict[str, Counter[str]] = {THERMAL: Counter(), VISIBLE: Counter()}
         self._last: dict[str, int] = {}
         self._clocks = {THERMAL: _ClockDrift(), VISIBLE: _ClockDrift()}
         self._closest_ns: int | None = None  # skew of the nearest two stamps since the window began
         self._skews = [0] * (len(_EDGES_MS) + 1)
-        self._begin_window(now_ns)
+        self.clock_was_set(now_ns)
 
     def reconfigure(self, config: PairingConfig) -> None:
         """Go by other offsets and another slop from the next stamp on."""
@@ -46,29 +40,27 @@ class StampWatch:
         self._last.clear()
         self._closest_ns = None
 
-    def arrived(self, stream: str, stamp_ns: int, now_ns: int) -> int | None:
-        """Take note of an image; return by how much its stamp is older than the other stream's last one, in ns.
+    def begin_anew(self, stream: str) -> None:
+        """Forget the drift of a stream whose clock has jumped back."""
+        self._clocks[stream].forget()
 
-        None for an image that is no sign of life: its stamp is zero, or that of the one before. 0 where the other
-        stream has sent nothing yet.
-        """
+    def clock_was_set(self, now_ns: int) -> None:
+        """Begin anew with the receiver's clock, which went back or leapt ahead to ``now_ns``."""
+        for clock in self._clocks.values():
+            clock.forget()
+        self._begin_window(now_ns)
+
+    def received(self, stream: str) -> None:
+        """Count an image of any stamp, for what is said where nothing pairs."""
         self._received[stream] += 1
-        faults = self._faults[stream]
-        if stamp_ns <= 0:
-            faults[ZERO_STAMP] += 1
-            return None
+
+    def arrived(self, stream: str, stamp_ns: int, now_ns: int) -> int:
+        """Take note of a good stamp; return by how much it is older than the other stream's last one, in ns.
+
+        0 where the other stream has sent nothing yet.
+        """
         thermal_offset_ns, visible_offset_ns = self._offsets_ns()
         stamp_ns += thermal_offset_ns if stream == THERMAL else visible_offset_ns
-        last = self._last.get(stream)
-        if last == stamp_ns:
-            faults[DUPLICATE] += 1
-            return None
-        if last is not None and stamp_ns < last:
-            faults[LATE] += 1
-            if last - stamp_ns > _JUMP_NS:
-                self._clocks[stream].forget()
-        if stamp_ns > now_ns + FUTURE_TOLERANCE_NS:
-            faults[FUTURE] += 1
         self._last[stream] = stamp_ns
         self._clocks[stream].note(now_ns - stamp_ns, now_ns)
         other = self._last.get(VISIBLE if stream == THERMAL else THERMAL)
@@ -86,8 +78,6 @@ class StampWatch:
 
     def warning(self, now_ns: int) -> str:
         """Return what to say where nothing was paired for 10 s, once per 10 s; else nothing."""
-        if not self._window_ns <= now_ns <= self._window_ns + WARNING_PERIOD_NS + LEAP_NS:
-            self._begin_window(now_ns)
         if now_ns - self._window_ns < WARNING_PERIOD_NS:
             return ""
         seconds = (now_ns - self._window_ns) / 1e9
@@ -107,10 +97,6 @@ class StampWatch:
             f", sync.slop is {self._config.slop:g} s; if the cameras' clocks differ, set sync.thermal_offset to "
             f"{offset:.3f}; if the images of one come late, raise sync.queue_size"
         )
-
-    def faults(self, stream: str) -> Counter[str]:
-        """Return the stamps of ``stream`` that cannot be right, by reason."""
-        return Counter(self._faults[stream])
 
     def skew_histogram(self) -> dict[str, int]:
         """Return the pairs by skew, range in words to count, from the most negative on; ranges without any left out."""
@@ -146,8 +132,6 @@ class _ClockDrift:
 
     def note(self, delay_ns: int, now_ns: int) -> None:
         second = now_ns // _DRIFT_BUCKET_NS
-        if self._buckets and self._buckets[-1][0] > second:  # the node's clock went back
-            self.forget()
         if self._buckets and self._buckets[-1][0] == second:
             delay_ns = min(delay_ns, self._buckets.pop()[1])
         self._buckets.append((second, delay_ns))

@@ -18,18 +18,33 @@ class SceneConfig:
     Two scenes with equal settings give equal images for equal frame indices.
     """
 
-    setting: str = option("day", "light and air of the scene", choices=SETTINGS)
-    seed: int = option(0, "number of the scene: buildings, people, cars, sensor noise", low=0, high=2**31 - 1)
-    size: tuple[int, int] = option((320, 240), "camera image width and height", unit="px", low=32, high=2048)
-    scale: int = option(2, "truth size over camera image size", choices=(1, 2, 3, 4))
-    fps: float = option(30.0, "frame rate of both cameras", unit="Hz", low=0.1, high=1000.0)
-    people: int = option(6, "pedestrians in the scene", low=0, high=12)
-    cars: int = option(2, "moving cars in the scene", low=0, high=4)
-    netd: float = option(0.06, "temporal noise of the thermal sensor (one sigma)", unit="K", low=0.0, high=10.0)
-    fixed_pattern: float = option(
-        0.08, "fixed pattern left over after correction (one sigma)", unit="K", low=0.0, high=10.0
+    setting: str = option("day", "The scene has this light and air.", choices=SETTINGS)
+    seed: int = option(
+        0,
+        "The scene's buildings, people and cars and the sensors' noise follow from this number.",
+        low=0,
+        high=2**31 - 1,
     )
-    drift: float = option(0.4, "amplitude of the thermal sensor's slow drift", unit="K", low=0.0, high=50.0)
+    size: tuple[int, int] = option(
+        (320, 240), "Both cameras' images have this width and height.", unit="px", low=32, high=2048
+    )
+    scale: int = option(
+        2, "The truth is this many times as wide and as high as the cameras' images.", choices=(1, 2, 3, 4)
+    )
+    fps: float = option(30.0, "Both cameras take this many images per second.", unit="Hz", low=0.1, high=1000.0)
+    people: int = option(6, "This many pedestrians walk in the scene.", low=0, high=12)
+    cars: int = option(2, "This many cars drive through the scene.", low=0, high=4)
+    netd: float = option(
+        0.06, "The thermal sensor's temporal noise has this standard deviation.", unit="K", low=0.0, high=10.0
+    )
+    fixed_pattern: float = option(
+        0.08,
+        "The fixed pattern that the thermal sensor's correction leaves has this standard deviation.",
+        unit="K",
+        low=0.0,
+        high=10.0,
+    )
+    drift: float = option(0.4, "The thermal sensor drifts slowly with this amplitude.", unit="K", low=0.0, high=50.0)
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..perception.camera import CameraModel
-from ..perception.frames import Frame
+from ..images.camera_model import CameraModel
+from ..images.frames import Frame
 from .actors import make_actors
 from .arrays import Array
 from .config import SceneConfig
@@ -23,7 +23,7 @@ from .street import build_facades, cast_street, flood_ground
 from .textures import NoiseBank
 
 _OVERSAMPLED_PIXELS = 1_000_000
-THERMAL_FRAME, VISIBLE_FRAME = "thermal_camera", "rgb_camera"
+THERMAL_FRAME, VISIBLE_FRAME = "thermal_camera", "visible_camera"
 
 
 @dataclass(frozen=True, slots=True)

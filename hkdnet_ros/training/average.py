@@ -1,4 +1,4 @@
-"""``hkdnet average``: one checkpoint whose weights are the mean of several that began with the same weights.
+"""Makes one checkpoint whose weights are the mean of several that began with the same weights.
 
 Such means often measure better than each of them (Model soups, Wortsman et al., ICML 2022). Networks that were trained
 apart from random weights do not mix: their maps mean different things.
@@ -6,7 +6,6 @@ apart from random weights do not mix: their maps mean different things.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,25 +18,6 @@ from ..network.teacher import Teacher
 
 _NOT_SHARED = frozenset({"network", "config", "metrics", "revision"})
 """What the file says by itself, what was not measured of the mean, and the source, which is this one."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``hkdnet average``."""
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="two or more .safetensors of one network")
-    parser.add_argument(
-        "--weights", type=float, nargs="+", default=argparse.SUPPRESS, metavar="SHARE",
-        help="share of each file, in their order; divided by their sum (default: equal shares)",
-    )  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="weights file to write")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Write the mean and say what it is made of."""
-    files = arguments.files
-    shares = average_checkpoints(files, arguments.out, getattr(arguments, "weights", None))
-    made_of = " + ".join(f"{share:.3g} {file}" for file, share in zip(files, shares, strict=True))
-    print(f"wrote {arguments.out} = {made_of}; not measured yet, see hkdnet evaluate")
-    return 0
 
 
 def average_checkpoints(files: Sequence[Path], out: Path, weights: Sequence[float] | None = None) -> list[float]:

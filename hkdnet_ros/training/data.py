@@ -11,8 +11,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import SourceError
+from ..sources.pairs import list_pairs, read_pair
 from .distributed import is_first
-from .pairs import list_pairs, read_pair
 
 FRAME_ROWS = 16
 """Rows of pixels that stand for a whole frame, where only its statistics matter."""

@@ -1,8 +1,7 @@
-"""``hkdnet distill``: a student, drawn to what a teacher makes of the high-resolution pair."""
+"""Distils a student, drawn to what a teacher makes of the high-resolution pair."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,15 +13,15 @@ from torch import Tensor, nn
 from ..errors import CheckpointError, ConfigError
 from ..inference.checkpoint import load_student, load_teacher, save_checkpoint, source_revision
 from ..inference.device import choose_device
-from ..network.presets import PRESETS, SCALES, StudentConfig, preset
+from ..network.presets import StudentConfig
 from ..network.student import Student, StudentOutput
 from ..network.teacher import Teacher, TeacherOutput
 from ..options import check_options, option
 from .augment import downscale, observe, vary_intensity
 from .data import Batch, PairSet
 from .loop import LoopConfig, fit, prepare_folder
-from .setup import add_options, channels_last, read_options, use_bf16
-from .train import FusionWeights, add_common_arguments, begun, check_wanted, fusion_losses
+from .setup import channels_last, use_bf16
+from .train import FusionWeights, check_wanted, fusion_losses
 from .validation import measure, write_pictures
 
 
@@ -30,9 +29,9 @@ from .validation import measure, write_pictures
 class DistillationWeights:
     """Weights of what is learnt from the teacher; where all are 0 none is needed."""
 
-    distill_u: float = option(0.1, "weight of student U towards teacher D1", low=0.0)
-    distill_t: float = option(0.1, "weight of student T towards teacher D2", low=0.0)
-    distill_output: float = option(2.0, "weight of the output towards the teacher's fused image", low=0.0)
+    distill_u: float = option(0.1, "Weight of student U towards teacher D1.", low=0.0)
+    distill_t: float = option(0.1, "Weight of student T towards teacher D2.", low=0.0)
+    distill_output: float = option(2.0, "Weight of the output towards the teacher's fused image.", low=0.0)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -191,23 +190,6 @@ def _teacher(path: Path | None, device: torch.device) -> Teacher:
     return channels_last(load_teacher(path)[0].to(device)).requires_grad_(False)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``hkdnet distill``."""
-    add_common_arguments(parser)
-    parser.set_defaults(crop=48)
-    parser.add_argument(
-        "--teacher", type=Path, help="weights of the teacher, from hkdnet train; needed unless all --distill-* are 0"
-    )
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="realtime", help="size of the student")
-    parser.add_argument("--scale", type=int, choices=SCALES, default=2, help="super-resolution factor")
-    parser.add_argument("--half", action="store_true", help="store the weights as fp16")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides",
-        help="change a field of the preset, for ablations: cea_channels=0, corner=0, thermal_branch=1, dfa_units=1",
-    )  # fmt: skip
-    add_options(parser, DistillationWeights)
-
-
 def override(config: StudentConfig, settings: list[str]) -> StudentConfig:
     """Return ``config`` with ``FIELD=INTEGER`` settings applied; :class:`ConfigError` for an unknown or wrong one."""
     known = {field.name for field in dataclasses.fields(config)} - {"decoder_channels", "scale"}
@@ -218,23 +200,3 @@ def override(config: StudentConfig, settings: list[str]) -> StudentConfig:
             raise ConfigError(f"--set {setting}: expected FIELD=INTEGER with a field among {', '.join(sorted(known))}")
         changes[name] = int(value)
     return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Distil a student as the command line says."""
-    student_config = override(preset(arguments.preset, scale=arguments.scale), arguments.overrides)
-    with begun(arguments, "student.safetensors") as config:
-        distill_student(
-            arguments.data,
-            arguments.val,
-            arguments.teacher,
-            arguments.out,
-            student_config,
-            config,
-            read_options(arguments, FusionWeights),
-            read_options(arguments, DistillationWeights),
-            name=arguments.preset if not arguments.overrides else "custom",
-            half=arguments.half,
-            start=arguments.start,
-        )
-    return 0

@@ -67,7 +67,7 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def average(tensors: Sequence[Tensor]) -> None:
+def mean_of_all(tensors: Sequence[Tensor]) -> None:
     """Replace each tensor by its mean over all processes, in place, in one reduction; NaN of one reaches all.
 
     Every process must give tensors of the same shapes and of one type.

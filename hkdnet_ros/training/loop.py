@@ -19,11 +19,11 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from ..errors import HkdnetError, SourceError
-from ..inference.checkpoint import written_whole
+from ..files import written_whole
 from ..inference.memory import keep_large_buffers
 from ..options import check_options, option
 from ..signals import handling
-from .distributed import average, is_first, is_joined, rank, share, wait
+from .distributed import is_first, is_joined, mean_of_all, rank, share, wait
 from .log import Log
 
 LOG_EVERY = 50
@@ -38,18 +38,28 @@ class TrainingError(HkdnetError):
 class LoopConfig:
     """The budget and the schedule of one training."""
 
-    steps: int = option(20000, "optimiser steps", low=1)
-    batch: int = option(16, "crops per step, of each process under torchrun", low=1)
-    crop: int = option(96, "side of a low-resolution crop, or of a teacher's crop", unit="px", low=16)
-    learning_rate: float = option(1e-3, "peak learning rate", low=1e-8, high=1.0)
-    warmup: int = option(200, "steps of linear warm-up", low=0)
-    average: float = option(0.999, "decay of the averaged weights, which are the ones saved", low=0.0, high=0.9999)
-    validate_every: int = option(2000, "steps between validations and checkpoints", low=1)
-    seed: int = option(0, "seed of weights and of every random draw", low=0)
-    device: str = option("auto", "auto, cpu, cuda or cuda:N")
-    precision: str = option("auto", "auto is bf16 where the device has it", choices=("auto", "fp32", "bf16"))
-    workers: int = option(-1, "processes that draw crops ahead; -1 is 4 beside a GPU and none on a CPU", low=-1)
-    cuda_graph: str = option("on", "replay each step on CUDA as one launch, for speed", choices=("on", "off"))
+    steps: int = option(20000, "The training takes this many optimiser steps.", low=1)
+    batch: int = option(16, "Each step, and under torchrun each process, takes this many crops.", low=1)
+    crop: int = option(96, "Low-resolution crops, or a teacher's crops, have sides of this.", unit="px", low=16)
+    learning_rate: float = option(1e-3, "The learning rate rises to this and falls from there.", low=1e-8, high=1.0)
+    warmup: int = option(200, "The learning rate rises linearly over this many steps.", low=0)
+    average: float = option(
+        0.999, "The saved weights are an average that decays by this factor in each step.", low=0.0, high=0.9999
+    )
+    validate_every: int = option(2000, "Validations and checkpoints are this many steps apart.", low=1)
+    seed: int = option(0, "Random weights and every random draw follow from this number.", low=0)
+    device: str = option("auto", "The training runs on auto, cpu, cuda or cuda:N.")
+    precision: str = option(
+        "auto",
+        "The training computes in this format; auto is bf16 where the device has it, else fp32.",
+        choices=("auto", "fp32", "bf16"),
+    )
+    workers: int = option(
+        -1, "This many processes draw crops ahead; -1 means 4 beside a GPU and none on a CPU.", low=-1
+    )
+    cuda_graph: str = option(
+        "on", "With on, each step on CUDA is replayed as one launch, for speed.", choices=("on", "off")
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -310,7 +320,7 @@ def fit(
             optimizer.zero_grad(set_to_none=True)
             values.sum().backward()
             values = values.detach()
-            average([values, *(weight.grad for weight in trained.parameters() if weight.grad is not None)])
+            mean_of_all([values, *(weight.grad for weight in trained.parameters() if weight.grad is not None)])
             norm = nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
             if is_logged:
                 check_finite([values, norm], step, state_path)

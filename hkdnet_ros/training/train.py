@@ -1,11 +1,8 @@
-"""``hkdnet train``: the teacher, which fuses at high resolution."""
+"""Trains the teacher, which fuses at high resolution."""
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +17,6 @@ from ..network.teacher import Teacher
 from ..options import check_options, option
 from .augment import vary_intensity
 from .data import Batch, PairSet
-from .distributed import is_first, joined
 from .loop import LoopConfig, fit, prepare_folder
 from .losses import (
     artefact_loss,
@@ -37,7 +33,7 @@ from .losses import (
     vif_loss,
     warmth_loss,
 )
-from .setup import add_options, channels_last, read_options, use_bf16
+from .setup import channels_last, use_bf16
 from .validation import measure, write_pictures
 
 
@@ -45,19 +41,19 @@ from .validation import measure, write_pictures
 class FusionWeights:
     """Weights of the fusion losses against the high-resolution sources."""
 
-    intensity: float = option(5.0, "weight of the intensity loss", low=0.0)
-    contrast: float = option(8.0, "weight of the salient contrast loss", low=0.0)
-    gradient: float = option(5.0, "weight of the gradient loss", low=0.0)
-    ssim: float = option(5.0, "weight of the SSIM loss", low=0.0)
-    vif: float = option(2.0, "weight of the visual information fidelity loss", low=0.0)
-    edge: float = option(6.0, "weight of the edge preservation loss", low=0.0)
-    difference: float = option(0.15, "weight of the correlation of differences loss", low=0.0)
-    artefact: float = option(30.0, "weight of the artefact loss", low=0.0)
-    false_edge: float = option(3.0, "weight of the false edge loss", low=0.0)
-    checkerboard: float = option(50.0, "weight of the checkerboard loss", low=0.0)
-    information: float = option(5.0, "weight of the mutual information loss", low=0.0)
-    coarse_ssim: float = option(0.0, "weight of the SSIM loss on means over 2x2 and 4x4 pixels", low=0.0)
-    warmth: float = option(0.0, "weight of the agreement with thermal where it is warm, by blocks of pixels", low=0.0)
+    intensity: float = option(5.0, "Weight of the intensity loss.", low=0.0)
+    contrast: float = option(8.0, "Weight of the salient contrast loss.", low=0.0)
+    gradient: float = option(5.0, "Weight of the gradient loss.", low=0.0)
+    ssim: float = option(5.0, "Weight of the SSIM loss.", low=0.0)
+    vif: float = option(2.0, "Weight of the visual information fidelity loss.", low=0.0)
+    edge: float = option(6.0, "Weight of the edge preservation loss.", low=0.0)
+    difference: float = option(0.15, "Weight of the correlation of differences loss.", low=0.0)
+    artefact: float = option(30.0, "Weight of the artefact loss.", low=0.0)
+    false_edge: float = option(3.0, "Weight of the false edge loss.", low=0.0)
+    checkerboard: float = option(50.0, "Weight of the checkerboard loss.", low=0.0)
+    information: float = option(5.0, "Weight of the mutual information loss.", low=0.0)
+    coarse_ssim: float = option(0.0, "Weight of the SSIM loss on means over 2x2 and 4x4 pixels.", low=0.0)
+    warmth: float = option(0.0, "Weight of the agreement with thermal where it is warm, by blocks.", low=0.0)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -157,40 +153,3 @@ def train_teacher(
         network=network, trained=TeacherLesson(network, weights), draw=draw, validate=validate, config=config,
         out=folder, device=device, autocast=use_bf16(config.precision, device), save=save, progress=progress,
     )  # fmt: skip
-
-
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the folders and the options that both trainings take."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with thermal/ and visible/ to train on")
-    parser.add_argument("--val", type=Path, required=True, help="folder with thermal/ and visible/ to validate on")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; a run found there is resumed")
-    parser.add_argument("--start", type=Path, help="weights to begin with, instead of random ones")
-    add_options(parser, LoopConfig)
-    add_options(parser, FusionWeights)
-
-
-@contextlib.contextmanager
-def begun(arguments: argparse.Namespace, result: str) -> Iterator[LoopConfig]:
-    """Yield the loop's configuration for this process of torchrun's; at the end say that ``result`` was written."""
-    config = read_options(arguments, LoopConfig)
-    with joined(config.device) as device:
-        yield dataclasses.replace(config, device=device)
-        if is_first():
-            print(f"wrote {arguments.out / result}")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``hkdnet train``."""
-    add_common_arguments(parser)
-    parser.set_defaults(
-        crop=96, intensity=2.0, contrast=3.0, ssim=1.5, vif=1.3, edge=1.5, difference=0.3, artefact=18.0,
-        false_edge=0.0, checkerboard=30.0, information=0.0,
-    )  # fmt: skip
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Train a teacher as the command line says."""
-    with begun(arguments, "teacher.safetensors") as config:
-        weights = read_options(arguments, FusionWeights)
-        train_teacher(arguments.data, arguments.val, arguments.out, config, weights, start=arguments.start)
-    return 0

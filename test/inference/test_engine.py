@@ -6,8 +6,11 @@ import torch
 
 from hkdnet_ros.errors import CheckpointError, ConfigError, DeviceError, ImageError
 from hkdnet_ros.inference.checkpoint import load_student
+from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.inference.device import choose_device, has_bf16
-from hkdnet_ros.inference.engine import LEAST_AGREEMENT, EngineConfig, FusionEngine, rounding_scene
+from hkdnet_ros.inference.engine_api import load_engine
+from hkdnet_ros.inference.precision_trial import LEAST_AGREEMENT, rounding_scene
+from hkdnet_ros.inference.sizes import Sizes
 
 DEVICES = [
     "cpu",
@@ -26,7 +29,7 @@ def psnr(a, b):
 
 
 def engine(path, scale=2, **settings):
-    return FusionEngine(EngineConfig(model=str(path), scale=scale, **settings))
+    return load_engine(EngineConfig(model=str(path), scale=scale, **settings))
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -51,9 +54,9 @@ def test_shorter_formats_stay_close_to_fp32(device, precision):
         pytest.skip("fp16 is for CUDA")
     if precision == "bf16" and not has_bf16(torch.device(device)):
         pytest.skip("this device computes bf16 in software, for minutes")
-    exact = FusionEngine(EngineConfig(device=device, precision="fp32"))
-    fast = FusionEngine(EngineConfig(device=device, precision=precision))
-    scene = [image[0, 0].numpy() for image in rounding_scene(64)]
+    exact = load_engine(EngineConfig(device=device, precision="fp32"))
+    fast = load_engine(EngineConfig(device=device, precision=precision))
+    scene = rounding_scene(Sizes(2, 2), side=64)
     assert psnr(exact.fuse(*scene), fast.fuse(*scene)) >= LEAST_AGREEMENT
     shifted = [np.ascontiguousarray(np.roll(image, 13, axis=1)[:, ::-1]) for image in scene]
     assert psnr(exact.fuse(*shifted), fast.fuse(*shifted)) >= LEAST_AGREEMENT
@@ -67,8 +70,8 @@ def test_auto_precision_is_one_that_the_device_has(student_file, device):
 
 
 def test_auto_falls_back_to_fp32_where_rounding_shows(student_file, monkeypatch):
-    monkeypatch.setattr("hkdnet_ros.inference.engine.fast_precision", lambda device: "bf16")
-    monkeypatch.setattr("hkdnet_ros.inference.engine.LEAST_AGREEMENT", 200.0)
+    monkeypatch.setattr("hkdnet_ros.inference.torch_backend.fast_precision", lambda device: "bf16")
+    monkeypatch.setattr("hkdnet_ros.inference.precision_trial.LEAST_AGREEMENT", 200.0)
     assert engine(student_file(2), device="cpu").precision == "fp32"
 
 
@@ -81,8 +84,8 @@ def _overflowing(monkeypatch):
             network.output.bias.fill_(torch.nan)
         return network
 
-    monkeypatch.setattr("hkdnet_ros.inference.engine.fast_precision", lambda device: "fp16")
-    monkeypatch.setattr("hkdnet_ros.inference.engine.compute_in", overflow)
+    monkeypatch.setattr("hkdnet_ros.inference.torch_backend.fast_precision", lambda device: "fp16")
+    monkeypatch.setattr("hkdnet_ros.inference.torch_backend.compute_in", overflow)
 
 
 @pytest.mark.usefixtures("_overflowing")
@@ -98,7 +101,7 @@ def test_a_format_asked_for_by_name_that_overflows_is_refused(student_file):
 
 def test_an_output_that_is_not_finite_is_an_error_and_no_image(student_file):
     running = engine(student_file(2), device="cpu", precision="fp32")
-    running._network.output.bias.fill_(torch.nan)
+    running._backend._network.output.bias.fill_(torch.nan)
     with pytest.raises(ImageError, match="output of small_x2 is not finite in fp32; set precision to fp32"):
         running.fuse(*pair())
 
@@ -107,7 +110,7 @@ def test_float32_is_not_rounded_to_tf32(student_file, monkeypatch):
     running = engine(student_file(2), device="cpu", precision="fp32")
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     seen = []
-    running._network.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    running._backend._network.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
     running.fuse(*pair())
     assert (seen, torch.backends.cudnn.allow_tf32) == ([False], True)
 
@@ -178,7 +181,7 @@ def test_warm_up_takes_a_size_and_returns_seconds(student_file):
         (np.full((20, 20), np.nan, np.float32), np.zeros((20, 20), np.float32), "spans nan"),
         (np.zeros((20, 20), np.float32), np.full((20, 20), np.inf, np.float32), "visible luma spans inf"),
         (np.full((20, 20), 1.5, np.float32), np.zeros((20, 20), np.float32), "spans 1.5 to 1.5"),
-        (np.zeros((20, 20), np.uint8), np.zeros((20, 21), np.uint8), "bring both to one size"),
+        (np.zeros((20, 20), np.uint8), np.zeros((20, 21), np.uint8), "bring thermal to .20, 21."),
     ],
 )
 def test_an_unusable_image_is_named_and_the_engine_lives_on(student_file, thermal, visible, message):
@@ -206,7 +209,7 @@ def test_a_cuda_device_that_is_not_there_is_named():
 
 
 def test_folding_batch_norms_changes_nothing_but_rounding(small_student):
-    from hkdnet_ros.inference.engine import fold_batch_norms
+    from hkdnet_ros.inference.torch_backend import fold_batch_norms
 
     thermal, visible = (torch.from_numpy(image)[None, None] for image in pair())
     network = small_student(2)
@@ -229,10 +232,10 @@ def test_folding_batch_norms_changes_nothing_but_rounding(small_student):
 def test_a_device_that_fails_is_told_from_a_defect(student_file, monkeypatch, error):
     it = engine(student_file(2), device="cpu")
 
-    def fail(thermal, visible):
+    def fail(thermal, visible, lap):
         raise error
 
-    monkeypatch.setattr(it, "_fuse", fail)
+    monkeypatch.setattr(it._backend, "_run", fail)
     with pytest.raises(DeviceError, match="the device failed: ") as caught:
         it.fuse(*pair())
     assert "\n" not in str(caught.value)

@@ -7,7 +7,8 @@ import torch
 from hkdnet_ros.cli import main
 from hkdnet_ros.errors import ConfigError, SourceError
 from hkdnet_ros.inference.checkpoint import save_checkpoint
-from hkdnet_ros.inference.engine import EngineConfig, FusionEngine
+from hkdnet_ros.inference.config import EngineConfig
+from hkdnet_ros.inference.engine_api import load_engine
 from hkdnet_ros.inference.export import FORMATS, export
 from hkdnet_ros.network.presets import preset
 from hkdnet_ros.network.student import Student
@@ -22,7 +23,7 @@ def images():
 
 @pytest.fixture
 def expected(student_file, images):
-    return FusionEngine(EngineConfig(model=str(student_file(2)), device="cpu", precision="fp32")).fuse(*images)
+    return load_engine(EngineConfig(model=str(student_file(2)), device="cpu", precision="fp32")).fuse(*images)
 
 
 def test_torch_export_program_gives_the_engines_picture(small_student, tmp_path, images, expected):
@@ -55,7 +56,7 @@ def test_the_default_preset_exports_and_gives_the_engines_picture(tmp_path, imag
     torch.nn.init.normal_(student.output.weight, std=0.01)  # else the source alone comes out
     save_checkpoint(tmp_path / "fresh.safetensors", student, {})
     settings = EngineConfig(model=str(tmp_path / "fresh.safetensors"), device="cpu", precision="fp32")
-    expected = FusionEngine(settings).fuse(*images)
+    expected = load_engine(settings).fuse(*images)
     path = tmp_path / f"fresh{suffix}"
     export(student, path, height=HEIGHT, width=WIDTH)
     if suffix == ".onnx":

@@ -123,7 +123,7 @@ def test_rviz_shows_the_three_images():
     displays = configuration["Visualization Manager"]["Displays"]
     assert {display["Class"] for display in displays} == {"rviz_default_plugins/Image"}
     topics = [display["Topic"]["Value"] for display in displays]
-    assert topics == ["thermal/image_raw", "rgb/image_raw", "fused/image"]
+    assert topics == ["thermal/image_raw", "visible/image_raw", "fused/image"]
     # A reliable display would not hear a best-effort camera; our own image is reliable, and large.
     reliabilities = [display["Topic"]["Reliability Policy"] for display in displays]
     assert reliabilities == ["Best Effort", "Best Effort", "Reliable"]
@@ -134,8 +134,8 @@ def test_fusion_starts_one_node_with_the_shipped_parameters():
     assert Path(command[0]).name == "fusion_node"
     names = remaps(command)
     assert names["__node"] == "fusion"
-    assert names["rgb/image_raw"] == "rgb/image_raw"
-    assert names["rgb/camera_info"] == "rgb/camera_info"
+    assert names["visible/image_raw"] == "visible/image_raw"
+    assert names["visible/camera_info"] == "visible/camera_info"
     assert names["thermal/camera_info"] == "thermal/camera_info"
     shipped = yaml.safe_load((ROOT / "config" / "fusion.yaml").read_text())["/**"]["ros__parameters"]
     assert parameters(command) == shipped
@@ -147,7 +147,7 @@ def test_the_arguments_of_fusion_reach_the_node(tmp_path):
     (command,) = started(
         "fusion.launch.py",
         "thermal_topic:=/lepton/image",
-        "rgb_topic:=cam/image_color",
+        "visible_topic:=cam/image_color",
         "namespace:=front",
         "device:=cpu",
         "autostart:=false",
@@ -158,7 +158,7 @@ def test_the_arguments_of_fusion_reach_the_node(tmp_path):
     names = remaps(command)
     assert names["__ns"] == "/front"
     assert names["thermal/image_raw"] == "/lepton/image"
-    assert (names["rgb/image_raw"], names["rgb/camera_info"]) == ("cam/image_color", "cam/camera_info")
+    assert (names["visible/image_raw"], names["visible/camera_info"]) == ("cam/image_color", "cam/camera_info")
     assert parameters(command) == {"scale": 3, "device": "cpu", "autostart": False, "use_sim_time": True}
     assert command[command.index("--log-level") + 1] == "debug"
 
@@ -211,7 +211,7 @@ def test_several_pairs_of_cameras_are_nodes_apart_by_namespaces(tmp_path):
         names = remaps(command)
         assert names["__node"] == "fusion"
         assert names["thermal/image_raw"] == "thermal/image_raw"  # relative: in the namespace
-        assert names["rgb/camera_info"] == "rgb/camera_info"
+        assert names["visible/camera_info"] == "visible/camera_info"
         assert str(file) in command
         assert command[command.index("--log-level") + 1] == "warn"
 

@@ -10,14 +10,15 @@ from rigging import wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
-from hkdnet_ros.inference.engine import EngineConfig, FusionEngine
-from hkdnet_ros.node.fusion import load_engine
-from hkdnet_ros.node.image_messages import decode, encode_image
-from hkdnet_ros.perception.frames import THERMAL, Frame, Pair
+from hkdnet_ros.images.frames import THERMAL, Frame, Pair
+from hkdnet_ros.images.messages import decode_message
+from hkdnet_ros.inference.config import EngineConfig
+from hkdnet_ros.inference.engine_api import load_engine
+from hkdnet_ros.node.image_messages import encode_image
 from hkdnet_ros.perception.pipeline import FusionPipeline, PipelineConfig
-from hkdnet_ros.recording.sources import open_source
 from hkdnet_ros.simulator.config import SceneConfig
 from hkdnet_ros.simulator.simulator import Simulator
+from hkdnet_ros.sources.opening import open_source
 
 FRAMES = 20
 GRID = (160, 120)  # small, so that forty frames are quick; what is compared does not depend on it
@@ -57,12 +58,12 @@ def test_published_pixels_are_those_of_the_engine_run_directly(make_node, rig, r
         rig.visible.publish(message(pair.visible, index))
         wait_for(lambda: len(rig.statuses) == index + 1 == len(rig.images), what=f"fused image {index}")  # noqa: B023
 
-    engine = FusionEngine(EngineConfig(device="cpu"))
+    engine = load_engine(EngineConfig(device="cpu"))
     pipeline = FusionPipeline(engine, PipelineConfig(grid=GRID))
     for index, (pair, published) in enumerate(zip(pairs, rig.images, strict=True)):
-        sent = Pair(decode(message(pair.thermal, index)), decode(message(pair.visible, index)))
+        sent = Pair(decode_message(message(pair.thermal, index)), decode_message(message(pair.visible, index)))
         expected = pipeline.process(sent)
-        image = decode(published)
+        image = decode_message(published)
         assert (image.encoding, image.stamp_ns, image.frame_id) == ("bgr8", expected.stamp_ns, expected.frame_id)
         assert image.image.shape == (2 * GRID[1], 2 * GRID[0], 3)
         np.testing.assert_array_equal(image.image, expected.image)

@@ -14,7 +14,7 @@ from rigging import wait_for
 
 from hkdnet_ros.cli import main
 from hkdnet_ros.errors import ConfigError
-from hkdnet_ros.node.fastdds import PROFILE_VARIABLES, profile
+from hkdnet_ros.node.fastdds import profile
 
 SHIPPED = Path(__file__).parents[2] / "config" / "fastdds.xml"
 
@@ -97,7 +97,9 @@ def sender():
     rclpy = pytest.importorskip("rclpy", reason="needs ROS 2")
     if "fastrtps" not in rclpy.get_rmw_implementation_identifier():
         pytest.skip("needs Fast DDS")
-    environment = {**os.environ, **dict.fromkeys(PROFILE_VARIABLES, str(SHIPPED))}
+    from hkdnet_ros.node.distributions import profile_variable
+
+    environment = {**os.environ, profile_variable(): str(SHIPPED)}
     child = subprocess.Popen([sys.executable, "-c", SENDER], stdout=subprocess.PIPE, text=True, env=environment)
     yield child
     child.terminate()

@@ -27,11 +27,12 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
+from hkdnet_ros.images.messages import stamp_to_ns
 from hkdnet_ros.node.diagnostics import resident_bytes
-from hkdnet_ros.node.image_messages import encode_image, stamp_to_ns
-from hkdnet_ros.node.soak_camera import malformed_image
-from hkdnet_ros.node.soak_faults import STORM_HZ, storm_of_sets
-from hkdnet_ros.node.soak_run import STALLED_SUBSCRIBER
+from hkdnet_ros.node.image_messages import encode_image
+from hkdnet_ros.trials.soak.camera import malformed_image
+from hkdnet_ros.trials.soak.faults import STORM_HZ, storm_of_sets
+from hkdnet_ros.trials.soak.run import STALLED_SUBSCRIBER
 
 MS = 10**6
 PERIOD_S = 0.04
@@ -323,7 +324,7 @@ def test_cameras_under_two_namespaces_do_not_mix(spun):
     rig = Rig(spun)
     images = []
     rig.node.create_subscription(Image, "/front/fused/image", images.append, 10)
-    cameras = [rig.node.create_publisher(Image, f"/front/{topic}/image_raw", 10) for topic in ("thermal", "rgb")]
+    cameras = [rig.node.create_publisher(Image, f"/front/{topic}/image_raw", 10) for topic in ("thermal", "visible")]
     for camera in cameras:
         wait_for(camera.get_subscription_count, what="a subscription")
     wait_for(lambda: nodes[0]._outputs["fused/image"].get_subscription_count(), what="the viewer")

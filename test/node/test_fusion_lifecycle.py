@@ -15,7 +15,7 @@ from lifecycle_msgs.msg import Transition
 from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
 
 from hkdnet_ros.errors import CheckpointError, ConfigError, DeviceError
-from hkdnet_ros.node.fusion import load_engine
+from hkdnet_ros.inference.engine_api import load_engine
 
 SUCCESS, FAILURE, ERROR = (getattr(TransitionCallbackReturn, name) for name in ("SUCCESS", "FAILURE", "ERROR"))
 
@@ -170,7 +170,7 @@ def test_bad_weights_fail_configure_with_one_line(make_node, remote, monkeypatch
 
 
 def test_without_torch_configure_fails_with_one_line(make_node, monkeypatch):
-    monkeypatch.delitem(sys.modules, "hkdnet_ros.inference.engine", raising=False)
+    monkeypatch.delitem(sys.modules, "hkdnet_ros.inference.torch_backend", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     node = make_node(load_engine, autostart=False)
     lines = kept_log(node, monkeypatch)

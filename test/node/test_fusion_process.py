@@ -20,7 +20,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from hkdnet_ros.node.image_messages import encode_image
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 
 class Process:

@@ -17,9 +17,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hkdnet_ros.errors import CheckpointError
-from hkdnet_ros.node.compressed_images import decode_compressed, encode_jpeg
-from hkdnet_ros.node.image_messages import decode, encode_image, ns_to_stamp, stamp_to_ns
-from hkdnet_ros.perception.frames import Pair
+from hkdnet_ros.images.frames import Pair
+from hkdnet_ros.images.messages import decode_message, stamp_to_ns
+from hkdnet_ros.node.image_messages import encode_image, encode_jpeg, ns_to_stamp
 from hkdnet_ros.perception.pipeline import FusionPipeline
 
 S, MS = 10**9, 10**6
@@ -45,16 +45,16 @@ def test_image_camera_info_and_status_come_out_with_one_header(make_node, rig, e
     wait_for(lambda: rig.camera_infos and len(rig.statuses) == 2, what="all messages")
     image, status = rig.images[-1], rig.statuses[-1]
     assert image.header == status.header == rig.camera_infos[-1].header
-    assert (stamp_to_ns(image.header.stamp), image.header.frame_id) == (6 * S, "rgb_optical")
+    assert (stamp_to_ns(image.header.stamp), image.header.frame_id) == (6 * S, "visible_optical")
     assert (image.width, image.height, image.encoding) == (64, 48, "bgr8")
     assert rig.camera_infos[-1].k[2] == 31.5
     expected = FusionPipeline(engine).process(
         Pair(
-            decode(encode_image(thermal(), "mono8", S, "")),
-            decode(encode_image(visible(), "bgr8", S, "")),
+            decode_message(encode_image(thermal(), "mono8", S, "")),
+            decode_message(encode_image(visible(), "bgr8", S, "")),
         )
     )
-    np.testing.assert_array_equal(decode(image).image, expected.image)
+    np.testing.assert_array_equal(decode_message(image).image, expected.image)
 
 
 @pytest.mark.parametrize("reliability", ["RELIABLE", "BEST_EFFORT"])
@@ -144,7 +144,7 @@ def test_a_namespace_and_remaps_move_every_topic(spun, engine):
     arguments = ["--ros-args", "-r", "__ns:=/front", "-r", "thermal/image_raw:=/lepton/image"]
     node = spun.add(FusionNode(lambda config: engine, context=spun.context, cli_args=arguments), threads=4)
     wait_for(lambda: node.count_subscribers("/lepton/image"), what="the remapped subscription")
-    wait_for(lambda: node.count_subscribers("/front/rgb/image_raw"), what="the subscription in the namespace")
+    wait_for(lambda: node.count_subscribers("/front/visible/image_raw"), what="the subscription in the namespace")
     assert node.count_publishers("/front/fused/image")
     assert node.count_publishers("/front/fused/status")
 
@@ -236,9 +236,9 @@ def test_compressed_topics_follow_the_remap_of_their_image(spun, engine):
     wait_for(rig.visible.get_subscription_count, what="the subscription")
     time.sleep(0.3)
     camera.publish(encode_jpeg(thermal(), 90, S, "thermal"))
-    rig.visible.publish(encode_image(visible(), "bgr8", S, "rgb"))
+    rig.visible.publish(encode_image(visible(), "bgr8", S, "visible"))
     wait_for(lambda: jpegs and rig.images, what="both images")
-    assert decode_compressed(jpegs[0]).image.shape == (48, 64, 3)
+    assert decode_message(jpegs[0]).image.shape == (48, 64, 3)
 
 
 def test_the_preview_is_published_while_somebody_looks_at_it(make_node, rig):
@@ -251,23 +251,23 @@ def test_the_preview_is_published_while_somebody_looks_at_it(make_node, rig):
     rig.publish_pair(thermal(77), visible(), S)
     wait_for(lambda: previews and rig.statuses, what="a preview")
     assert (stamp_to_ns(previews[0].header.stamp), previews[0].header.frame_id) == (S, "thermal_optical")
-    np.testing.assert_array_equal(decode(previews[0]).image, thermal(77))
+    np.testing.assert_array_equal(decode_message(previews[0]).image, thermal(77))
     rig.node.destroy_subscription(subscription)
 
 
 def test_a_calibration_that_was_published_once_before_is_used(make_node, spun, rig):
     latched = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     rig.node.destroy_publisher(rig.camera_info)
-    publisher = rig.camera_info = rig.node.create_publisher(CameraInfo, "rgb/camera_info", latched)
+    publisher = rig.camera_info = rig.node.create_publisher(CameraInfo, "visible/camera_info", latched)
     info = CameraInfo(width=32, height=24, k=[30.0, 0.0, 15.5, 0.0, 30.0, 11.5, 0.0, 0.0, 1.0])
-    info.header.frame_id = "rgb_optical"
+    info.header.frame_id = "visible_optical"
     publisher.publish(info)
     node = make_node()
     rig.wait_for_node()
-    wait_for(lambda: node._session.health().camera_info.received, what="the calibration")
+    wait_for(lambda: node._session.health().calibration.received, what="the calibration")
     rig.publish_pair(thermal(), visible(), S)
     wait_for(lambda: rig.camera_infos, what="the calibration of the fused image")
-    assert node._session.health().camera_info.faults == {}
+    assert node._session.health().calibration.mismatches == {}
 
 
 def test_large_images_arrive_whole(make_node, spun):
@@ -282,7 +282,7 @@ def test_large_images_arrive_whole(make_node, spun):
 
 
 def test_a_wrong_qos_override_fails_the_activation_with_one_line(make_node, monkeypatch):
-    name = "qos_overrides./rgb/image_raw.subscription.depth"
+    name = "qos_overrides./visible/image_raw.subscription.depth"
     node = make_node(autostart=False, **{name: "many"})
     lines = kept_log(node, monkeypatch)
     assert node.trigger_configure() == SUCCESS

@@ -8,18 +8,17 @@ from hkdnet_ros.node.health import (
     ERROR,
     OK,
     WARN,
-    CameraInfoHealth,
     DiagnosticsConfig,
-    Health,
     device_report,
     qos_report,
     reports,
 )
+from hkdnet_ros.perception.health import CalibrationHealth, Health
 
 WELL = Health(
     mode="fused",
     cause="",
-    thermal_fault="",
+    thermal_interruption="",
     is_wanted=True,
     rates={"thermal": 9.0, "visible": 30.0, "fused": 8.9},
     received={"thermal": 90, "visible": 300},
@@ -29,7 +28,7 @@ WELL = Health(
     latencies={"network": (0.05, 0.08), "age": (0.08, 0.12)},
     since_output=0.1,
     skews={"-2 to 2 ms": 89},
-    stamp_faults={"thermal": {"zero stamp": 1}, "visible": {}},
+    stamp_oddities={"thermal": {"zero stamp": 1}, "visible": {}},
     drift_ppm=12.4,
 )
 
@@ -82,7 +81,7 @@ def test_the_mode_comes_with_its_cause():
     assert report("mode", mode="visible", cause="no thermal image").message == "visible: no thermal image"
     assert report("mode", mode="visible").level == WARN
     assert report("mode", mode="stopped").level == ERROR
-    held = report("mode", thermal_fault="frozen")
+    held = report("mode", thermal_interruption="frozen")
     assert (held.level, held.message) == (WARN, "fused, thermal image is frozen")
 
 
@@ -98,9 +97,9 @@ def test_device_and_quality_of_service():
 
 def test_a_calibration_that_does_not_fit_is_a_warning_with_its_counts():
     assert report("camera_info").message == "none received"
-    found = CameraInfoHealth({"visible": 7}, {"visible other size": 3}, ("for 31x20 pixels, not 30x20",))
-    wrong = report("camera_info", camera_info=found)
+    found = CalibrationHealth({"visible": 7}, {"visible other size": 3}, ("for 31x20 pixels, not 30x20",))
+    wrong = report("camera_info", calibration=found)
     assert (wrong.level, wrong.message) == (WARN, "for 31x20 pixels, not 30x20")
     assert wrong.values == {"thermal received": 0, "visible received": 7, "images with: visible other size": 3}
-    mended = report("camera_info", camera_info=dataclasses.replace(found, current=()))
+    mended = report("camera_info", calibration=dataclasses.replace(found, current=()))
     assert (mended.level, mended.values["images with: visible other size"]) == (OK, 3)

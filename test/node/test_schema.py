@@ -10,7 +10,8 @@ import yaml
 
 from hkdnet_ros.errors import ConfigError
 from hkdnet_ros.node.parameter_file import parameter_file, parameter_reference
-from hkdnet_ros.node.schema import PREFIXES, SECTIONS, SPECS, FusionConfig, build, unknown_parameter
+from hkdnet_ros.node.schema import PARAMETERS, SPECS, FusionConfig, build
+from hkdnet_ros.schema import unknown_parameter
 
 CONFIG_FILE = Path(__file__).parents[2] / "config" / "fusion.yaml"
 
@@ -25,7 +26,9 @@ def flat(tree, prefix=""):
 
 def test_every_option_of_every_stage_is_a_parameter_under_its_prefix():
     expected = {
-        PREFIXES[section] + field.name for section, config in SECTIONS.items() for field in dataclasses.fields(config)
+        PARAMETERS.prefixes[section] + field.name
+        for section, config in PARAMETERS.sections.items()
+        for field in dataclasses.fields(config)
     }
     assert {spec.name for spec in SPECS} == expected
     assert {"model", "scale", "device", "precision", "grid", "sync.slop", "autostart"} < expected

@@ -12,12 +12,12 @@ from rigging import wait_for
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from sensor_msgs.msg import CompressedImage
-from session_rig import MS, NOW_NS, bgr, camera, gray, stream
+from session_rig import MS, NOW_NS, bgr, camera, gray
 from std_msgs.msg import Bool
 
-from hkdnet_ros.node.compressed_images import decode_compressed
-from hkdnet_ros.node.image_messages import decode, encode_image, ns_to_stamp, stamp_to_ns
-from hkdnet_ros.node.statistics import NO_SUBSCRIBER
+from hkdnet_ros.images.messages import decode_message, stamp_to_ns
+from hkdnet_ros.node.image_messages import encode_image, ns_to_stamp
+from hkdnet_ros.perception.statistics import NO_SUBSCRIBER
 
 
 def test_only_what_somebody_subscribes_to_is_published(make_session, engine):
@@ -30,7 +30,7 @@ def test_only_what_somebody_subscribes_to_is_published(make_session, engine):
     session.compressed.subscribers = session.statuses.subscribers = 0
     session.pair(NOW_NS + 33 * MS)
     assert session.drops() == {NO_SUBSCRIBER: 1}
-    assert len(engine.sizes) == 1
+    assert len(engine.given) == 1
 
 
 def test_the_preview_is_the_thermal_image_that_was_fused_with_its_own_size_and_header(make_session):
@@ -47,7 +47,7 @@ def test_the_preview_is_the_thermal_image_that_was_fused_with_its_own_size_and_h
     (preview,) = session.previews
     assert stamp_to_ns(preview.header.stamp) == NOW_NS + 100 * MS
     assert (preview.encoding, preview.width, preview.height, preview.header.frame_id) == ("mono8", 30, 20, "thermal")
-    np.testing.assert_allclose(decode(preview).image, counts / 1000 * 255, atol=0.51)
+    np.testing.assert_allclose(decode_message(preview).image, counts / 1000 * 255, atol=0.51)
 
 
 def test_who_looks_at_the_preview_alone_has_nothing_fused(make_session, engine):
@@ -57,8 +57,8 @@ def test_who_looks_at_the_preview_alone_has_nothing_fused(make_session, engine):
     session.previews.subscribers = 1
     session.pair(NOW_NS)
     wait_for(session.drops)
-    np.testing.assert_array_equal(decode(session.previews[0]).image, decode(gray(NOW_NS)).image)
-    assert engine.sizes == []
+    np.testing.assert_array_equal(decode_message(session.previews[0]).image, decode_message(gray(NOW_NS)).image)
+    assert engine.given == []
     assert session.drops() == {NO_SUBSCRIBER: 1}
     assert not session.it.health().is_wanted
 
@@ -67,10 +67,10 @@ def test_a_thermal_image_that_stands_for_another_is_not_shown_again(make_session
     session = make_session()
     session.previews.subscribers = 1
     session.it.receive_shutter(Bool(data=False))
-    stream(session, 1)
+    session.stream(1)
     session.it.receive_shutter(Bool(data=True))
     count = len(session.previews)
-    stream(session, 1)
+    session.stream(1)
     assert session.statuses[-1].mode == "held"
     assert len(session.previews) == count
 
@@ -78,24 +78,24 @@ def test_a_thermal_image_that_stands_for_another_is_not_shown_again(make_session
 def test_the_compressed_output_is_the_image_as_jpeg_with_its_header(make_session):
     session = make_session(output="gray", jpeg_quality=95)
     session.compressed.subscribers = 1
-    smooth = encode_image(np.tile(np.arange(30, dtype=np.uint8) * 8, (20, 1)), "mono8", NOW_NS, "rgb")
+    smooth = encode_image(np.tile(np.arange(30, dtype=np.uint8) * 8, (20, 1)), "mono8", NOW_NS, "visible")
     session.pair(NOW_NS, visible=smooth)
     wait_for(lambda: session.statuses)
     (image,), (compressed,) = session.images, session.compressed
     assert compressed.header == image.header == session.statuses[0].header
-    difference = decode(image).image.astype(int) - decode_compressed(compressed).image
+    difference = decode_message(image).image.astype(int) - decode_message(compressed).image
     assert np.abs(difference).max() < 12
 
 
 def test_compressed_inputs_are_fused_as_raw_ones_are(make_session):
     session = make_session()
     counts = (np.arange(600).reshape(20, 30) * 50).astype(np.uint16)
-    color = decode(bgr(NOW_NS)).image
+    color = decode_message(bgr(NOW_NS)).image
     raw = make_session()
     raw.pair(NOW_NS, encode_image(counts, "mono16", NOW_NS, "thermal"), bgr(NOW_NS))
     session.pair(NOW_NS, png(counts), png(color))
     wait_for(lambda: session.statuses and raw.statuses)
-    np.testing.assert_array_equal(decode(session.images[0]).image, decode(raw.images[0]).image)
+    np.testing.assert_array_equal(decode_message(session.images[0]).image, decode_message(raw.images[0]).image)
 
 
 def test_a_damaged_compressed_image_is_a_counted_drop(make_session):

@@ -33,3 +33,12 @@ def test_bytes_of_any_kind_are_compared() -> None:
         detector.observe(bytes(image(seed)))
     assert detector.observe(np.frombuffer(image(LEAST_LIVE - 1), np.uint8)) == FROZEN
     assert detector.observe(b"") == LIVE
+
+
+def test_what_begins_anew_is_compared_with_nothing() -> None:
+    detector = FreezeDetector()
+    for seed in range(LEAST_LIVE):
+        detector.observe(image(seed))
+    detector.begin_anew()
+    assert detector.observe(image(LEAST_LIVE - 1)) == LIVE
+    assert detector.observe(image(LEAST_LIVE - 1)) == FROZEN

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hkdnet_ros.errors import ConfigError
-from hkdnet_ros.perception.frames import THERMAL, VISIBLE
+from hkdnet_ros.images.frames import THERMAL, VISIBLE
 from hkdnet_ros.perception.mode import FUSED, STOP, STOPPED, ModeConfig, ModeSelector
 from hkdnet_ros.perception.shutter import FROZEN, LIVE
 
@@ -26,8 +26,17 @@ class World:
         self.selector = ModeSelector(config or ModeConfig(), self.ms * MS, **options)
         self.causes: list[str] = []
 
+    def set_clock(self, ms: int) -> None:
+        """Set the clock, which may go back."""
+        self.ms = ms
+        self.selector.clock_was_set(ms * MS)
+
     def run(
-        self, seconds: float, streams: tuple[str, ...] = BOTH, fault: str = LIVE, visible_fault: str = LIVE
+        self,
+        seconds: float,
+        streams: tuple[str, ...] = BOTH,
+        reason: str = LIVE,
+        visible_reason: str = LIVE,
     ) -> list[tuple[float, str]]:
         """Let time pass with images of ``streams`` only; return the changes, timed from the beginning of this run."""
         begin, changes = self.ms, []
@@ -37,9 +46,9 @@ class World:
             for stream in arrived:
                 self.selector.arrived(stream, self.ms * MS)
                 if stream == THERMAL:
-                    self.selector.fault(THERMAL, fault, self.ms * MS)
+                    self.selector.interrupted(THERMAL, reason, self.ms * MS)
                 else:
-                    self.selector.fault(VISIBLE, visible_fault, self.ms * MS)
+                    self.selector.interrupted(VISIBLE, visible_reason, self.ms * MS)
             if arrived or self.ms % 50 == 0:
                 change = self.selector.update(self.ms * MS)
                 if change:
@@ -141,24 +150,24 @@ def test_images_that_come_too_late_for_a_pair_are_no_sign_of_life() -> None:
 def test_frozen_thermal_image_is_borne_up_to_its_limit() -> None:
     world = World()
     world.run(5)
-    assert world.run(2.8, fault=FROZEN) == []
+    assert world.run(2.8, reason=FROZEN) == []
     assert world.run(2.8) == []
-    assert world.run(10, fault=FROZEN) == [(about(3.0), VISIBLE)]
+    assert world.run(10, reason=FROZEN) == [(about(3.0), VISIBLE)]
     assert world.causes == ["thermal image is frozen for 3.0 s"]
 
 
 def test_shutter_action_visible_leaves_the_thermal_image_out_at_once() -> None:
     world = World(ModeConfig(without_thermal=STOP), shutter_action=VISIBLE)
     world.run(5)
-    assert world.run(2, fault=FROZEN) == [(about(0.0), VISIBLE)]
+    assert world.run(2, reason=FROZEN) == [(about(0.0), VISIBLE)]
     assert world.run(5) == [(about(1.0), FUSED)]
-    assert [mode for _, mode in world.run(5, fault=FROZEN)] == [VISIBLE, STOPPED]
+    assert [mode for _, mode in world.run(5, reason=FROZEN)] == [VISIBLE, STOPPED]
 
 
 def test_frozen_thermal_image_is_no_substitute_for_the_visible_one() -> None:
     world = World(ModeConfig(without_visible=THERMAL))
     world.run(5)
-    assert [mode for _, mode in world.run(10, (THERMAL,), fault=FROZEN)] == [THERMAL, STOPPED]
+    assert [mode for _, mode in world.run(10, (THERMAL,), reason=FROZEN)] == [THERMAL, STOPPED]
     assert world.causes[-1].startswith("no visible image in time for 3.")
     assert "thermal image is frozen for 3." in world.causes[-1]
 
@@ -167,7 +176,7 @@ def test_frozen_thermal_image_is_no_substitute_for_the_visible_one() -> None:
 def test_frozen_visible_image_is_lost_after_its_limit(policy: str, mode: str) -> None:
     world = World(ModeConfig(without_visible=policy))
     world.run(5)
-    assert world.run(6, visible_fault=FROZEN) == [(about(3.0), mode)]
+    assert world.run(6, visible_reason=FROZEN) == [(about(3.0), mode)]
     assert world.causes[-1].startswith("visible image is frozen for 3.")
     assert [change for _, change in world.run(5)] == [FUSED]
 
@@ -213,7 +222,8 @@ def test_after_a_stop_one_camera_has_the_limit_before_it_goes_on_alone() -> None
 def test_first_time_of_a_simulation_is_no_silence() -> None:
     selector = ModeSelector(ModeConfig(), 0)
     assert selector.update(0) is None
-    assert selector.update(1_700_000_000_000 * MS) is None  # /clock began
+    selector.clock_was_set(1_700_000_000_000 * MS)  # /clock began
+    assert selector.update(1_700_000_000_000 * MS) is None
     change = selector.update(1_700_000_002_000 * MS)
     assert change is not None
     assert change.mode == STOPPED
@@ -223,12 +233,12 @@ def test_first_time_of_a_simulation_is_no_silence() -> None:
 def test_clock_that_goes_back_changes_nothing_and_limits_hold_from_there() -> None:
     world = World()
     world.run(20)
-    world.ms = 500
+    world.set_clock(500)
     assert world.run(0.8, (VISIBLE,)) == []
     assert world.run(5) == []
-    world.ms = 500
+    world.set_clock(500)
     assert world.run(5, (VISIBLE,)) == [(about(1.0), VISIBLE)]
-    world.ms = 500
+    world.set_clock(500)
     assert world.run(5) == [(about(1.0), FUSED)]
 
 
@@ -244,10 +254,10 @@ def test_whatever_happens_each_change_is_told_once_and_two_live_cameras_are_fuse
 ) -> None:
     world = World(config)
     modes = [FUSED]
-    for seconds, sending, fault, goes_back in history[:8]:
-        modes += [mode for _, mode in world.run(seconds, sending, fault)]
+    for seconds, sending, reason, goes_back in history[:8]:
+        modes += [mode for _, mode in world.run(seconds, sending, reason)]
         if goes_back:
-            world.ms = 1000
+            world.set_clock(1000)
     modes += [mode for _, mode in world.run(3)]
     assert all(before != after for before, after in pairwise(modes))
     assert modes[-1] == world.selector.mode == FUSED

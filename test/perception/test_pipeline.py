@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from hkdnet_ros.errors import ConfigError, ImageError
-from hkdnet_ros.perception import color
-from hkdnet_ros.perception.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
+from hkdnet_ros.images import color
+from hkdnet_ros.images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
+from hkdnet_ros.inference.sizes import Sizes
 from hkdnet_ros.perception.pipeline import FusionPipeline, PipelineConfig
 from hkdnet_ros.perception.thermal import ThermalConfig
 
@@ -18,6 +19,7 @@ class Average:
 
     def __init__(self, scale: int = 2) -> None:
         self.scale = scale
+        self.sizes = Sizes(thermal=scale, visible=scale)
         self.timings = {"network": 1.5}
         self.given: list[NDArray[np.float32]] = []
 
@@ -40,13 +42,13 @@ def visible_frame(height: int = 24, width: int = 32, encoding: str = "bgr8") -> 
     depth = {"mono8": (), "mono16": (), "32FC1": ()}.get(encoding, (len(encoding) - 1,))
     dtype = {"mono16": np.uint16, "32FC1": np.float32}.get(encoding, np.uint8)
     image = np.random.default_rng(2).integers(0, 256, (height, width, *depth)).astype(dtype)
-    return Frame(image, 2_000, "rgb_optical", encoding)
+    return Frame(image, 2_000, "visible_optical", encoding)
 
 
 def smooth_visible(height: int, width: int) -> Frame:
     y, x = np.mgrid[:height, :width]
     image = np.stack([255 * x / width, 255 * y / height, 128 + 0 * x], axis=-1).astype(np.uint8)
-    return Frame(image, 2_000, "rgb_optical", "bgr8")
+    return Frame(image, 2_000, "visible_optical", "bgr8")
 
 
 def fuse(
@@ -63,7 +65,7 @@ def test_colour_in_gives_colour_out_at_the_scale_with_the_visible_header(encodin
     fused, fuser = fuse(thermal, visible, scale=scale)
     assert fused.image.shape == (25 * scale, 33 * scale, 3)
     assert fused.image.dtype == np.uint8
-    assert (fused.stamp_ns, fused.frame_id, fused.mode, fused.validity) == (2_000, "rgb_optical", "fused", None)
+    assert (fused.stamp_ns, fused.frame_id, fused.mode) == (2_000, "visible_optical", "fused")
     np.testing.assert_allclose(fuser.given[0], thermal.image / 255.0, atol=1e-6)
     np.testing.assert_allclose(fuser.given[1], color.luma(visible.image, encoding) / 255.0, atol=1.1 / 255)
 
@@ -157,7 +159,7 @@ def test_a_visible_image_alone_is_both_inputs_and_keeps_its_colour_and_the_outpu
     assert (fused.mode, fused.image.shape, fused.frame_id, fused.stamp_ns) == (
         "visible",
         (48, 64, 3),
-        "rgb_optical",
+        "visible_optical",
         2_000,
     )
     assert fuser.given[0].shape == (24, 32)
@@ -200,10 +202,7 @@ NAN = Frame(np.full((24, 32), np.nan, np.float32), 1, "", "32FC1")
     [
         (thermal_frame(15, 40), visible_frame(), "thermal image is 40x15; the network needs at least 16x16"),
         (thermal_frame(), visible_frame(40, 15), "visible image is 15x40"),
-        (thermal_frame(), visible_frame(0, 32), "visible image has 32x0"),
         (thermal_frame(), visible_frame(encoding="32FC1"), "32FC1 has no luma"),
-        (thermal_frame(), Frame(visible_frame().image, 2, "", "yuv422"), "visible image has encoding 'yuv422'"),
-        (thermal_frame(), Frame(visible_frame().image, 2, "", "rgba8"), "4 channels"),
         (NAN, visible_frame(), "768 NaN or infinite pixels"),
     ],
 )

@@ -9,10 +9,10 @@ import torch
 
 from hkdnet_ros.cli import main
 from hkdnet_ros.errors import SourceError
-from hkdnet_ros.recording.resampling import reduce_bilinear
+from hkdnet_ros.evaluation.resampling import reduce_bilinear
+from hkdnet_ros.sources.pairs import read_gray
 from hkdnet_ros.training.augment import downscale, observe, vary_intensity
 from hkdnet_ros.training.data import Batch, PairSet
-from hkdnet_ros.training.pairs import read_gray
 
 
 def generator(seed=0):
@@ -82,7 +82,7 @@ def test_8_bit_thermal_images_keep_their_levels(pair_folder):
         ("empty", "hold no images; expected files of the same names"),
         ("unmatched", "visible: 1 image(s) without a partner of the same name: 3; add or remove them"),
         ("sizes", "3.png: thermal is 60x50, visible 120x112; register the pair to one size"),
-        ("unreadable", "3.png: not a readable image (4 bytes); replace it or remove its pair"),
+        ("unreadable", "3.png: not a readable image (4 bytes); expected a whole one"),
         ("small", "0.png is 120x100; crops of 128 px need a larger image"),
     ],
 )

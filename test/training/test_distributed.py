@@ -14,7 +14,7 @@ import torch.multiprocessing
 from torch import nn
 
 from hkdnet_ros.errors import ConfigError
-from hkdnet_ros.training.distributed import average, is_first, joined, rank, share, wait
+from hkdnet_ros.training.distributed import is_first, joined, mean_of_all, rank, share, wait
 from hkdnet_ros.training.loop import LoopConfig, TrainingError, fit, prepare_folder, step_generator
 
 CONFIG = LoopConfig(steps=12, warmup=3, validate_every=4, learning_rate=0.05, average=0.9, device="cpu", seed=5)
@@ -154,7 +154,7 @@ def test_a_process_that_is_alone_changes_nothing(monkeypatch):
     with joined("cpu") as device:
         assert device == "cpu"
         assert is_first()
-        average([values])
+        mean_of_all([values])
         wait()
         assert share(state, torch.device("cpu")) is state
     assert values.tolist() == [1.0, 2.0]

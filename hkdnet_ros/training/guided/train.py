@@ -1,8 +1,7 @@
-"""``hkdnet train-guided``: the guided student, or a teacher of its kind, against the full-resolution pair."""
+"""The guided student's training, or that of a teacher of its kind, against the full-resolution pair."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from pathlib import Path
 
@@ -12,12 +11,12 @@ from torch import Tensor, nn
 from ...errors import ConfigError
 from ...inference.checkpoint import load_guided, save_checkpoint, source_revision
 from ...inference.device import choose_device
-from ...network.guided import GUIDED_PRESETS, Guided, GuidedConfig, frame_statistics
+from ...network.guided import Guided, GuidedConfig, frame_statistics
 from ..augment import downscale, vary_intensity
 from ..data import FRAME_ROWS, Batch, PairSet
 from ..loop import LoopConfig, fit, prepare_folder
-from ..setup import add_options, channels_last, read_options, use_bf16
-from ..train import FusionWeights, add_common_arguments, begun
+from ..setup import channels_last, use_bf16
+from ..train import FusionWeights
 from ..validation import measure, write_pictures
 from .detector import Detector
 from .lesson import GuidedLesson, GuidedWeights, Teach
@@ -124,22 +123,6 @@ def _teacher(path: Path | None, device: torch.device) -> tuple[Teach | None, tup
     return channels_last(network.to(device)).requires_grad_(False), (channels, channels)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``hkdnet train-guided``."""
-    add_common_arguments(parser)
-    parser.set_defaults(batch=8, crop=128, learning_rate=1.5e-3, intensity=0.0, information=0.0, coarse_ssim=3.0)
-    parser.add_argument("--preset", choices=tuple(GUIDED_PRESETS), default="guided", help="size of the network")
-    parser.add_argument("--teacher", type=Path, help="weights of a guided network with thermal at full size")
-    parser.add_argument("--detector", type=Path, help="FastestDet as ONNX, for --detection")
-    parser.add_argument("--misplaced", type=float, default=0.75, help="how far thermal is out of place [its px]")
-    parser.add_argument("--half", action="store_true", help="store the weights as fp16")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="FIELD=INTEGER", dest="overrides",
-        help="change a field of the preset, for ablations: layers=2, deep_layers=0",
-    )  # fmt: skip
-    add_options(parser, GuidedWeights)
-
-
 def override(config: GuidedConfig, settings: list[str]) -> GuidedConfig:
     """Return ``config`` with ``FIELD=INTEGER`` settings applied; :class:`ConfigError` for an unknown or wrong one."""
     known = {field.name for field in dataclasses.fields(config)}
@@ -150,16 +133,3 @@ def override(config: GuidedConfig, settings: list[str]) -> GuidedConfig:
             raise ConfigError(f"--set {setting}: expected FIELD=INTEGER with a field among {', '.join(sorted(known))}")
         changes[name] = int(value)
     return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Train a guided network as the command line says."""
-    with begun(arguments, "guided.safetensors") as config:
-        train_guided(
-            arguments.data, arguments.val, arguments.out,
-            override(GUIDED_PRESETS[arguments.preset], arguments.overrides), config,
-            read_options(arguments, FusionWeights), read_options(arguments, GuidedWeights),
-            name=arguments.preset if not arguments.overrides else "custom", start=arguments.start,
-            teacher=arguments.teacher, detector=arguments.detector, misplaced=arguments.misplaced, half=arguments.half,
-        )  # fmt: skip
-    return 0

@@ -1,0 +1,49 @@
+"""``hkdnet evaluate``: measure models and baselines side by side, on image pairs, a clip, or simulated people."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import evaluate_images, evaluate_people, evaluate_video
+
+# By kind: its module, what stands in the list of kinds, and in its own help.
+KINDS = {
+    "images": (
+        evaluate_images,
+        "high-resolution image pairs, reduced by the scale to make the input",
+        "Reduce each pair by the scale, fuse it back to full size by models and baselines, and measure the results "
+        "against the pair: tables, per-image values and a contact sheet.",
+    ),
+    "video": (
+        evaluate_video,
+        "a registered clip, for flicker",
+        "Fuse a clip pair by pair by models and baselines and measure how much each result flickers, its sources "
+        "beside it: tables and per-frame values.",
+    ),
+    "people": (
+        evaluate_people,
+        "scenes of the simulator, for how well people stand out",
+        "Fuse scenes of the simulator by models and baselines and measure how well the people in them stand out from "
+        "what is around them, the sources beside it: tables and a row for each person.",
+    ),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare ``images``, ``video`` and ``people`` with their options."""
+    kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
+    for kind, (module, summary, description) in KINDS.items():
+        module.add_arguments(
+            kinds.add_parser(
+                kind,
+                help=summary,
+                description=description,
+                formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            )
+        )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate what the command line names, print the report and return 0."""
+    status: int = KINDS[arguments.kind][0].run(arguments)
+    return status

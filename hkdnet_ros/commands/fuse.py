@@ -1,0 +1,37 @@
+"""``hkdnet fuse``: two images, or two folders of images with matching names, to fused PNG files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..arguments import add_options, read_options
+from ..inference.config import EngineConfig
+from ..sources.fused_files import FULL_RANGE, fuse_files
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``hkdnet fuse``."""
+    parser.add_argument("--thermal", type=Path, required=True, metavar="PATH", help="image, or folder of images")
+    parser.add_argument(
+        "--visible", type=Path, required=True, metavar="PATH", help="image, or folder of the same names"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="PNG file, or folder, to write")
+    add_options(parser, EngineConfig, skip=("threads",), metavars={"model": "PRESET|FILE"})
+    parser.add_argument(
+        "--thermal-range", type=float, nargs=2, default=FULL_RANGE, metavar=("LOW", "HIGH"),
+        help="counts of a 16-bit thermal image shown as black and white; nothing is stretched by itself",
+    )  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Fuse what the command line names and say where the result lies."""
+    count, made_by = fuse_files(
+        arguments.thermal,
+        arguments.visible,
+        arguments.out,
+        read_options(arguments, EngineConfig),
+        tuple(arguments.thermal_range),
+    )
+    print(f"{count} fused image{'s' * (count > 1)} in {arguments.out} ({made_by})")
+    return 0

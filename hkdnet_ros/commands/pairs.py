@@ -1,0 +1,38 @@
+"""``hkdnet pairs``: the registered pairs of a recording, as folders of images to train and to evaluate on."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from pathlib import Path
+
+from ..sources.opening import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC, open_source
+from ..sources.pair_files import in_words, read_homography, write_pairs
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``hkdnet pairs``."""
+    parser.add_argument("source", metavar="SOURCE", help=FORMS.replace("%", "%%"))
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets thermal/, visible/ and overlay/")
+    parser.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="time between two pairs")
+    parser.add_argument("--slop", type=float, default=0.02, metavar="SECONDS", help="largest skew of a pair")
+    parser.add_argument(
+        "--homography", type=Path, metavar="FILE",
+        help="text file of 3x3 numbers that take visible pixels to thermal pixels (default: both show the same view)",
+    )  # fmt: skip
+    parser.add_argument("--thermal-topic", default=THERMAL_TOPIC, help="thermal images of a bag")
+    parser.add_argument("--visible-topic", default=VISIBLE_TOPIC, help="visible images of a bag")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the pairs, say how many there are and what could not be used."""
+    homography = None if arguments.homography is None else read_homography(arguments.homography)
+    source = open_source(arguments.source, thermal_topic=arguments.thermal_topic, visible_topic=arguments.visible_topic)
+    with contextlib.closing(source):
+        count, left_out = write_pairs(
+            source, arguments.out, every=arguments.every, slop=arguments.slop, homography=homography
+        )
+    if left_out:
+        print(f"left out: {in_words(left_out)}")
+    print(f"{count} pairs in {arguments.out}; look through {arguments.out / 'overlay'} before you train on them")
+    return 0

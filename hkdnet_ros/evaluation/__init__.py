@@ -1,0 +1,1 @@
+"""Methods over images, video and simulated people, their measures and reports."""

@@ -1,0 +1,108 @@
+"""Measures models and baselines on high-resolution pairs, side by side."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from .. import __version__
+from ..errors import ConfigError
+from ..files import make_folder, write_file
+from ..inference.config import EngineConfig
+from ..metrics.fusion import FUSION_KEYS, measurable
+from ..sources.pairs import PairPaths, list_pairs
+from .baselines import Method
+from .contact_sheet import contact_sheet
+from .measurements import (
+    MeasuredPair,
+    Measurement,
+    mean_values,
+    measure_pair,
+    read_peers,
+    read_sources,
+    write_measurements,
+)
+from .methods import open_methods, open_teacher
+from .report import report
+
+SHEET_ROWS = 8
+
+
+def evaluate_images(
+    folder: Path,
+    out: Path,
+    scale: int,
+    models: Sequence[EngineConfig],
+    *,
+    teacher: Path | None = None,
+    teacher_device: str = "auto",
+    peers: Path | None = None,
+    limit: int | None = None,
+) -> str:
+    """Write values.csv, report.md and contact_sheet.png to ``out`` and return the report.
+
+    Each pair of ``folder`` (thermal/ and visible/), or the first ``limit``, is reduced by ``scale`` and fused back to
+    full size by ``models``, which have that scale, and by baselines. Results are measured against the pair, and against
+    what the weights in ``teacher`` make of it; published methods' values from the table ``peers`` stand beside them.
+
+    Raises :class:`ConfigError` and :class:`CheckpointError` as engines do, :class:`SourceError` for pairs and tables
+    that cannot be used and for a folder that cannot be written.
+    """
+    pairs = list_pairs(folder)
+    if limit is not None:
+        if limit < 1:
+            raise ConfigError(f"--limit is {limit}; it must be 1 or more")
+        pairs = pairs[:limit]
+    published = read_peers(peers, scale, [pair.name for pair in pairs]) if peers else []
+    make_folder(out)
+    sides: list[int] = []
+    for pair in tqdm(pairs, desc="check", unit="pair"):  # so that a bad file is named now and not after an hour
+        sides += read_sources(pair, scale)[0].shape
+    keys = measurable(min(sides))
+
+    facts = {
+        "pairs": f"{len(pairs)} of {folder}",
+        "input": f"reduced by {scale}, Pillow's antialiased BILINEAR, 8 bits",
+        "made by": f"hkdnet_ros {__version__}",
+    }
+    if published:
+        facts["published values"] = str(peers)
+    if len(keys) < len(FUSION_KEYS):
+        missing = ", ".join(key for key in FUSION_KEYS if key not in keys)
+        facts["not measured"] = f"{missing}, for which {min(sides)} pixels, the shortest side of a pair, are too few"
+    teach = None
+    if teacher is not None:
+        teach = open_teacher(teacher, teacher_device)
+        facts["teacher"] = str(teacher)
+    with contextlib.ExitStack() as stack:
+        methods, runs_on = open_methods(scale, models, stack)
+        measurements, sheet = _measure(pairs, scale, methods, teach, keys)
+
+    names = ("thermal", "visible", *methods)
+    rows = [(pair.name, (pair.thermal, pair.visible, *pair.fused.values())) for pair in sheet]
+    title = f"Fusion quality at x{scale}"
+    text = report(title, facts | runs_on, mean_values(measurements), mean_values(published))
+    write_measurements(out / "values.csv", scale, measurements)
+    write_file(out / "report.md", text.encode())
+    write_file(out / "contact_sheet.png", cv2.imencode(".png", contact_sheet(names, rows))[1].tobytes())
+    return text
+
+
+def _measure(
+    pairs: Sequence[PairPaths], scale: int, methods: dict[str, Method], teacher: Method | None, keys: Sequence[str]
+) -> tuple[list[Measurement], list[MeasuredPair]]:
+    """Return all measurements, and some pairs, evenly spread, with their images."""
+    shown = {round(index) for index in np.linspace(0, len(pairs) - 1, SHEET_ROWS)}
+    measurements: list[Measurement] = []
+    sheet = []
+    for index, paths in enumerate(tqdm(pairs, desc="measure", unit="pair")):
+        pair = measure_pair(paths, scale, methods, teacher, keys)
+        measurements += pair.measurements
+        if index in shown:
+            sheet.append(pair)
+    return measurements, sheet

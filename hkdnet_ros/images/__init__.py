@@ -1,0 +1,1 @@
+"""Images as arrays: frames, decoding, colour, resampling, camera model, files."""

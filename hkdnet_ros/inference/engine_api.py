@@ -1,0 +1,82 @@
+"""What an inference engine promises to those who call it, and the one place where back ends are named."""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import MissingDependencyError
+from .checked_engine import CheckedEngine
+from .config import EngineConfig
+from .precision_trial import settle_precision
+from .sizes import Sizes
+
+BACKENDS = {"torch": "hkdnet_ros.inference.torch_backend:TorchBackend"}
+"""Each back end's module and class, a :class:`~hkdnet_ros.inference.backend.Backend`; imported when it is asked for."""
+
+
+class Engine(Protocol):
+    """Fuses and super-resolves pairs of luma images on one device; one thread at a time calls it."""
+
+    @property
+    def model_name(self) -> str:
+        """The weights' file name without suffix, such as ``realtime_x2``."""
+
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes that the engine takes and gives."""
+
+    @property
+    def scale(self) -> int:
+        """Output size over thermal's."""
+
+    @property
+    def device(self) -> str:
+        """The device computed on, such as ``cpu`` or ``cuda``."""
+
+    @property
+    def precision(self) -> str:
+        """The format computed in: ``fp32``, ``fp16`` or ``bf16``."""
+
+    @property
+    def timings(self) -> Mapping[str, float]:
+        """Milliseconds by stage of the last call."""
+
+    @property
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes in use on the device, and how many it has; None for the CPU."""
+
+    def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
+        """Fuse two (H, W) images of ``sizes``, float32 in [0, 1] or uint8, to float32 in [0, 1].
+
+        The images may be read-only and strided: views on a message. Raises :class:`ImageError` for images that cannot
+        be used and :class:`DeviceError` where the device runs out of memory or is lost.
+        """
+
+    def warm_up(self, height: int, width: int) -> float:
+        """Do what the first call of a size of the visible input would otherwise do; return the seconds it took."""
+
+    def close(self) -> None:
+        """Free the model and its device memory."""
+
+
+def load_engine(config: EngineConfig | None = None, backend: str = "torch") -> Engine:
+    """Return the engine for ``config`` (without one, its defaults) on ``backend``, a key of :data:`BACKENDS`.
+
+    Raises :class:`CheckpointError` for weights that cannot be loaded, :class:`ConfigError` for a device or precision
+    that cannot be had, :class:`DeviceError` for a device that fails and :class:`MissingDependencyError` where the back
+    end's Python packages are not installed.
+    """
+    # Here and not above: torch takes seconds to import, and the node's services should be there first.
+    try:
+        load = pkgutil.resolve_name(BACKENDS[backend])
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"the network needs the Python package {error.name}, which {sys.executable} does not have; install it"
+        ) from error
+    return CheckedEngine(settle_precision(load, config or EngineConfig()))

@@ -1,0 +1,113 @@
+"""An engine that outlives its device."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DeviceError
+from .config import CPU, EngineConfig
+from .engine_api import Engine
+from .sizes import Sizes
+
+Result = TypeVar("Result")
+
+
+class FallbackEngine:
+    """An engine that tries once more where its device fails, and then goes on with the CPU.
+
+    With ``on_failure`` "inactive" it raises the second :class:`DeviceError` instead. ``warn`` hears of both steps.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[EngineConfig], Engine],
+        config: EngineConfig,
+        on_failure: str,
+        warn: Callable[[str], Any],
+    ) -> None:
+        """Load the engine for ``config``. Raises what ``load`` raises."""
+        self._load = load
+        self._config = config
+        self._on_failure = on_failure
+        self._warn = warn
+        self._failure = ""
+        self._engine = self._surely(lambda: load(config), self._load_on_cpu)
+
+    @property
+    def sizes(self) -> Sizes:
+        return self._engine.sizes
+
+    @property
+    def scale(self) -> int:
+        return self._engine.scale
+
+    @property
+    def timings(self) -> Mapping[str, float]:
+        return self._engine.timings
+
+    @property
+    def model_name(self) -> str:
+        return self._engine.model_name
+
+    @property
+    def device(self) -> str:
+        return self._engine.device
+
+    @property
+    def precision(self) -> str:
+        return self._engine.precision
+
+    @property
+    def memory(self) -> tuple[int, int] | None:
+        return self._engine.memory
+
+    @property
+    def failure(self) -> str:
+        """Why the device that was asked for was left; empty where it was not."""
+        return self._failure
+
+    def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
+        """Fuse as the engine does, on another device where need be."""
+        return self._surely(
+            lambda: self._engine.fuse(thermal, visible), lambda: self._moved_to_cpu().fuse(thermal, visible)
+        )
+
+    def warm_up(self, height: int, width: int) -> float:
+        """Warm up as the engine does, on another device where need be."""
+        return self._surely(
+            lambda: self._engine.warm_up(height, width), lambda: self._moved_to_cpu().warm_up(height, width)
+        )
+
+    def close(self) -> None:
+        """Free the model and its device memory."""
+        self._engine.close()
+
+    def _surely(self, action: Callable[[], Result], otherwise: Callable[[], Result]) -> Result:
+        """Return ``action()``, tried twice, or ``otherwise()`` where the device fails and the CPU may take over."""
+        try:
+            return action()
+        except DeviceError as error:
+            self._warn(f"{error}; trying once more")
+        try:
+            return action()
+        except DeviceError as error:
+            if self._on_failure != CPU or self._config.device == CPU:
+                raise
+            self._failure = str(error)
+            self._warn(f"{error}; going on with the CPU, until the node is configured again")
+        return otherwise()
+
+    def _moved_to_cpu(self) -> Engine:
+        self._engine.close()
+        self._engine = self._load_on_cpu()
+        return self._engine
+
+    def _load_on_cpu(self) -> Engine:
+        # fp16 is for CUDA only.
+        self._config = dataclasses.replace(self._config, device=CPU, precision="auto")
+        return self._load(self._config)

@@ -1,0 +1,163 @@
+"""The back end of torch: the student network on CUDA or the CPU."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ..errors import ConfigError, DeviceError
+from ..network.student import Student
+from .backend import Backend, copy_unit
+from .checkpoint import load_student, weights_path
+from .compute_thread import compute
+from .config import EngineConfig
+from .device import DTYPES, choose_device, fast_precision
+from .memory import give_back_buffers, keep_large_buffers
+from .sizes import Sizes
+
+
+def fold_batch_norms(network: nn.Module) -> None:
+    """Fold each batch normalisation that directly follows a convolution into it, in place (evaluation only)."""
+    for module in network.modules():
+        if not isinstance(module, nn.Sequential):
+            continue
+        for index in range(len(module) - 1):
+            conv, norm = module[index], module[index + 1]
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                module[index], module[index + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+
+
+def compute_in(network: Student, dtype: torch.dtype) -> Student:
+    """Cast ``network`` in place, all but the convolutions at its ends, and return it.
+
+    bfloat16 has 8 significant bits, no more than the images: rounded at the ends, ramps would show as bands.
+    """
+    network.to(dtype)
+    network.head.conv1.float()
+    network.output.float()
+    return network
+
+
+@contextlib.contextmanager
+def full_float32() -> Iterator[None]:
+    """Let float32 convolutions on CUDA be that: by default torch rounds what they multiply to TF32's 11 bits."""
+    cudnn = torch.backends.cudnn
+    with cudnn.flags(
+        enabled=cudnn.enabled, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False
+    ):
+        yield
+
+
+class TorchBackend(Backend):
+    """A student network in torch, on CUDA or the CPU."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        _on_device(self._load, config)
+
+    def _load(self, config: EngineConfig) -> None:
+        keep_large_buffers()
+        self._device = choose_device(config.device)
+        self.device = str(self._device)
+        self.precision = fast_precision(self._device) if config.precision == "auto" else config.precision
+        if config.precision == "fp16" and self._device.type == "cpu":
+            raise ConfigError("precision fp16 needs CUDA; choose auto, fp32 or bf16 for a CPU")
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        path = weights_path(config.model, config.scale)
+        self.model_name = path.stem if path.suffix == ".safetensors" else config.model
+        self._network, _ = load_student(path, scale=config.scale)
+        self.sizes = Sizes(thermal=config.scale, visible=config.scale)
+        fold_batch_norms(self._network)
+        self._network.to(self._device).requires_grad_(False)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        compute_in(self._network, DTYPES[self.precision])
+        self._input = torch.empty(0)
+        self._staging = torch.empty(0)
+        self._output = torch.empty(0)
+
+    def run(self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None]) -> NDArray[np.float32]:
+        """Return the fused luma of two images of one size; see :meth:`Backend.run`."""
+        return _on_device(self._run, thermal, visible, lap)
+
+    @torch.inference_mode()
+    def _run(self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None]) -> NDArray[np.float32]:
+        inputs = self._upload(thermal, visible)
+        self._wait()
+        lap("upload")
+        with full_float32():
+            fused = self._network(inputs[:1], inputs[1:]).fused[0, 0]
+        self._wait()
+        lap("network")
+        return self._download(fused)
+
+    def close(self) -> None:
+        """Free the network's memory, here and on the device; it cannot be run afterwards."""
+        self._network = None  # type: ignore[assignment]
+        self._input = self._staging = self._output = torch.empty(0)
+        if self._device.type == "cuda":
+            with contextlib.suppress(RuntimeError):  # a device that is lost
+                torch.cuda.empty_cache()
+        give_back_buffers()
+
+    @property
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes in use on the device by anyone, and how many it has; None for the CPU or where it does not answer."""
+        if self._device.type != "cuda":
+            return None
+        try:
+            free, total = torch.cuda.mem_get_info(self._device)
+        except RuntimeError:
+            return None
+        return total - free, total
+
+    def _wait(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def _upload(self, thermal: NDArray[Any], visible: NDArray[Any]) -> Tensor:
+        """Fill the input buffer, (2, 1, H, W) float32 on the device, thermal first."""
+        shape = (2, 1, *thermal.shape)
+        if self._input.shape != shape:
+            on_cuda = self._device.type == "cuda"
+            self._input = torch.empty(shape, device=self._device)
+            # Copies to CUDA are quick and need no wait from page-locked memory only.
+            self._staging = torch.empty(shape, pin_memory=True) if on_cuda else self._input
+            self._output = torch.empty(self.sizes.output_for(visible.shape), pin_memory=on_cuda)
+        staging = self._staging.numpy()
+        copy_unit(thermal, staging[0, 0])
+        copy_unit(visible, staging[1, 0])
+        if self._staging is not self._input:
+            self._input.copy_(self._staging, non_blocking=True)
+        return self._input
+
+    def _download(self, fused: Tensor) -> NDArray[np.float32]:
+        if self._device.type == "cpu":
+            return fused.numpy()
+        return self._output.copy_(fused).numpy()
+
+
+def is_device_failure(error: RuntimeError) -> bool:
+    """Tell whether torch raised ``error`` because CUDA has no memory left or does not answer any more."""
+    words = ("CUDA", "cuDNN", "CUDNN", "CUBLAS")  # torch's older versions have no class for these
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
+def _on_device(function: Callable[..., Any], *args: Any) -> Any:
+    """Compute ``function(*args)``; a failure of the device becomes a :class:`DeviceError`, with its memory freed."""
+    try:
+        return compute(function, *args)
+    except RuntimeError as error:
+        if not is_device_failure(error):
+            raise
+        with contextlib.suppress(RuntimeError):
+            torch.cuda.empty_cache()
+        reason = str(error).splitlines()[0]
+    # Outside of the clause: the exception's traceback keeps the tensors that should be freed.
+    raise DeviceError(f"the device failed: {reason}")

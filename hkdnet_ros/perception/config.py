@@ -1,0 +1,32 @@
+"""What the core does with two streams of images: a section of settings for each of its stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .mode import ModeConfig
+from .pairing import PairingConfig
+from .pipeline import PipelineConfig
+from .shutter import ShutterConfig
+from .thermal import ThermalConfig
+
+
+@dataclass(frozen=True, slots=True)
+class PerceptionConfig:
+    """The configuration of the core, live and offline; that of the engine is apart (inference/config.py)."""
+
+    pipeline: PipelineConfig = field(default_factory=PipelineConfig)
+    sync: PairingConfig = field(default_factory=PairingConfig)
+    thermal: ThermalConfig = field(default_factory=ThermalConfig)
+    shutter: ShutterConfig = field(default_factory=ShutterConfig)
+    mode: ModeConfig = field(default_factory=ModeConfig)
+
+
+PREFIXES = {
+    "pipeline": "",
+    "sync": "sync.",
+    "thermal": "thermal.",
+    "shutter": "shutter.",
+    "mode": "mode.",
+}
+"""What the names of a section's parameters begin with."""

@@ -1,0 +1,65 @@
+"""Two numpy images to a fused one, in one call: the pipeline of the node for those who have no stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError, ImageError
+from ..images.frames import THERMAL, VISIBLE, Frame, Pair
+from ..inference.config import EngineConfig
+from ..inference.engine_api import Engine, load_engine
+from .pipeline import FusionPipeline
+from .thermal import ThermalConfig
+
+# (type, dimensions) of an array -> the encoding of a camera image like it
+_ENCODINGS = {("uint8", 2): "mono8", ("uint16", 2): "mono16", ("float32", 2): "32FC1", ("uint8", 3): "bgr8"}
+
+
+def fuse(
+    thermal: NDArray[Any],
+    visible: NDArray[Any],
+    *,
+    engine: Engine | None = None,
+    thermal_config: ThermalConfig | None = None,
+    **settings: Any,
+) -> NDArray[np.uint8]:
+    """Return the fusion of two images that show the same view, ``scale`` times the thermal image's size.
+
+    ``thermal`` is (H, W): uint8 as a camera conditioned it, uint16 counts, or float32 in any unit, such as kelvin.
+    Counts and floats are stretched between percentiles of this image, or as ``thermal_config`` says. ``visible`` may
+    have another size: uint8, gray (H, W) or colour (H, W, 3) with blue first, as OpenCV reads it, or uint16, gray. The
+    result is uint8: (scale H, scale W) for a gray visible image, (scale H, scale W, 3) with blue first for colour.
+
+    ``settings`` are those of :class:`~hkdnet_ros.inference.config.EngineConfig`: ``model``, ``scale``, ``device``,
+    ``precision``, ``threads``. Without ``engine`` each call loads the network anew. To fuse many images, load it once,
+    ``engine = load_engine(EngineConfig(scale=3))``, and pass it on, ``fuse(thermal, visible, engine=engine)``. For a
+    video use :class:`~hkdnet_ros.perception.pipeline.FusionPipeline`, whose thermal range follows the scene from frame
+    to frame.
+
+    Raises :class:`ImageError` for arrays that are no such images, are smaller than 16x16 or hold NaN,
+    :class:`ConfigError` for settings that cannot be had or that come beside an ``engine``, and
+    :class:`CheckpointError` for weights that cannot be loaded.
+    """
+    pair = Pair(_frame(thermal, THERMAL), _frame(visible, VISIBLE))
+    if engine is not None:
+        if settings:
+            raise ConfigError(f"{', '.join(settings)} cannot be set beside an engine; give one or the other")
+        return FusionPipeline(engine, thermal_config=thermal_config).process(pair).image
+    loaded = load_engine(EngineConfig(**settings))
+    try:
+        return FusionPipeline(loaded, thermal_config=thermal_config).process(pair).image
+    finally:
+        loaded.close()
+
+
+def _frame(image: NDArray[Any], stream: str) -> Frame:
+    encoding = _ENCODINGS.get((str(image.dtype), image.ndim))
+    if encoding is None or image.shape[2:] not in ((), (3,)):
+        raise ImageError(
+            f"{stream} image is {image.dtype} of shape {image.shape}; expected uint8, uint16 or float32 (H, W), or "
+            "uint8 (H, W, 3) with blue first"
+        )
+    return Frame(image, 0, stream, encoding)

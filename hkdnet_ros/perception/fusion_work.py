@@ -1,0 +1,150 @@
+"""What is done with a pair, or an image alone, once it is known: decoded, fused, given its calibration, passed on."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import DeviceError, HkdnetError
+from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
+from ..inference.engine_api import Engine
+from .config import PerceptionConfig
+from .drops import DropCounter
+from .incoming import Incoming
+from .log import Log
+from .mode import HELD
+from .output_calibration import OutputCalibration
+from .pipeline import FusionPipeline
+from .sink import Drop, Figures, Output, Sink
+from .size_watch import SizeWatch
+from .statistics import BAD_PAIR, DEVICE_FAILED, INTERNAL_ERROR, NO_SUBSCRIBER, Statistics
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An image that waits for its partner or for its turn; a thermal one is decoded, a visible one not yet.
+
+    A thermal image that ``is_live`` no longer stands for a later one that is no live view, and is ``behind_ns`` older.
+    ``run`` counts how often its stream has begun anew.
+    """
+
+    incoming: Incoming
+    run: int
+    frame: Frame | None = None
+    is_live: bool = True
+    behind_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What to fuse, or a single image to super-resolve.
+
+    ``skew_ns`` is that of :class:`~.sink.Output`; ``decided`` is ``time.perf_counter()`` when it was known that this is
+    to be done.
+    """
+
+    thermal: Taken | None
+    visible: Taken | None
+    skew_ns: int
+    decided: float
+
+    @property
+    def is_live_thermal(self) -> bool:
+        """Whether a thermal image is part of this that does not stand for another."""
+        return self.thermal is not None and self.thermal.is_live
+
+    def drop(self, reason: str) -> Drop:
+        """Return this as something dropped."""
+        thermal = self.thermal.incoming.stamp_ns if self.thermal else None
+        return Drop(reason, thermal, self.visible.incoming.stamp_ns if self.visible else None)
+
+
+class FusionWork:
+    """Fuses one task after the other; what cannot be fused becomes a drop. One thread calls :meth:`process`."""
+
+    def __init__(
+        self,
+        config: PerceptionConfig,
+        engine: Engine,
+        sink: Sink,
+        log: Log,
+        drops: DropCounter,
+        statistics: Statistics,
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._sink = sink
+        self._drops = drops
+        self._statistics = statistics
+        self._now_ns = now_ns
+        self._pipeline = FusionPipeline(engine, config.pipeline, config.thermal)
+        self._sizes = SizeWatch(engine, log, warm=config.pipeline.grid)  # who loaded the engine warmed it up for that
+        self._runs = {THERMAL: 0, VISIBLE: 0}  # of the images before
+        self.calibration = OutputCalibration(log)
+
+    def reconfigure(self, config: PerceptionConfig) -> None:
+        """Go by the live parameters of ``config`` from the next task on. Any thread may call this."""
+        self._pipeline.reconfigure(config.pipeline, config.thermal)
+
+    def process(self, task: Task) -> None:
+        try:
+            self._fuse_and_pass_on(task)
+        except DeviceError as error:
+            self._drops.say(task.drop(DEVICE_FAILED), str(error))
+            self._sink.device_failed()
+        except HkdnetError as error:
+            self._drops.say(task.drop(BAD_PAIR), str(error))
+        except Exception:
+            # One frame must not end the session, and a defect must not hide: the log gets all there is to know.
+            self._drops.say_defect(task.drop(INTERNAL_ERROR), traceback.format_exc())
+
+    def _fuse_and_pass_on(self, task: Task) -> None:
+        begun = time.perf_counter()
+        self._follow_runs(task)
+        wants = self._sink.wants()
+        thermal = task.thermal.frame if task.thermal else None
+        if not wants.fused:
+            if thermal and wants.conditioned and task.is_live_thermal:  # which needs no network
+                self._sink.conditioned(thermal, self._pipeline.condition(thermal))
+            self._drops.count(task.drop(NO_SUBSCRIBER))
+            return
+        visible = task.visible.incoming.decode() if task.visible else None
+        decoded = time.perf_counter()
+        fused = self._fuse(thermal, visible)
+        is_live = task.thermal is None or task.thermal.is_live
+        if not is_live:
+            fused = dataclasses.replace(fused, mode=HELD)
+        model = self.calibration.scaled_to(fused, thermal, visible, wants.camera_model)
+        output = Output(fused, thermal, visible, is_live, task.skew_ns, model)
+        passing_on = self._sink.fused(output)
+        now_ns = self._now_ns()
+        age_ns = now_ns - fused.stamp_ns
+        latencies = {
+            "queue": begun - task.decided,
+            "decode": decoded - begun,
+            **{stage: milliseconds / 1000 for stage, milliseconds in fused.timings.items()},
+            **passing_on,
+        }
+        self._statistics.add_published(now_ns)
+        self._statistics.add_latencies({**latencies, "age": age_ns / 1e9})
+        self._sink.figures(output, Figures(age_ns, latencies, self._statistics.totals()))
+
+    def _follow_runs(self, task: Task) -> None:
+        """Let what carries over from pair to pair begin anew with the first pair of a stream that has."""
+        for stream, taken in ((THERMAL, task.thermal), (VISIBLE, task.visible)):
+            if taken is None or taken.run == self._runs[stream]:
+                continue
+            self._runs[stream] = taken.run
+            self.calibration.begin_anew()
+            if stream == THERMAL:
+                self._pipeline.begin_anew()
+
+    def _fuse(self, thermal: Frame | None, visible: Frame | None) -> FusedFrame:
+        stream, frame = (THERMAL, thermal) if thermal else (VISIBLE, visible)
+        assert frame is not None
+        self._sizes.prepare(self._pipeline.grid_for(stream, frame), thermal, visible)
+        if thermal and visible:
+            return self._pipeline.process(Pair(thermal, visible))
+        return self._pipeline.process_alone(stream, frame)

@@ -1,0 +1,32 @@
+"""What a session is fed with: the images of both cameras as they arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..images.frames import Frame
+
+
+def unchecked() -> None:
+    """Let an image pass unseen until it is decoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One image of a camera as it arrived, not decoded yet.
+
+    ``stamp_ns`` is its time of exposure by the camera's clock, ``arrived_ns`` when it came by the receiver's.
+    ``decode`` gives the pixels, or raises :class:`ImageError`; ``check`` raises what can be told without touching one.
+    ``content`` are the bytes as they came, a buffer, by which an image that repeats itself is told; None where that is
+    not to be looked for.
+    """
+
+    stream: str
+    stamp_ns: int
+    arrived_ns: int
+    frame_id: str
+    decode: Callable[[], Frame]
+    check: Callable[[], None] = unchecked
+    content: Any = None

@@ -1,0 +1,1 @@
+"""A recording or the simulator as camera topics."""

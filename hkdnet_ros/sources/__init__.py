@@ -1,0 +1,1 @@
+"""Recordings, folders, videos and the simulator as two camera streams, and what writes such files."""

@@ -1,0 +1,80 @@
+"""What the user names, opened as a camera source: the simulator, a folder, videos, a bag."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import SourceError
+from ..images.frames import THERMAL, VISIBLE
+from .bags import BagSource
+from .camera_source import NOMINAL_FPS, CameraSource, Resized
+from .folders import FolderSource
+from .simulated import SimulatedSource, scene_of
+from .videos import VideoSource
+
+THERMAL_TOPIC, VISIBLE_TOPIC = "thermal/image_raw", "visible/image_raw"
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".m4v", ".webm")
+BAG_SUFFIXES = (".mcap", ".db3")
+FORMS = (
+    "simulator[:day|night|smoke[:SEED]], a folder with thermal/ and visible/ images, a folder with thermal.mp4 and "
+    "visible.mp4, THERMAL.mp4,VISIBLE.mp4, or a rosbag2 (folder, .mcap or .db3)"
+)
+
+
+def open_source(
+    spec: str,
+    *,
+    size: tuple[int, int] | None = None,
+    fps: float = NOMINAL_FPS,
+    thermal_topic: str = THERMAL_TOPIC,
+    visible_topic: str = VISIBLE_TOPIC,
+) -> CameraSource:
+    """Open what ``spec`` names: see :data:`FORMS`.
+
+    ``size`` is the (width, height) that both images are brought to, None for their own; the simulator renders at it.
+    ``fps`` is the frame rate of the simulator and of a folder of images. The topics are those of images in a bag.
+    Raises :class:`SourceError` where there is nothing of these forms, or it cannot be opened.
+    """
+    if size is not None and min(size) < 1:
+        raise SourceError(f"size {size[0]}x{size[1]} has no pixels; expected at least 1x1")
+    word, _, rest = spec.partition(":")
+    if word == "simulator":
+        return SimulatedSource(scene_of(rest, size, fps))
+    source = _open_files(spec, fps, thermal_topic, visible_topic)
+    return source if size is None else Resized(source, size)
+
+
+def _open_files(spec: str, fps: float, thermal_topic: str, visible_topic: str) -> CameraSource:
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        if (path / "metadata.yaml").is_file():
+            return _open_bag(path, thermal_topic, visible_topic)
+        if (path / "thermal").is_dir() and (path / "visible").is_dir():
+            return FolderSource(path, fps)
+        videos = [_video_named(path, stream) for stream in (THERMAL, VISIBLE)]
+        if all(videos):
+            return _open_videos(*(video for video in videos if video))
+        bags = sorted(file for file in path.iterdir() if file.suffix in BAG_SUFFIXES)
+        if len(bags) == 1:
+            return _open_bag(bags[0], thermal_topic, visible_topic)
+        raise SourceError(f"{path}: a folder without a recording in it; expected {FORMS}")
+    if path.is_file():
+        if path.suffix in BAG_SUFFIXES:
+            return _open_bag(path, thermal_topic, visible_topic)
+        raise SourceError(f"{path}: a file of no known recording; expected {FORMS}")
+    files = spec.split(",")
+    if len(files) == 2 and all(files):
+        return _open_videos(*(Path(file).expanduser() for file in files))
+    raise SourceError(f"{spec}: no such file or folder; expected {FORMS}")
+
+
+def _video_named(folder: Path, stem: str) -> Path | None:
+    return next((file for suffix in VIDEO_SUFFIXES if (file := folder / (stem + suffix)).is_file()), None)
+
+
+def _open_videos(thermal: Path, visible: Path) -> CameraSource:
+    return VideoSource(thermal, visible)
+
+
+def _open_bag(path: Path, thermal_topic: str, visible_topic: str) -> CameraSource:
+    return BagSource(path, thermal_topic, visible_topic)

@@ -1,0 +1,54 @@
+"""The simulator as a camera source."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+from ..errors import SourceError
+from ..images.camera_model import CameraModel
+from ..images.frames import THERMAL, VISIBLE, Frame
+from ..perception.incoming import Incoming
+from ..simulator.config import SETTINGS, SceneConfig
+from ..simulator.simulator import Simulator
+from .camera_source import as_taken
+
+
+class SimulatedSource:
+    """Endless frames of a simulated street. ``simulator`` renders the truth behind frame ``index`` on request."""
+
+    skipped: Mapping[str, int] = {}
+
+    def __init__(self, config: SceneConfig) -> None:
+        self.name = f"simulator:{config.setting}:{config.seed}"
+        self.simulator = Simulator(config)
+
+    def events(self) -> Iterator[tuple[str, Frame]]:
+        """See :class:`~hkdnet_ros.sources.camera_source.CameraSource`."""
+        for index in itertools.count():
+            pair = self.simulator.render(index)
+            yield THERMAL, pair.thermal
+            yield VISIBLE, pair.visible
+
+    def arrivals(self) -> Iterator[Incoming]:
+        """See :class:`~hkdnet_ros.sources.camera_source.CameraSource`."""
+        return as_taken(self.events())
+
+    def __len__(self) -> int:
+        raise SourceError(f"{self.name}: has no end; say how many frames or seconds you want of it")
+
+    def camera_model(self, stream: str) -> CameraModel:
+        """See :class:`~hkdnet_ros.sources.camera_source.CameraSource`."""
+        return self.simulator.camera_model(stream)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def scene_of(words: str, size: tuple[int, int] | None, fps: float) -> SceneConfig:
+    """Return the scene that ``SETTING[:SEED]`` or nothing names; :class:`SourceError` where it is neither."""
+    setting, _, seed = words.partition(":")
+    setting = setting or SceneConfig().setting
+    if setting not in SETTINGS or not (seed or "0").isdecimal():
+        raise SourceError(f"simulator:{words}: no such scene; expected simulator[:{'|'.join(SETTINGS)}[:SEED]]")
+    return SceneConfig(setting=setting, seed=int(seed or 0), size=size or SceneConfig().size, fps=fps)

@@ -1,0 +1,141 @@
+"""A demo from its settings to its figures: what is streamed, through a node with which parameters."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import ConfigError, MissingDependencyError, SourceError
+from ...images.frames import THERMAL, VISIBLE
+from ...inference.config import EngineConfig
+from ...perception.thermal import ThermalConfig
+from ...sources.camera_source import NOMINAL_FPS, CameraSource
+from ...sources.opening import open_source
+from ...sources.simulated import SimulatedSource
+from ..children import keep_to_this_machine, termination_interrupts
+from .files import DemoFiles
+
+if TYPE_CHECKING:
+    from .report import DemoFigures
+
+SECONDS = 20.0
+FPS = 15.0  # more than two processor cores fuse, so that the node always has a pair to work on
+SIMULATOR = "simulator:night"  # of its settings the one in which a thermal camera is needed most
+PREPARED_BYTES, BYTES_PER_PIXEL = 512 << 20, 2.5  # mono16 and bgr8 in turn
+WIDEST = 320  # of a recording, unless --size says otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class DemoConfig:
+    """What is streamed. Raises :class:`ConfigError` for a time, a number or a rate that is not above 0.
+
+    ``seconds`` of the stream or ``frames`` fused images end it, a recording is looped for them; where neither is given,
+    it is SECONDS or a shorter recording once. ``rate`` is the speed, 1 as recorded; ``fps`` in Hz is that of the
+    simulator and of image folders. Both images are brought to ``size`` (width, height); where that is None, to the
+    thermal image's, at most WIDEST wide.
+    """
+
+    source: str = SIMULATOR
+    seconds: float | None = None
+    frames: int | None = None
+    rate: float = 1.0
+    fps: float = FPS
+    size: tuple[int, int] | None = None
+    engine: EngineConfig = field(default_factory=EngineConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "frames", "rate", "fps"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"--{name} is {value:g}; it must be more than 0")
+
+
+def demonstrate(config: DemoConfig, out: Path) -> DemoFigures:
+    """Stream, write pictures, a video and a summary to the folder ``out``, and return the figures.
+
+    Raises :class:`SourceError` for a source that cannot be shown and a folder that cannot be written,
+    :class:`MissingDependencyError` without ROS, :class:`~hkdnet_ros.errors.ProcessError` for a process that fails.
+    """
+    with termination_interrupts():
+        files = DemoFiles(out)
+        print(f"Preparing {config.source} ...")
+        source = open_source(config.source, size=config.size, fps=config.fps)
+        try:
+            return _stream(config, source, files)
+        finally:
+            source.close()
+
+
+def _stream(config: DemoConfig, source: CameraSource, files: DemoFiles) -> DemoFigures:
+    try:
+        from .results import write_results
+        from .stream import StreamSettings, run_stream
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"the demo needs ROS 2 for Python and this package's messages ({error}); run `make demo`, or source a "
+            "ROS 2 workspace in which this package is built"
+        ) from error
+    keep_to_this_machine()
+    width, height = _replayed_size(source, config.size)
+    thermal = _thermal_config(source)
+    settings = StreamSettings(
+        replay=(config.source, "--size", f"{width}x{height}", *_pace(config, width * height)),
+        parameters={
+            "model": config.engine.model, "device": config.engine.device, "precision": config.engine.precision,
+            "grid": [width, height], "thermal.range_low": thermal.range_low, "thermal.range_high": thermal.range_high,
+        },
+        seconds=config.seconds or (0.0 if config.frames else SECONDS),
+        frames=config.frames or 0,
+    )  # fmt: skip
+    files.clear()
+    print(f"Starting the fusion node, in ROS domain {os.environ['ROS_DOMAIN_ID']} ...")
+    return write_results(run_stream(settings, files), thermal, source, files)
+
+
+def _pace(config: DemoConfig, pixels: int) -> list[str]:
+    """Return the replay's options on time."""
+    words = ["--fps", f"{config.fps}", "--rate", f"{config.rate}"]
+    if config.seconds is not None or config.frames is not None:
+        words.append("--loop")
+    if config.frames is None:
+        recorded_s = (config.seconds or SECONDS) * config.rate + 1.0
+        images = math.ceil(2 * recorded_s * max(config.fps, NOMINAL_FPS))
+        words += ["--duration", f"{recorded_s}"]
+        if images * pixels * BYTES_PER_PIXEL <= PREPARED_BYTES:
+            # All rendered or decoded before the stream begins, so that both processor cores are the node's.
+            words += ["--ahead", f"{images}"]
+    return words
+
+
+def _replayed_size(source: CameraSource, wanted: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the (width, height) that both images are to have.
+
+    Raises :class:`SourceError` where the source lacks a stream.
+    """
+    width, height = wanted or _thermal_size(source)
+    if wanted or width <= WIDEST or isinstance(source, SimulatedSource):
+        return width, height
+    size = WIDEST, max(1, round(height * WIDEST / width))
+    print(f"Both images are reduced to {size[0]}x{size[1]}; --size {width}x{height} shows them as recorded.")
+    return size
+
+
+def _thermal_size(source: CameraSource) -> tuple[int, int]:
+    sizes: dict[str, tuple[int, ...]] = {}
+    for stream, frame in source.events():
+        sizes.setdefault(stream, frame.image.shape)
+        if len(sizes) == 2:
+            return sizes[THERMAL][1], sizes[THERMAL][0]
+    lacking = " and ".join(stream for stream in (THERMAL, VISIBLE) if stream not in sizes)
+    raise SourceError(f"{source.name}: has no {lacking} images; the demo needs both")
+
+
+def _thermal_config(source: CameraSource) -> ThermalConfig:
+    """Return the range of the truth for the simulator, so that fused images can be measured against it."""
+    if not isinstance(source, SimulatedSource):
+        return ThermalConfig()
+    low, high = source.simulator.thermal_range
+    return ThermalConfig(range_low=low, range_high=high)

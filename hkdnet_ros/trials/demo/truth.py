@@ -1,0 +1,71 @@
+"""Quality of images that were fused from the simulator's, against the high-resolution scene behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...evaluation.baselines import baselines
+from ...images.color import luma
+from ...metrics.fusion import fusion_metrics
+from ...simulator.simulator import SimulatedPair, Simulator
+
+KEYS = ("Qabf", "VIFp", "MI", "SCD", "SSIM")
+BASELINE = "bicubic>average"
+_REACH = 64  # frames to either side of where one is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class FusedSample:
+    """A fused image, 8-bit luma, and the visible image it was made of: bgr8, the ``number``-th, counted from 0."""
+
+    number: int
+    visible: NDArray[np.uint8]
+    fused: NDArray[np.uint8]
+
+
+def find_pair(simulator: Simulator, visible: NDArray[np.uint8], guess: int) -> SimulatedPair | None:
+    """Return the pair whose visible image is ``visible``, pixel for pixel, looked for near ``guess``, if there is one.
+
+    Stamps do not tell which it is: a player that falls behind moves them, and frames may be lost before the first.
+    """
+    for distance in range(_REACH):
+        for index in {guess + distance, guess - distance}:
+            if index >= 0:
+                pair = simulator.render(index)
+                if np.array_equal(pair.visible.image, visible):
+                    return pair
+    return None
+
+
+def measure(simulator: Simulator, sample: FusedSample) -> dict[str, dict[str, float]] | None:
+    """Return {"fused" or baseline: {measure: value}} against the truth; None where its frame is not found.
+
+    The thermal truth spans the simulator's ``thermal_range``, so the fused image must have been made with that range.
+    The baseline is made from the same two camera images. Raises :class:`ImageError` where the fused image does not
+    have the truth's size.
+    """
+    pair = find_pair(simulator, sample.visible, sample.number)
+    if pair is None:
+        return None
+    low, high = simulator.thermal_range
+    thermal = np.clip((pair.thermal.image.astype(np.float32) - low) / (high - low), 0, 1)
+    seen = luma(pair.visible.image, pair.visible.encoding)
+    average = baselines(simulator.config.scale)[BASELINE](np.rint(thermal * 255).astype(np.uint8), seen)
+    truth = pair.truth_thermal * np.float32(255), luma(pair.truth_visible, "bgr8")
+    images: dict[str, NDArray[Any]] = {"fused": sample.fused, BASELINE: average}
+    return {name: fusion_metrics(*truth, image, KEYS) for name, image in images.items()}
+
+
+def mean_of(measured: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Return the means over images, by method and measure; empty for none."""
+    if not measured:
+        return {}
+    return {
+        method: {key: float(np.mean([values[method][key] for values in measured])) for key in KEYS}
+        for method in measured[0]
+    }

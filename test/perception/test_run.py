@@ -1,0 +1,56 @@
+"""A recording through the core: the same in every run, with silences decided as on a robot."""
+
+from __future__ import annotations
+
+import numpy as np
+from core_rig import MS, NOW_NS, KeepingSink, S, bgr, noisy
+from rigging import FakeEngine, Logger
+
+from hkdnet_ros.node.schema import build
+from hkdnet_ros.perception.incoming import Incoming
+from hkdnet_ros.perception.run import run
+from hkdnet_ros.perception.session import Session
+from hkdnet_ros.perception.worker import EVERY
+
+
+def arrivals(times, streams=("thermal", "visible"), delay_ns=20 * MS):
+    """Yield images of ``streams`` taken at ``times`` in s."""
+    for seconds in times:
+        for stream in streams:
+            frame = (noisy if stream == "thermal" else bgr)(NOW_NS + round(seconds * S))
+            yield Incoming(stream, frame.stamp_ns, frame.stamp_ns + delay_ns, frame.frame_id, lambda frame=frame: frame)
+
+
+def outcome(recording):
+    sink, logger = KeepingSink(), Logger()
+    session = Session(build({}), FakeEngine(), sink, logger, policy=EVERY)
+    run(session, recording)
+    session.flush()
+    return sink, session, logger
+
+
+def test_every_run_gives_the_same():
+    times = np.random.default_rng(0).uniform(0, 20, 150)
+    times.sort()
+    (first, first_session, _), (again, session, _) = (outcome(arrivals(times)) for _ in range(2))
+    assert first_session.totals() == session.totals()
+    assert first.drops == again.drops
+    assert len(first.outputs) > 100
+    for one, other in zip(first.outputs, again.outputs, strict=True):
+        assert one.fused.stamp_ns == other.fused.stamp_ns
+        np.testing.assert_array_equal(one.fused.image, other.fused.image)
+    assert [figures.age_ns for figures in first.given_figures] == [figures.age_ns for figures in again.given_figures]
+
+
+def test_a_silence_is_noticed_when_it_would_have_been():
+    sink, _, logger = outcome([*arrivals(np.arange(0, 2, 0.1)), *arrivals(np.arange(3600, 3602, 0.1))])
+    assert [change.mode for change in sink.changes] == ["stopped", "fused"]
+    assert sink.changes[0].cause == "neither camera has sent an image for 1.1 s"
+    assert len(sink.outputs) == 40
+    assert [line for line in logger.lines if line.startswith("nothing paired")] == []
+
+
+def test_age_is_that_of_the_recording():
+    sink, session, _ = outcome(arrivals(np.arange(0, 2, 0.1)))
+    assert {figures.age_ns for figures in sink.given_figures} == {20 * MS}
+    assert session.health().latencies["age"] == (0.02, 0.02)

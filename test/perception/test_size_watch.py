@@ -1,0 +1,73 @@
+"""Warm-ups for new sizes, and the warning where registration changes an image's shape."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rigging import FakeEngine, Logger
+
+from hkdnet_ros.images.frames import Frame
+from hkdnet_ros.perception.size_watch import SizeWatch
+
+
+def frame(width, height):
+    return Frame(np.zeros((height, width), np.uint8), 1, "", "mono8")
+
+
+def test_sizes_that_alternate_are_warmed_up_for_once_each():
+    engine, logger = FakeEngine(), Logger()
+    watch = SizeWatch(engine, logger, warm=(320, 240))
+    for _ in range(3):
+        for size in ((320, 240), (160, 120), (640, 480)):
+            watch.prepare(size, frame(*size), None)
+    assert engine.warmed_up == [(120, 160), (480, 640)]
+    assert len(logger.lines) == 2
+
+
+def test_the_sizes_kept_are_bounded_and_those_in_use_stay():
+    engine = FakeEngine()
+    watch = SizeWatch(engine, Logger(), warm=(320, 240))
+    for index in range(100):
+        watch.prepare((320, 240), frame(320, 240), None)
+        watch.prepare((16 + index, 16), None, None)
+    assert (240, 320) not in engine.warmed_up
+    assert len(watch._warm) < 20
+
+
+@pytest.mark.parametrize(
+    ("thermal", "visible", "grid"),
+    [
+        ((320, 240), (1280, 960), (320, 240)),
+        ((160, 120), (640, 480), (640, 480)),
+        ((384, 288), (1024, 768), (384, 288)),
+        ((320, 240), (648, 480), (320, 240)),
+    ],
+)
+def test_images_of_one_aspect_ratio_are_nothing_to_speak_of(thermal, visible, grid):
+    logger = Logger()
+    SizeWatch(FakeEngine(), logger, warm=grid).prepare(grid, frame(*thermal), frame(*visible))
+    assert logger.lines == []
+
+
+@pytest.mark.parametrize(
+    ("thermal", "visible", "grid", "facts"),
+    [
+        ((320, 256), (1280, 720), (320, 256), ["visible image of 1280x720 becomes 320x256, 30% narrower"]),
+        ((640, 360), (640, 480), (640, 360), ["visible image of 640x480 becomes 640x360, 33% wider"]),
+        (
+            (320, 240),
+            (640, 480),
+            (320, 256),
+            ["thermal image of 320x240 becomes 320x256, 6% narrower", "visible image of 640x480 becomes 320x256"],
+        ),
+    ],
+)
+def test_a_squeeze_is_said_once_per_camera_with_what_to_do(thermal, visible, grid, facts):
+    logger = Logger()
+    watch = SizeWatch(FakeEngine(), logger, warm=grid)
+    for _ in range(3):
+        watch.prepare(grid, frame(*thermal), frame(*visible))
+    assert len(logger.lines) == len(facts)
+    for line, fact in zip(logger.lines, facts, strict=True):
+        assert fact in line
+        assert "crop" in line

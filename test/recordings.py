@@ -1,0 +1,167 @@
+"""Writes small recordings of every kind for tests, videos, folders of images, bags, and reads sources."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hkdnet_ros.sources.video_writer import VideoWriter
+
+THERMAL_SIZE, VISIBLE_SIZE = (32, 24), (48, 36)  # width, height
+FPS = 20.0
+
+
+def thermal_image(index, dtype=np.uint8, size=THERMAL_SIZE):
+    """A gradient with a warm spot that moves with ``index``; every frame differs."""
+    width, height = size
+    top = np.iinfo(dtype).max
+    rows, columns = np.mgrid[0:height, 0:width]
+    spot = np.exp(-((columns - 4 - index) ** 2 + (rows - height / 2) ** 2) / 8.0)
+    return np.clip(0.2 * top + 0.3 * top * columns / width + 0.5 * top * spot, 0, top).astype(dtype)
+
+
+def visible_image(index, size=VISIBLE_SIZE):
+    """Colour gradients whose offset is ``index``: blue, green and red differ."""
+    width, height = size
+    rows, columns = np.mgrid[0:height, 0:width]
+    planes = (40 + 3 * rows + index, 60 + 2 * columns, 200 - rows - columns + index)
+    return np.clip(np.stack(planes, axis=-1), 0, 255).astype(np.uint8)
+
+
+def write_folder(folder: Path, count=4, dtype=np.uint8, suffixes=(".png", ".png")):
+    """Write ``count`` pairs to thermal/ and visible/ and return the images written."""
+    pairs = []
+    for index in range(count):
+        pair = thermal_image(index, dtype), visible_image(index)
+        for stream, image, suffix in zip(("thermal", "visible"), pair, suffixes, strict=True):
+            (folder / stream).mkdir(parents=True, exist_ok=True)
+            assert cv2.imwrite(str(folder / stream / f"frame_{index:03d}{suffix}"), image)
+        pairs.append(pair)
+    return pairs
+
+
+def write_videos(folder: Path, count=6, fps=(FPS, FPS)):
+    """Write thermal.mp4 and visible.mp4."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(folder / "thermal.mp4", fps[0], THERMAL_SIZE) as video:
+        for index in range(count):
+            video.write(thermal_image(index))
+    with VideoWriter(folder / "visible.mp4", fps[1], VISIBLE_SIZE) as video:
+        for index in range(count):
+            video.write(visible_image(index))
+    return folder
+
+
+class BagWriter:
+    """Writes a rosbag2 of images with rosbags; ``storage`` is sqlite3 or mcap."""
+
+    def __init__(self, path: Path, storage: str) -> None:
+        from rosbags.rosbag2 import StoragePlugin, Writer
+        from rosbags.typesys import Stores, get_typestore
+
+        self.store = get_typestore(Stores.ROS2_HUMBLE)
+        self.types = self.store.types
+        self._writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
+        self._connections = {}
+
+    def __enter__(self):
+        self._writer.open()
+        return self
+
+    def __exit__(self, *_):
+        self._writer.close()
+
+    def header(self, stamp_ns, frame_id):
+        time = self.types["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+        return self.types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
+
+    def write(self, topic, kind, message, recorded_ns, *, cut=None):
+        """Append a message; ``cut`` shortens its serialised form, as a damaged recording has it."""
+        name = f"sensor_msgs/msg/{kind}"
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(topic, name, typestore=self.store)
+        data = self.store.serialize_cdr(message, name)
+        self._writer.write(self._connections[topic], recorded_ns, bytes(data)[:cut])
+
+    def image(self, topic, image, encoding, stamp_ns, frame_id, *, recorded_ns=None, padding=0, big=False, **changed):
+        """Append a sensor_msgs/Image; ``padding`` bytes end each row, ``changed`` overrides fields of the message."""
+        stored = image.byteswap() if big else image
+        rows = stored.reshape(stored.shape[0], -1).view(np.uint8)
+        rows = np.pad(rows, ((0, 0), (0, padding)))
+        fields = {
+            "header": self.header(stamp_ns, frame_id),
+            "height": image.shape[0],
+            "width": image.shape[1],
+            "encoding": encoding,
+            "is_bigendian": int(big),
+            "step": rows.shape[1],
+            "data": rows.ravel(),
+        }
+        message = self.types["sensor_msgs/msg/Image"](**{**fields, **changed})
+        self.write(topic, "Image", message, stamp_ns if recorded_ns is None else recorded_ns)
+
+    def compressed(self, topic, image, format, suffix, stamp_ns, frame_id):
+        """Append a sensor_msgs/CompressedImage encoded as a file with ``suffix`` would be."""
+        done, data = cv2.imencode(suffix, image)
+        assert done
+        message = self.types["sensor_msgs/msg/CompressedImage"](
+            header=self.header(stamp_ns, frame_id), format=format, data=data.ravel()
+        )
+        self.write(topic, "CompressedImage", message, stamp_ns)
+
+    def camera_info(self, topic, size, focal, stamp_ns, frame_id):
+        """Append a sensor_msgs/CameraInfo of a pinhole camera."""
+        width, height = size
+        k = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]], float)
+        message = self.types["sensor_msgs/msg/CameraInfo"](
+            header=self.header(stamp_ns, frame_id), height=height, width=width, distortion_model="plumb_bob",
+            d=np.zeros(5), k=k.ravel(), r=np.eye(3).ravel(), p=np.pad(k, ((0, 0), (0, 1))).ravel(),
+            binning_x=0, binning_y=0,
+            roi=self.types["sensor_msgs/msg/RegionOfInterest"](
+                x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+            ),
+        )  # fmt: skip
+        self.write(topic, "CameraInfo", message, stamp_ns)
+
+
+START_NS = 1_700_000_000_000_000_000
+
+
+def write_bag(path: Path, storage="sqlite3", count=5, dtype=np.uint16, namespace=""):
+    """Write a bag of ``count`` pairs, thermal 4 ms after visible, and return its path."""
+    encoding = {np.uint8: "mono8", np.uint16: "mono16"}[dtype]
+    with BagWriter(path, storage) as bag:
+        for stream, size in (("thermal", THERMAL_SIZE), ("visible", VISIBLE_SIZE)):
+            bag.camera_info(f"{namespace}/{stream}/camera_info", size, 40.0, START_NS, f"{stream}_optical")
+        for index in range(count):
+            stamp = START_NS + index * 50_000_000
+            bag.image(f"{namespace}/visible/image_raw", visible_image(index), "bgr8", stamp, "visible_optical")
+            bag.image(
+                f"{namespace}/thermal/image_raw",
+                thermal_image(index, dtype),
+                encoding,
+                stamp + 4_000_000,
+                "thermal_optical",
+            )
+    return path
+
+
+def frames_of(source):
+    """All frames of a source by stream, after a check of their order."""
+    events = list(source.events())
+    stamps = [frame.stamp_ns for _, frame in events]
+    assert stamps == sorted(stamps)
+    assert stamps[0] == 0
+    streams = defaultdict(list)
+    for stream, frame in events:
+        streams[stream].append(frame)
+    return streams["thermal"], streams["visible"]
+
+
+def assert_one_line(error: BaseException, *facts: object) -> None:
+    assert "\n" not in str(error)
+    for fact in facts:
+        assert str(fact) in str(error)
