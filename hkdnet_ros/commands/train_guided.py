@@ -16,11 +16,14 @@ from .training_options import add_training_options, begun
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``hkdnet train-guided``."""
     add_training_options(parser)
-    parser.set_defaults(batch=8, crop=128, learning_rate=1.5e-3, intensity=0.0, information=0.0, coarse_ssim=3.0)
+    parser.set_defaults(
+        batch=8, crop=128, learning_rate=2e-3, intensity=0.0, contrast=16.0, gradient=0.0, ssim=0.0, vif=7.0, edge=18.0,
+        difference=0.1, artefact=45.0, false_edge=5.0, information=1.5, coarse_ssim=9.0, warmth=12.0,
+    )  # fmt: skip
     parser.add_argument("--preset", choices=tuple(GUIDED_PRESETS), default="guided", help="size of the network")
     parser.add_argument("--teacher", type=Path, help="weights of a guided network with thermal at full size")
     parser.add_argument("--detector", type=Path, help="FastestDet as ONNX, for --detection")
-    parser.add_argument("--misplaced", type=float, default=0.75, help="how far thermal is out of place [its px]")
+    parser.add_argument("--misplaced", type=float, default=0.5, help="how far thermal is out of place [its px]")
     parser.add_argument("--half", action="store_true", help="store the weights as fp16")
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=INTEGER", dest="overrides",

@@ -16,7 +16,7 @@ THERMAL_SHARE = 4.0
 """How much more an object counts that thermal alone shows."""
 
 STEEPEST = 1.0
-"""Most of the norm of an image's gradient: a detector's is tens of times that of the fusion losses, noise mostly."""
+"""Largest norm of one image's gradient: a detector's is tens of times that of the fusion losses, and mostly noise."""
 
 
 class Detector(nn.Module):
@@ -71,7 +71,7 @@ def _conv(operands: list[Tensor], attributes: Mapping[str, Any]) -> Tensor:
     image, weight, *bias = operands
     pads = attributes["pads"]
     return F.conv2d(
-        image, weight.to(image.dtype), bias[0].to(image.dtype) if bias else None, tuple(attributes["strides"]),
+        image, weight.to(image), bias[0].to(image) if bias else None, tuple(attributes["strides"]),
         (pads[0], pads[1]), tuple(attributes["dilations"]), attributes["group"],
     )  # fmt: skip
 

@@ -121,7 +121,7 @@ def _flat(image: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def observe(
-    truth: Batch, frames: Batch, generator: torch.Generator, *, views: int, alone: int, misplaced: float = 0.75
+    truth: Batch, frames: Batch, generator: torch.Generator, *, views: int, alone: int, misplaced: float = 0.5
 ) -> Observed:
     """Return what two cameras would show of ``truth`` (B + alone pairs), crops of ``frames``, see :class:`Observed`.
 

@@ -39,7 +39,7 @@ def train_guided(
     start: Path | None = None,
     teacher: Path | None = None,
     detector: Path | None = None,
-    misplaced: float = 0.75,
+    misplaced: float = 0.5,
     half: bool = False,
     progress: bool = True,
 ) -> None:
