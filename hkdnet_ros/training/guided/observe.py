@@ -114,9 +114,10 @@ def _see(thermal: Tensor, visible: Tensor, cameras: _Cameras, generator: torch.G
 
 
 def _flat(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Return what comes from a camera that sees nothing: black, mostly, or one gray level, with noise or without."""
-    level, noise = torch.rand(2, generator=generator).tolist()
-    flat = torch.full_like(image, max(0.0, 2 * level - 1))
+    """Return what comes from a camera that sees nothing: black, white or one gray level, with noise or without."""
+    draw, noise = torch.rand(2, generator=generator).tolist()
+    level = 0.0 if draw < 0.4 else 1.0 if draw < 0.65 else (draw - 0.65) / 0.35
+    flat = torch.full_like(image, level)
     return (flat + max(0.0, 2 * noise - 1) * 4 / 255 * torch.randn(image.shape, generator=generator)).clamp(0, 1)
 
 
