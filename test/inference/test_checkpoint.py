@@ -7,7 +7,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hkdnet_ros.errors import CheckpointError
-from hkdnet_ros.inference.checkpoint import load_student, load_teacher, read_metadata, save_checkpoint, weights_path
+from hkdnet_ros.inference.checkpoint import (
+    WEIGHTS,
+    is_half,
+    load_guided,
+    load_student,
+    load_teacher,
+    read_metadata,
+    save_checkpoint,
+    weights_path,
+)
+from hkdnet_ros.network.guided import GUIDED_PRESETS, Guided
 from hkdnet_ros.network.presets import preset
 from hkdnet_ros.network.teacher import Teacher
 
@@ -162,3 +172,24 @@ def test_shipped_weights_load_and_name_their_training(name, scale):
     for part in metadata.get("averaged", [metadata]):
         assert {"seed", "steps", "revision"} <= part.keys()
     assert path.with_suffix(".md").is_file(), "each weights file has a model card"
+
+
+def test_the_guided_weights_that_come_with_the_package_load_and_fuse():
+    network, metadata = load_guided(WEIGHTS / "guided.safetensors")
+    assert network.config == GUIDED_PRESETS["guided"]
+    assert is_half(WEIGHTS / "guided.safetensors")
+    assert metadata["preset"] == "guided"
+    with torch.inference_mode():
+        fused = network(torch.full((1, 1, 20, 25), 0.3), torch.full((1, 1, 39, 50), 0.5)).fused
+    assert fused.shape == (1, 1, 39, 50)
+    assert float((fused - 0.5).abs().max()) < 0.2
+
+
+def test_a_guided_networks_configuration_that_cannot_be_is_named(tmp_path):
+    path = tmp_path / "guided.safetensors"
+    save_checkpoint(path, Guided(GUIDED_PRESETS["guided"]), {})
+    rewrite(path, change_metadata=lambda metadata: metadata["config"].update(depth=3))
+    with pytest.raises(CheckpointError, match="the network's configuration in the metadata is unusable"):
+        load_guided(path)
+    with pytest.raises(CheckpointError, match="holds guided, expected a student"):
+        load_student(path)

@@ -104,7 +104,7 @@ def lesson(weights, fusion=NO_FUSION, **more):
 def test_each_part_of_the_lesson_is_what_it_says(truth):
     seen = observe(truth, truth, generator(), views=2, alone=1)
     built = lesson(GuidedWeights(tone=0.0, consistency=2.0, alone=3.0))
-    losses = {name: float(loss) for name, loss in built(*seen).items()}
+    losses = {name: float(loss.detach()) for name, loss in built(*seen).items()}
     fused = built.student(seen.seen_thermal, seen.seen_visible, seen.frame).fused.detach().numpy()
     assert losses == pytest.approx(
         {

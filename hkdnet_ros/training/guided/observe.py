@@ -88,7 +88,7 @@ def _draw_cameras(generator: torch.Generator, *, misplaced: float, twice: bool) 
         (reach * (2 * draw[7] - 1), reach * (2 * draw[8] - 1)),
         1 + 0.01 * (2 * draw[5] / 0.4 - 1) * bool(reach),
         is_spoilt,
-        (0.5 + 3.5 * draw[9]) / 255 * twice,
+        (0.5 + 1.5 * draw[9]) / 255 * twice,
     )
 
 
