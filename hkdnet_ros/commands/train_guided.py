@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``hkdnet train-guided``."""
     add_training_options(parser)
     parser.set_defaults(
-        batch=8, crop=128, learning_rate=2e-3, intensity=0.0, contrast=16.0, gradient=0.0, ssim=0.0, vif=7.0, edge=18.0,
-        difference=0.1, artefact=45.0, false_edge=5.0, information=1.5, coarse_ssim=9.0, warmth=12.0,
+        batch=8, crop=128, learning_rate=1.2e-3, intensity=0.0, contrast=28.0, gradient=0.0, ssim=0.0, vif=11.0,
+        edge=25.0, difference=0.1, artefact=100.0, false_edge=12.0, information=1.5, coarse_ssim=12.0, warmth=20.0,
     )  # fmt: skip
     parser.add_argument("--preset", choices=tuple(GUIDED_PRESETS), default="guided", help="size of the network")
     parser.add_argument("--teacher", type=Path, help="weights of a guided network with thermal at full size")

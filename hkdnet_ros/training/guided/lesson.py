@@ -24,9 +24,9 @@ Teach = Callable[[Tensor, Tensor], GuidedOutput | TeacherOutput]
 class GuidedWeights:
     """Weights of what is asked for besides the fusion losses."""
 
-    tone: float = option(5.0, "Weight of the difference from visible with thermal's excess added.", low=0.0)
-    consistency: float = option(200.0, "Weight of the difference between two spoilt views of one pair.", low=0.0)
-    alone: float = option(30.0, "Weight of the difference from one modality where the other is missing.", low=0.0)
+    tone: float = option(4.0, "Weight of the difference from visible with thermal's excess added.", low=0.0)
+    consistency: float = option(100.0, "Weight of the difference between two spoilt views of one pair.", low=0.0)
+    alone: float = option(20.0, "Weight of the difference from one modality where the other is missing.", low=0.0)
     detection: float = option(0.0, "Weight of what the given detector finds in either source.", low=0.0)
     distill_u: float = option(0.0, "Weight of the features U towards the teacher's.", low=0.0)
     distill_t: float = option(0.0, "Weight of the features T towards the teacher's.", low=0.0)
