@@ -38,7 +38,7 @@ def test_a_package_that_is_not_installed_is_named_in_one_line(monkeypatch, capsy
     assert capsys.readouterr().err == "hkdnet: export needs the Python package torch, which is not installed\n"
 
 
-@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"train", "distill"}))
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"train", "distill", "train-guided"}))
 def test_help_waits_for_neither_torch_nor_ros(verb):
     program = f"""
 import sys

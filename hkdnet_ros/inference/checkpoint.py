@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError
 from ..files import written_whole
+from ..network.guided import Guided, GuidedConfig
 from ..network.presets import PRESETS, StudentConfig
 from ..network.student import Student
 from ..network.teacher import Teacher
@@ -55,11 +56,11 @@ def source_revision() -> str:
 def save_checkpoint(path: str | Path, network: nn.Module, metadata: Mapping[str, Any], *, half: bool = False) -> None:
     """Write ``network``'s tensors and ``metadata`` (JSON values); ``half`` stores floating tensors as fp16.
 
-    A :class:`Student`'s configuration is added by itself. Raises :class:`CheckpointError` where the file cannot be
-    written.
+    The configuration of a :class:`Student` or :class:`Guided` is added by itself. Raises :class:`CheckpointError` where
+    the file cannot be written.
     """
     entries: dict[str, Any] = {"network": type(network).__name__.lower(), "revision": source_revision(), **metadata}
-    if isinstance(network, Student):
+    if isinstance(network, Student | Guided):
         entries["config"] = dataclasses.asdict(network.config)
     tensors = {}
     for name, value in network.state_dict().items():
@@ -153,6 +154,21 @@ def load_teacher(path: str | Path) -> tuple[Teacher, dict[str, Any]]:
     tensors, metadata = _read(path)
     _check_kind(metadata, "teacher", path)
     network = Teacher()
+    _fill(network, tensors, path)
+    return network.eval(), metadata
+
+
+def load_guided(path: str | Path) -> tuple[Guided, dict[str, Any]]:
+    """Return the guided network in ``path``, float32 in evaluation mode, and its metadata; errors as
+    :func:`load_student`.
+    """
+    tensors, metadata = _read(path)
+    _check_kind(metadata, "guided", path)
+    try:
+        config = GuidedConfig(**metadata["config"])
+    except (KeyError, TypeError, ConfigError) as error:
+        raise CheckpointError(f"{path}: the network's configuration in the metadata is unusable: {error}") from error
+    network = Guided(config)
     _fill(network, tensors, path)
     return network.eval(), metadata
 

@@ -39,16 +39,22 @@ def vary_intensity(batch: Batch, generator: torch.Generator) -> Batch:
 
 def downscale(image: Tensor, scale: int, kernel: str = "bilinear") -> Tensor:
     """Reduce (B, 1, H, W) by ``scale`` with antialiasing: ``bilinear`` (as PIL does), ``bicubic`` or ``area``."""
-    size = (image.shape[2] // scale, image.shape[3] // scale)
     if kernel == "area":
         return F.avg_pool2d(image, scale)
-    return F.interpolate(image, size, mode=kernel, antialias=True, align_corners=False).clamp(0, 1)
+    return downscale_to(image, image.shape[2] // scale, image.shape[3] // scale, kernel)
 
 
-def _shift(image: Tensor, offset: Tensor) -> Tensor:
-    """Move (B, 1, H, W) by ``offset`` (B, 2) pixels, x first, with mirrored borders."""
+def downscale_to(image: Tensor, height: int, width: int, kernel: str) -> Tensor:
+    """Reduce (B, 1, H, W) to any smaller size with antialiasing, by a kernel as of :func:`downscale`."""
+    if kernel == "area":
+        return F.interpolate(image, (height, width), mode="area")
+    return F.interpolate(image, (height, width), mode=kernel, antialias=True, align_corners=False).clamp(0, 1)
+
+
+def move(image: Tensor, offset: Tensor, enlargement: float = 1.0) -> Tensor:
+    """Move (B, 1, H, W) by ``offset`` (B, 2) pixels, x first, and enlarge it, with mirrored borders."""
     batch, _, height, width = image.shape
-    theta = torch.eye(2, 3).repeat(batch, 1, 1)
+    theta = torch.eye(2, 3).div(enlargement).repeat(batch, 1, 1)
     theta[:, :, 2] = 2 * offset / torch.tensor([width, height])
     grid = F.affine_grid(theta, list(image.shape), align_corners=False)
     return F.grid_sample(image, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
@@ -75,7 +81,7 @@ def _compress(image: Tensor, quality: Sequence[int]) -> Tensor:
     return torch.from_numpy(np.stack(decoded))[:, None].float().div(255)
 
 
-def _spoil(image: Tensor, generator: torch.Generator) -> Tensor:
+def spoil(image: Tensor, generator: torch.Generator) -> Tensor:
     """Blur, add noise to and compress a share of (B, 1, H, W) each, in the order a camera does."""
     count = image.shape[0]
 
@@ -110,8 +116,8 @@ def observe(batch: Batch, scale: int, generator: torch.Generator) -> Batch:
     moved = spoilt & (torch.rand(count, generator=generator) < 0.4)
     offset = torch.rand(count, 2, generator=generator) - 0.5
     if bool(moved.any()):
-        thermal[moved] = _shift(thermal[moved], offset[moved])
+        thermal[moved] = move(thermal[moved], offset[moved])
     if bool(spoilt.any()):
         for image in (thermal, visible):
-            image[spoilt] = _spoil(image[spoilt], generator)
+            image[spoilt] = spoil(image[spoilt], generator)
     return Batch(*(image.mul(255).round().div(255) for image in (thermal, visible)))

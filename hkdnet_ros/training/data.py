@@ -14,6 +14,9 @@ from ..errors import SourceError
 from ..sources.pairs import list_pairs, read_pair
 from .distributed import is_first
 
+FRAME_ROWS = 16
+"""Rows of pixels that stand for a whole frame, where only its statistics matter."""
+
 
 class Batch(NamedTuple):
     """Two lumas of one scene, float32 (B, 1, H, W) in [0, 1]."""
@@ -58,7 +61,11 @@ class PairSet:
 
     def crops(self, count: int, size: int, generator: torch.Generator) -> Batch:
         """Return ``count`` crops of ``size`` x ``size``, randomly turned and mirrored."""
-        crops = []
+        return self.crops_of_frames(count, size, generator)[0]
+
+    def crops_of_frames(self, count: int, size: int, generator: torch.Generator) -> tuple[Batch, Batch]:
+        """Return crops as :meth:`crops` does, and of the frame of each ``FRAME_ROWS`` x ``size`` pixels in a grid."""
+        crops, frames = [], []
         draws = torch.rand(count, 4, generator=generator, dtype=torch.float64).tolist()
         for pick, row, column, turn in draws:
             image = self.images[int(pick * len(self.images))]
@@ -73,5 +80,9 @@ class PairSet:
             if variant & 4:
                 crop = crop.transpose(1, 2)
             crops.append(crop)
-        batch = torch.stack(crops).float().div(255)  # (B, 2, H, W)
-        return Batch(batch[:, :1], batch[:, 1:])
+            rows = torch.linspace(0, image.shape[1] - 1, FRAME_ROWS).long()
+            columns = torch.linspace(0, image.shape[2] - 1, size).long()
+            frames.append(image[:, rows][:, :, columns])
+        whole = [torch.stack(images).float().div(255) for images in (crops, frames)]  # (B, 2, H, W)
+        first, second = (Batch(images[:, :1], images[:, 1:]) for images in whole)
+        return first, second

@@ -56,6 +56,19 @@ def ssim_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
     return 1 - (ssim_map(thermal, fused).mean() + ssim_map(visible, fused).mean()) / 2
 
 
+def coarse_ssim_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
+    """One minus the mean structural similarity to both sources, of 2x2 and of 4x4 means of pixels.
+
+    The coarser scales of MS-SSIM (Wang, Simoncelli, Bovik, Asilomar 2003), as a mean instead of a product, which has no
+    gradient where one scale is unlike. A scale that would not hold the window is left out.
+    """
+    losses = [torch.zeros((), device=fused.device)]
+    for factor in (2, 4):
+        if min(fused.shape[2:]) >= 11 * factor:
+            losses.append(ssim_loss(*(F.avg_pool2d(image, factor) for image in (fused, thermal, visible))))
+    return torch.stack(losses).sum() / max(len(losses) - 1, 1)
+
+
 def vif(reference: Tensor, image: Tensor) -> Tensor:
     """Pixel-domain visual information fidelity per image, (B,) (Sheikh and Bovik 2006): 4 scales, noise variance 2.
 
@@ -111,6 +124,27 @@ def intensity_target(thermal: Tensor, visible: Tensor) -> Tensor:
     return torch.lerp(target, torch.ones_like(target), 0.2 * saliency)
 
 
+def tone_target(thermal: Tensor, visible: Tensor, level: Tensor) -> Tensor:
+    """Return the brightness to aim at where visible is sharp: visible, brighter where thermal is above ``level``.
+
+    ``level`` (B, 1, 1, 1) is thermal's mean over the whole frame. So both images' contrasts are there everywhere, no
+    veil lies over the visible image, and the frame's brightness stays what it was; a maximum shows nothing of thermal
+    where visible is brighter, as everywhere by day. Two fifths of thermal's excess count, up to four fifths where the
+    visible image is dark. Where thermal is salient the target is as of :func:`intensity_target`.
+    """
+    dark = (1 - 4 * (visible - local_contrast(visible))).clamp(0, 1)
+    excess = thermal - level
+    target = visible + torch.where(excess > 0, 0.4 + 0.4 * dark, 0.4) * excess
+    saliency = thermal_saliency(thermal)
+    target = torch.lerp(target, torch.maximum(thermal, target), saliency)
+    return torch.lerp(target, torch.ones_like(target), 0.2 * saliency).clamp(0, 1)
+
+
+def tone_loss(fused: Tensor, thermal: Tensor, visible: Tensor, level: Tensor, *, block: int = 4) -> Tensor:
+    """Mean absolute difference from :func:`tone_target`, of means over blocks: edges are the other losses' matter."""
+    return F.avg_pool2d(fused - tone_target(thermal, visible, level), block).abs().mean()
+
+
 def intensity_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
     """Mean absolute difference from :func:`intensity_target`.
 
@@ -129,6 +163,17 @@ def contrast_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:
     lack = (local_contrast(intensity_target(thermal, visible)) - local_contrast(fused)).clamp_min(0)
     area = saliency.mean((1, 2, 3))
     return ((lack * saliency).mean((1, 2, 3)) / (area + 2e-3)).mean()
+
+
+def warmth_loss(fused: Tensor, thermal: Tensor, visible: Tensor, *, block: int = 4) -> Tensor:
+    """Mean difference from :func:`intensity_target` where thermal is salient, of means over blocks of ``block`` pixels.
+
+    A coarse thermal image loses to a sharp visible one wherever losses compare pixel by pixel; what it does know is the
+    mean over its own pixels. That fused, reduced, agrees with thermal is from DDcGAN (Ma et al., IEEE TIP 2020).
+    """
+    saliency = F.avg_pool2d(thermal_saliency(thermal), block)
+    error = (F.avg_pool2d(fused - intensity_target(thermal, visible), block)).abs()
+    return ((error * saliency).mean((1, 2, 3)) / (saliency.mean((1, 2, 3)) + 1e-2)).mean()
 
 
 def gradient_loss(fused: Tensor, thermal: Tensor, visible: Tensor) -> Tensor:

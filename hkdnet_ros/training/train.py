@@ -21,6 +21,7 @@ from .loop import LoopConfig, fit, prepare_folder
 from .losses import (
     artefact_loss,
     checkerboard_loss,
+    coarse_ssim_loss,
     contrast_loss,
     difference_loss,
     edge_loss,
@@ -30,6 +31,7 @@ from .losses import (
     intensity_loss,
     ssim_loss,
     vif_loss,
+    warmth_loss,
 )
 from .setup import channels_last, use_bf16
 from .validation import measure, write_pictures
@@ -50,6 +52,8 @@ class FusionWeights:
     false_edge: float = option(3.0, "Weight of the false edge loss.", low=0.0)
     checkerboard: float = option(50.0, "Weight of the checkerboard loss.", low=0.0)
     information: float = option(5.0, "Weight of the mutual information loss.", low=0.0)
+    coarse_ssim: float = option(0.0, "Weight of the SSIM loss on means over 2x2 and 4x4 pixels.", low=0.0)
+    warmth: float = option(0.0, "Weight of the agreement with thermal where it is warm, by blocks of pixels.", low=0.0)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -87,6 +91,8 @@ def fusion_losses(fused: Tensor, thermal: Tensor, visible: Tensor, weights: Fusi
             ("false_edge", weights.false_edge, false_edge_loss),
             ("checkerboard", weights.checkerboard, checkerboard_loss),
             ("information", weights.information, information_loss),
+            ("coarse_ssim", weights.coarse_ssim, coarse_ssim_loss),
+            ("warmth", weights.warmth, warmth_loss),
         )
         return {name: weight * loss(*images) for name, weight, loss in named if weight}
 

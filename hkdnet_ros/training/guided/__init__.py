@@ -1,0 +1,1 @@
+"""Training of the guided student and of its teacher."""
