@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingDependencyError
+from .auto_engine import AutoEngine
 from .checked_engine import CheckedEngine
-from .config import EngineConfig
+from .config import AUTO, EngineConfig
 from .precision_trial import settle_precision
 from .sizes import Sizes
 
@@ -51,6 +52,9 @@ class Engine(Protocol):
     def memory(self) -> tuple[int, int] | None:
         """Bytes in use on the device, and how many it has; None for the CPU."""
 
+    def choose(self, thermal: Sequence[int], visible: Sequence[int]) -> Engine:
+        """Return the engine for cameras of these two sizes, (width, height): this one, or the one of several."""
+
     def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
         """Fuse two (H, W) images of ``sizes``, float32 in [0, 1] or uint8, to float32 in [0, 1].
 
@@ -68,10 +72,15 @@ class Engine(Protocol):
 def load_engine(config: EngineConfig | None = None, backend: str = "torch") -> Engine:
     """Return the engine for ``config`` (without one, its defaults) on ``backend``, a key of :data:`BACKENDS`.
 
+    Model ``auto`` loads the two networks that it chooses between.
+
     Raises :class:`CheckpointError` for weights that cannot be loaded, :class:`ConfigError` for a device or precision
     that cannot be had, :class:`DeviceError` for a device that fails and :class:`MissingDependencyError` where the back
     end's Python packages are not installed.
     """
+    config = config or EngineConfig()
+    if config.model == AUTO:
+        return AutoEngine(lambda one: load_engine(one, backend), config)
     # Here and not above: torch takes seconds to import, and the node's services should be there first.
     try:
         load = pkgutil.resolve_name(BACKENDS[backend])
@@ -79,4 +88,4 @@ def load_engine(config: EngineConfig | None = None, backend: str = "torch") -> E
         raise MissingDependencyError(
             f"the network needs the Python package {error.name}, which {sys.executable} does not have; install it"
         ) from error
-    return CheckedEngine(settle_precision(load, config or EngineConfig()))
+    return CheckedEngine(settle_precision(load, config))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -70,6 +70,10 @@ class FallbackEngine:
     def failure(self) -> str:
         """Why the device that was asked for was left; empty where it was not."""
         return self._failure
+
+    def choose(self, thermal: Sequence[int], visible: Sequence[int]) -> FallbackEngine:
+        """Return this: it is for cameras of any sizes."""
+        return self
 
     def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
         """Fuse as the engine does, on another device where need be."""

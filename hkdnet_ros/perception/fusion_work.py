@@ -144,7 +144,7 @@ class FusionWork:
     def _fuse(self, thermal: Frame | None, visible: Frame | None) -> FusedFrame:
         stream, frame = (THERMAL, thermal) if thermal else (VISIBLE, visible)
         assert frame is not None
-        self._sizes.prepare(self._pipeline.grid_for(stream, frame), thermal, visible)
+        self._sizes.prepare(self._pipeline.plan(thermal, visible), thermal, visible)
         if thermal and visible:
             return self._pipeline.process(Pair(thermal, visible))
         return self._pipeline.process_alone(stream, frame)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,16 @@ class PipelineConfig:
 
     grid: tuple[int, int] = option(
         (0, 0),
-        "Both images are brought to this width and height before they are fused; [0, 0] means the thermal "
+        "A network that takes both images at one size gets them at this width and height; [0, 0] means the thermal "
         "image's size.",
+        unit="px",
+        low=0,
+        high=8192,
+    )
+    output_size: tuple[int, int] = option(
+        (0, 0),
+        "The fused image has this width and height; [0, 0] means the visible image's size with guided, whose cost "
+        "follows it, and scale times the grid with another network.",
         unit="px",
         low=0,
         high=8192,
@@ -42,11 +51,34 @@ class PipelineConfig:
 
     def __post_init__(self) -> None:
         check_options(self)
-        if len(self.grid) != 2 or (self.grid != (0, 0) and min(self.grid) < SMALLEST):
-            raise ConfigError(
-                f"grid is {list(self.grid)}; expected [width, height] of at least {SMALLEST} each, or [0, 0] for the "
-                "thermal image's size"
-            )
+        for name, size in (("grid", self.grid), ("output_size", self.output_size)):
+            if len(size) != 2 or (size != (0, 0) and min(size) < SMALLEST):
+                raise ConfigError(
+                    f"{name} is {list(size)}; expected [width, height] of at least {SMALLEST} each, or [0, 0] for what "
+                    "follows from the images"
+                )
+
+
+Size: TypeAlias = "tuple[int, int]"
+"""Width and height in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How images of certain sizes are fused: by which engine, at which sizes of its inputs, to which output."""
+
+    engine: Engine
+    thermal: Size
+    visible: Size
+    output: Size
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether anything is to be fused: a visible image alone that the network takes in full is the output."""
+        return self.thermal != NO_SIZE
+
+
+NO_SIZE = (0, 0)
 
 
 class FusionPipeline:
@@ -58,7 +90,8 @@ class FusionPipeline:
         self._engine = engine
         self._config = config or PipelineConfig()
         self._conditioner = ThermalConditioner(thermal_config)
-        self._last_grid = (0, 0)  # of the last pair
+        self._last: Plan | None = None  # of the last pair
+        self._last_grid = NO_SIZE
 
     def reconfigure(self, config: PipelineConfig, thermal_config: ThermalConfig) -> None:
         """Go by other settings from the next frame on; the thermal range is kept. Any thread may call this."""
@@ -70,7 +103,7 @@ class FusionPipeline:
         self._conditioner.begin_anew()
 
     def process(self, pair: Pair) -> FusedFrame:
-        """Fuse one pair: ``scale`` times the grid's size, stamp and frame of the visible image.
+        """Fuse one pair to the output size of its :meth:`plan`, with stamp and frame of the visible image.
 
         ``timings`` has "thermal", "registration", "color" and the engine's own stages. Raises :class:`ImageError` for
         an image that is smaller than 16x16 or has NaN, and for a visible one of floats.
@@ -78,30 +111,38 @@ class FusionPipeline:
         _check(pair.thermal, THERMAL)
         _check(pair.visible, VISIBLE)
         clock = StageClock()
-        self._last_grid = grid = self.grid_for(THERMAL, pair.thermal)
+        self._last = plan = self.plan(pair.thermal, pair.visible)
+        self._last_grid = self._grid(pair.thermal)
         thermal = self._thermal(pair.thermal, clock)
-        registered = _registered(thermal, grid, clock)
-        luma, chroma = self._visible(pair.visible, grid, clock)
-        fused = self._fuse(registered, luma, chroma, pair.visible, FUSED, clock)
+        registered = _registered(thermal, plan.thermal, clock)
+        luma, chroma = self._visible(pair.visible, plan, clock)
+        fused = self._fuse(plan, registered, luma, chroma, pair.visible, FUSED, clock)
         return dataclasses.replace(fused, thermal=thermal)
 
     def process_alone(self, stream: str, frame: Frame) -> FusedFrame:
-        """Super-resolve the image of one stream by the same ``scale``; the mode of the result is ``stream``.
+        """Return the image of one stream at the output's size; the mode of the result is ``stream``.
 
-        The network gets the luma of that image as both of its inputs: what two equal images have in common is the image
-        itself, so that what it adds is the resolution. The thermal image gives gray with its own stamp and frame.
-        Raises what :meth:`process` does.
+        A network that takes both images at one size gets the luma of that image as both of its inputs: what two equal
+        images have in common is the image itself, so that what it adds is the resolution. One that takes the visible
+        image at the output's size has nothing to add to it, and gets black in its place beside a thermal image. The
+        thermal image gives gray with its own stamp and frame. Raises what :meth:`process` does.
         """
         _check(frame, stream)
         clock = StageClock()
-        grid = self.grid_for(stream, frame)
         if stream == VISIBLE:
-            luma, chroma = self._visible(frame, grid, clock)
-            return self._fuse(_registered(luma, grid, clock), luma, chroma, frame, stream, clock)
-        thermal = self._thermal(frame, clock)
-        registered = _registered(thermal, grid, clock)
-        luma = _registered(registered, self._visible_size(grid), clock)
-        return dataclasses.replace(self._fuse(registered, luma, None, frame, stream, clock), thermal=thermal)
+            plan = self.plan(None, frame)
+            luma, chroma = self._visible(frame, plan, clock)
+            thermal = _registered(luma, plan.thermal, clock) if plan.needs_network else luma
+            return self._fuse(plan, thermal, luma, chroma, frame, stream, clock)
+        plan = self.plan(frame, None)
+        conditioned = self._thermal(frame, clock)
+        registered = _registered(conditioned, plan.thermal, clock)
+        if plan.engine.sizes.visible == 1:
+            luma = np.zeros(plan.visible[::-1], np.uint8)
+        else:
+            luma = _registered(registered, plan.visible, clock)
+        fused = self._fuse(plan, registered, luma, None, frame, stream, clock)
+        return dataclasses.replace(fused, thermal=conditioned)
 
     def condition(self, frame: Frame) -> NDArray[np.float32]:
         """Return the thermal image that would be fused, (H, W) float32 in [0, 1] at its own size, and fuse nothing.
@@ -111,28 +152,55 @@ class FusionPipeline:
         _check(frame, THERMAL)
         return self._conditioner.condition(frame)
 
-    def grid_for(self, stream: str, frame: Frame) -> tuple[int, int]:
-        """Return width and height that ``frame`` of ``stream`` is fused at: ``grid``, or the thermal image's size.
+    def plan(self, thermal: Frame | None, visible: Frame | None) -> Plan:
+        """Return how a pair, or one image where the other is None, is fused.
 
-        A visible image that comes alone is brought to the grid of the last pair, so that the output keeps its size; to
-        its own size where there was none.
+        The output is ``output_size`` where that is set. Else a network that takes the visible image in full gives that
+        image's size, and another one ``scale`` times the grid, which is ``grid`` or the thermal image's size. An image
+        alone keeps the output as it was with the last pair; where there was none, a visible image is its own grid, and
+        a thermal one is doubled.
         """
-        config = self._config
-        if any(config.grid):
-            return config.grid
-        height, width = frame.image.shape[:2]
-        return self._last_grid if stream == VISIBLE and any(self._last_grid) else (width, height)
+        if thermal is None:
+            assert visible is not None
+            return self._plan_visible(_size(visible))
+        grid = self._grid(thermal)
+        if visible is not None:
+            return self._plan(grid, self._engine.choose(grid, _size(visible)), _size(visible))
+        engine = self._engine.choose(grid, grid)
+        last = self._last
+        keeps = last is not None and (last.engine.sizes.visible == 1 or any(self._config.output_size))
+        doubled = engine.sizes.output_for(grid) if engine.sizes.visible > 1 else (2 * grid[0], 2 * grid[1])
+        return self._plan(grid, engine, last.output if last and keeps else doubled, keeps=keeps)
+
+    def _plan(self, grid: Size, engine: Engine, visible: Size, *, keeps: bool = False) -> Plan:
+        """Return the plan of an engine; ``visible`` is the size of its output where it takes that image in full."""
+        sizes = engine.sizes
+        own = visible if sizes.visible == 1 else (sizes.thermal * grid[0], sizes.thermal * grid[1])
+        output = self._config.output_size if any(self._config.output_size) else visible if keeps else own
+        if sizes.visible == 1:
+            own = output
+        return Plan(engine, sizes.thermal_for(own), sizes.visible_for(own), output)
+
+    def _plan_visible(self, size: Size) -> Plan:
+        """Return the plan of a visible image alone."""
+        known = self._config.grid if any(self._config.grid) else self._last_grid
+        engine = self._engine.choose(known if any(known) else (1, 1), size)
+        if engine.sizes.visible > 1:
+            return self._plan(known if any(known) else size, engine, size)
+        output = self._config.output_size if any(self._config.output_size) else size
+        return Plan(engine, NO_SIZE, output, output)
+
+    def _grid(self, thermal: Frame) -> Size:
+        return self._config.grid if any(self._config.grid) else _size(thermal)
 
     def _thermal(self, frame: Frame, clock: StageClock) -> NDArray[np.float32]:
         thermal = self._conditioner.condition(frame)
         clock.lap("thermal")
         return thermal
 
-    def _visible(
-        self, frame: Frame, grid: tuple[int, int], clock: StageClock
-    ) -> tuple[NDArray[Any], color.Chroma | None]:
+    def _visible(self, frame: Frame, plan: Plan, clock: StageClock) -> tuple[NDArray[Any], color.Chroma | None]:
         """Return luma at the size that the engine takes, and chroma where the output has colour."""
-        width, height = (self._engine.scale * side for side in grid)  # of the output
+        width, height = plan.engine.sizes.output_for(plan.visible)
         # More visible pixels than the output has serve nothing after this. Means of means over whole pixels are
         # means, so that shrinking twice, to the output and then to the grid, is still correct in area.
         rows, columns = frame.image.shape[:2]
@@ -145,14 +213,11 @@ class FusionPipeline:
         else:
             luma = color.luma(visible, frame.encoding)
         clock.lap("color")
-        return _registered(luma, self._visible_size(grid), clock), chroma
-
-    def _visible_size(self, grid: tuple[int, int]) -> tuple[int, int]:
-        """Return width and height at which the engine takes the visible image beside thermal at ``grid``."""
-        return self._engine.sizes.visible_for([self._engine.scale * side for side in grid])
+        return _registered(luma, plan.visible, clock), chroma
 
     def _fuse(
         self,
+        plan: Plan,
         thermal: NDArray[Any],
         visible: NDArray[Any],
         chroma: color.Chroma | None,
@@ -161,21 +226,33 @@ class FusionPipeline:
         clock: StageClock,
     ) -> FusedFrame:
         """Return the fused frame of two lumas, with stamp and frame of ``source``."""
-        fused = self._engine.fuse(thermal, visible)
-        clock.skip()
-        image = color.to_uint8(fused) if chroma is None else color.recombine(fused, chroma)
+        stages: Mapping[str, float] = {}
+        fused: NDArray[Any] = visible
+        if plan.needs_network:
+            fused = plan.engine.fuse(thermal, visible)
+            stages = plan.engine.timings
+            clock.skip()
+        fused = _registered(fused, plan.output, clock)
+        if chroma is None:
+            image = fused if fused.dtype == np.uint8 else color.to_uint8(fused)
+        else:
+            image = color.recombine(fused, chroma)
         clock.lap("color")
-        timings = {**clock.timings, **self._engine.timings}
-        return FusedFrame(image, source.stamp_ns, source.frame_id, mode, timings=timings)
+        return FusedFrame(image, source.stamp_ns, source.frame_id, mode, timings={**clock.timings, **stages})
 
 
-def _registered(image: NDArray[Any], grid: tuple[int, int], clock: StageClock) -> NDArray[Any]:
-    registered = resample(image, *grid)
+def _size(frame: Frame) -> Size:
+    height, width = frame.image.shape[:2]
+    return width, height
+
+
+def _registered(image: NDArray[Any], size: Size, clock: StageClock) -> NDArray[Any]:
+    registered = resample(image, *size)
     clock.lap("registration")
     return registered
 
 
 def _check(frame: Frame, stream: str) -> None:
-    height, width = frame.image.shape[:2]
+    width, height = _size(frame)
     if min(width, height) < SMALLEST:
         raise ImageError(f"{stream} image is {width}x{height}; the network needs at least {SMALLEST}x{SMALLEST}")
