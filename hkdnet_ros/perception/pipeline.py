@@ -232,11 +232,10 @@ class FusionPipeline:
             fused = plan.engine.fuse(thermal, visible)
             stages = plan.engine.timings
             clock.skip()
+        elif fused.dtype == np.uint8:
+            fused = np.multiply(fused, np.float32(1 / 255), dtype=np.float32)
         fused = _registered(fused, plan.output, clock)
-        if chroma is None:
-            image = fused if fused.dtype == np.uint8 else color.to_uint8(fused)
-        else:
-            image = color.recombine(fused, chroma)
+        image = color.to_uint8(fused) if chroma is None else color.recombine(fused, chroma)
         clock.lap("color")
         return FusedFrame(image, source.stamp_ns, source.frame_id, mode, timings={**clock.timings, **stages})
 
