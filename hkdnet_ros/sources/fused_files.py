@@ -34,8 +34,9 @@ def fuse_files(
     """Fuse two files to the PNG file ``out``, or two folders to a folder; return how many, and by what, in words.
 
     ``thermal_range`` says which counts of a 16-bit thermal image are shown as black and white, ``output_size`` which
-    width and height the results have, if they are not to follow from the images. Raises :class:`SourceError` for images that cannot be read, fused or written, :class:`ConfigError` and
-    :class:`~hkdnet_ros.errors.CheckpointError` as the engine does.
+    width and height the results have, if they are not to follow from the images. Raises :class:`SourceError` for images
+    that cannot be read, fused or written, :class:`ConfigError` and :class:`~hkdnet_ros.errors.CheckpointError` as the
+    engine does.
     """
     low, high = thermal_range
     if not low < high:
