@@ -50,6 +50,15 @@ def test_a_silence_is_noticed_when_it_would_have_been():
     assert [line for line in logger.lines if line.startswith("nothing paired")] == []
 
 
+def test_after_a_silence_of_any_length_it_takes_an_image_of_each_to_fuse_again():
+    before = list(arrivals(np.arange(0, 2, 0.1)))
+    for begin in (9, 60):
+        alone, both = arrivals(np.arange(begin, begin + 0.5, 0.1), ["visible"]), arrivals([begin + 0.5, begin + 0.6])
+        sink, _, _ = outcome([*before, *alone, *both])
+        assert [change.mode for change in sink.changes] == ["stopped", "fused"]
+        assert sink.times[-1] == NOW_NS + round((begin + 0.5) * S) + 20 * MS
+
+
 def test_age_is_that_of_the_recording():
     sink, session, _ = outcome(arrivals(np.arange(0, 2, 0.1)))
     assert {figures.age_ns for figures in sink.given_figures} == {20 * MS}
