@@ -61,13 +61,14 @@ class StreamClock:
         self._now_ns = now_ns
         self._streams = {THERMAL: _Stream(), VISIBLE: _Stream()}
 
-    def judge(self, stream: str, stamp_ns: int) -> Verdict:
+    def judge(self, stream: str, stamp_ns: int, offset_ns: int = 0) -> Verdict:
         """Return what is to be done with an image of ``stream`` by its stamp.
 
-        What is wrong with a stamp, by the clock last told to :meth:`advance` too, is counted in :meth:`oddities`.
+        What is wrong with a stamp is counted in :meth:`oddities`, also by the clock last told to :meth:`advance`, from
+        which the stream's own is known to differ by ``offset_ns``.
         """
         own = self._streams[stream]
-        if stamp_ns > self._now_ns + FUTURE_TOLERANCE_NS:
+        if stamp_ns + offset_ns > self._now_ns + FUTURE_TOLERANCE_NS:
             own.oddities[FUTURE] += 1
         verdict = self._judge(own, stamp_ns)
         if verdict.reason:
