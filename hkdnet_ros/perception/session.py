@@ -75,7 +75,7 @@ class Session:
         self._statistics = Statistics()
         self._throttle = Throttle()
         self._drops = DropCounter(self._statistics, sink, log, self._throttle)
-        self._clock = StreamClock(begun_ns)
+        self._clock = StreamClock(begun_ns if now_ns else None)
         self._runs = {THERMAL: 0, VISIBLE: 0}  # how often each stream has begun anew
         self._paired_runs = dict(self._runs)  # what the pairer knows of it
         self._sync = config.sync

@@ -56,8 +56,8 @@ class StreamClock:
     that is older than what came before.
     """
 
-    def __init__(self, now_ns: int) -> None:
-        """``now_ns`` is the receiver's clock, in ns."""
+    def __init__(self, now_ns: int | None = None) -> None:
+        """``now_ns`` is the receiver's clock, in ns; None where it will be told only."""
         self._now_ns = now_ns
         self._streams = {THERMAL: _Stream(), VISIBLE: _Stream()}
 
@@ -68,7 +68,7 @@ class StreamClock:
         which the stream's own is known to differ by ``offset_ns``.
         """
         own = self._streams[stream]
-        if stamp_ns + offset_ns > self._now_ns + FUTURE_TOLERANCE_NS:
+        if self._now_ns is not None and stamp_ns + offset_ns > self._now_ns + FUTURE_TOLERANCE_NS:
             own.oddities[FUTURE] += 1
         verdict = self._judge(own, stamp_ns)
         if verdict.reason:
@@ -78,9 +78,10 @@ class StreamClock:
     def advance(self, now_ns: int) -> bool:
         """Tell the receiver's clock; return whether it was set: went back, or leapt ahead by 10 s and more.
 
-        A simulation's clock starts again so, or gives its first time after 0.
+        A simulation's clock starts again so, or gives its first time after 0; and so does one that was not known yet.
         """
-        was_set = now_ns < self._now_ns or now_ns - self._now_ns > LEAP_NS
+        before_ns = self._now_ns
+        was_set = before_ns is None or not 0 <= now_ns - before_ns <= LEAP_NS
         self._now_ns = now_ns
         return was_set
 
