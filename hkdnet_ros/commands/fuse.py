@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..arguments import add_options, parse_size, read_options
 from ..inference.config import EngineConfig
-from ..perception.pipeline import NO_SIZE
+from ..perception.plan import NO_SIZE
 from ..sources.fused_files import FULL_RANGE, fuse_files
 
 

@@ -35,10 +35,11 @@ class EngineConfig:
     )
     precision: str = option(
         "auto",
-        "The network computes in this format; auto is the fastest that stays within 45 dB of fp32, and "
-        "fp16 needs CUDA.",
+        "The network computes in this format; auto is the fastest whose picture agrees with that of "
+        "fp32 to 45 dB PSNR, and fp16 needs CUDA.",
         choices=PRECISIONS,
     )
+    backend: str = option("torch", "This library runs the network; torch is the one there is.")
     threads: int = option(0, "The network uses this many CPU threads; 0 means one per core.", low=0, high=256)
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MissingDependencyError
+from ..errors import ConfigError, MissingDependencyError
 from .auto_engine import AutoEngine
 from .checked_engine import CheckedEngine
 from .config import AUTO, EngineConfig
@@ -69,21 +69,22 @@ class Engine(Protocol):
         """Free the model and its device memory."""
 
 
-def load_engine(config: EngineConfig | None = None, backend: str = "torch") -> Engine:
-    """Return the engine for ``config`` (without one, its defaults) on ``backend``, a key of :data:`BACKENDS`.
+def load_engine(config: EngineConfig | None = None) -> Engine:
+    """Return the engine for ``config``, without one for its defaults.
 
-    Model ``auto`` loads the two networks that it chooses between.
-
-    Raises :class:`CheckpointError` for weights that cannot be loaded, :class:`ConfigError` for a device or precision
-    that cannot be had, :class:`DeviceError` for a device that fails and :class:`MissingDependencyError` where the back
-    end's Python packages are not installed.
+    Model ``auto`` loads the two networks that it chooses between. Raises :class:`CheckpointError` for weights that
+    cannot be loaded, :class:`ConfigError` for a back end, a device or a precision that cannot be had,
+    :class:`DeviceError` for a device that fails and :class:`MissingDependencyError` where the back end's Python
+    packages are not installed.
     """
     config = config or EngineConfig()
+    if config.backend not in BACKENDS:
+        raise ConfigError(f"backend is {config.backend!r}; choose one of {', '.join(BACKENDS)}")
     if config.model == AUTO:
-        return AutoEngine(lambda one: load_engine(one, backend), config)
+        return AutoEngine(load_engine, config)
     # Here and not above: torch takes seconds to import, and the node's services should be there first.
     try:
-        load = pkgutil.resolve_name(BACKENDS[backend])
+        load = pkgutil.resolve_name(BACKENDS[config.backend])
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"the network needs the Python package {error.name}, which {sys.executable} does not have; install it"

@@ -11,7 +11,9 @@ from ..errors import ConfigError, ImageError
 from ..images.frames import THERMAL, VISIBLE, Frame, Pair
 from ..inference.config import EngineConfig
 from ..inference.engine_api import Engine, load_engine
-from .pipeline import NO_SIZE, FusionPipeline, PipelineConfig
+from .config import PerceptionConfig
+from .pipeline import FusionPipeline
+from .plan import NO_SIZE, PipelineConfig
 from .thermal import ThermalConfig
 
 # (type, dimensions) of an array -> the encoding of a camera image like it
@@ -47,10 +49,12 @@ def fuse(
     :class:`CheckpointError` for weights that cannot be loaded.
     """
     pair = Pair(_frame(thermal, THERMAL), _frame(visible, VISIBLE))
-    config = PipelineConfig(output_size=output_size)
+    config = PerceptionConfig(
+        pipeline=PipelineConfig(output_size=output_size), thermal=thermal_config or ThermalConfig()
+    )
 
     def fused(engine: Engine) -> NDArray[np.uint8]:
-        return FusionPipeline(engine, config, thermal_config).process(pair).image
+        return FusionPipeline(engine, config).process(pair).image
 
     if engine is not None:
         if settings:

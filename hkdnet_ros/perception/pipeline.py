@@ -4,99 +4,53 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConfigError, ImageError
+from ..errors import ImageError
 from ..images import color
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..images.resampling import resample
 from ..inference.engine_api import Engine
 from ..inference.sizes import SMALLEST
-from ..options import check_options, option
 from ..stage_clock import StageClock
+from .config import PerceptionConfig
 from .mode import FUSED
-from .thermal import ThermalConditioner, ThermalConfig
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineConfig:
-    """What is fused at which size, and what comes out."""
-
-    grid: tuple[int, int] = option(
-        (0, 0),
-        "A network that takes both images at one size gets them at this width and height; [0, 0] means the thermal "
-        "image's size.",
-        unit="px",
-        low=0,
-        high=8192,
-    )
-    output_size: tuple[int, int] = option(
-        (0, 0),
-        "The fused image has this width and height; [0, 0] means the visible image's size with guided, whose cost "
-        "follows it, and scale times the grid with another network.",
-        unit="px",
-        low=0,
-        high=8192,
-    )
-    output: str = option(
-        "auto",
-        "With auto the output is bgr8 where the visible image has colour, else mono8; with gray it is always mono8.",
-        choices=("auto", "gray"),
-        live=True,
-    )
-
-    def __post_init__(self) -> None:
-        check_options(self)
-        for name, size in (("grid", self.grid), ("output_size", self.output_size)):
-            if len(size) != 2 or (size != (0, 0) and min(size) < SMALLEST):
-                raise ConfigError(
-                    f"{name} is {list(size)}; expected [width, height] of at least {SMALLEST} each, or [0, 0] for what "
-                    "follows from the images"
-                )
-
-
-Size: TypeAlias = "tuple[int, int]"
-"""Width and height in pixels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How images of certain sizes are fused: by which engine, at which sizes of its inputs, to which output."""
-
-    engine: Engine
-    thermal: Size
-    visible: Size
-    output: Size
-
-    @property
-    def needs_network(self) -> bool:
-        """Whether anything is to be fused: a visible image alone that the network takes in full is the output."""
-        return self.thermal != NO_SIZE
-
-
-NO_SIZE = (0, 0)
+from .plan import Plan, Planner, Size, size_of
+from .thermal import ThermalConditioner
 
 
 class FusionPipeline:
     """Turns pairs into fused frames, one after the other (the thermal range is carried from frame to frame)."""
 
-    def __init__(
-        self, engine: Engine, config: PipelineConfig | None = None, thermal_config: ThermalConfig | None = None
-    ) -> None:
-        self._engine = engine
-        self._config = config or PipelineConfig()
-        self._conditioner = ThermalConditioner(thermal_config)
-        self._last: Plan | None = None  # of the last pair
-        self._last_grid = NO_SIZE
+    def __init__(self, engine: Engine, config: PerceptionConfig | None = None) -> None:
+        """``config`` is that of all stages, of which the pipeline has ``pipeline`` and ``thermal``."""
+        config = config or PerceptionConfig()
+        self._config = config.pipeline
+        self._conditioner = ThermalConditioner(config.thermal)
+        self._planner = Planner(engine)
 
-    def reconfigure(self, config: PipelineConfig, thermal_config: ThermalConfig) -> None:
+    def reconfigure(self, config: PerceptionConfig) -> None:
         """Go by other settings from the next frame on; the thermal range is kept. Any thread may call this."""
-        self._config = config
-        self._conditioner.reconfigure(thermal_config)
+        self._config = config.pipeline
+        self._conditioner.reconfigure(config.thermal)
+
+    def plan(self, thermal: Frame | None, visible: Frame | None) -> Plan:
+        """Return how a pair, or the one image where the other is None, will be fused.
+
+        Raises :class:`ImageError` for an image that is smaller than 16x16.
+        """
+        for frame, stream in ((thermal, THERMAL), (visible, VISIBLE)):
+            if frame is not None:
+                _check(frame, stream)
+        if thermal is None:
+            assert visible is not None
+            return self._planner.visible(visible, self._config)
+        if visible is None:
+            return self._planner.thermal(thermal, self._config)
+        return self._planner.pair(thermal, visible, self._config)
 
     def begin_anew(self) -> None:
         """Forget the thermal range with which the next frame has nothing to do: its stream's clock has jumped back."""
@@ -108,11 +62,8 @@ class FusionPipeline:
         ``timings`` has "thermal", "registration", "color" and the engine's own stages. Raises :class:`ImageError` for
         an image that is smaller than 16x16 or has NaN, and for a visible one of floats.
         """
-        _check(pair.thermal, THERMAL)
-        _check(pair.visible, VISIBLE)
         clock = StageClock()
-        self._last = plan = self.plan(pair.thermal, pair.visible)
-        self._last_grid = self._grid(pair.thermal)
+        plan = self.plan(pair.thermal, pair.visible)
         thermal = self._thermal(pair.thermal, clock)
         registered = _registered(thermal, plan.thermal, clock)
         luma, chroma = self._visible(pair.visible, plan, clock)
@@ -127,7 +78,6 @@ class FusionPipeline:
         image at the output's size has nothing to add to it, and gets black in its place beside a thermal image. The
         thermal image gives gray with its own stamp and frame. Raises what :meth:`process` does.
         """
-        _check(frame, stream)
         clock = StageClock()
         if stream == VISIBLE:
             plan = self.plan(None, frame)
@@ -151,47 +101,6 @@ class FusionPipeline:
         """
         _check(frame, THERMAL)
         return self._conditioner.condition(frame)
-
-    def plan(self, thermal: Frame | None, visible: Frame | None) -> Plan:
-        """Return how a pair, or one image where the other is None, is fused.
-
-        The output is ``output_size`` where that is set. Else a network that takes the visible image in full gives that
-        image's size, and another one ``scale`` times the grid, which is ``grid`` or the thermal image's size. An image
-        alone keeps the output as it was with the last pair; where there was none, a visible image is its own grid, and
-        a thermal one is doubled.
-        """
-        if thermal is None:
-            assert visible is not None
-            return self._plan_visible(_size(visible))
-        grid = self._grid(thermal)
-        if visible is not None:
-            return self._plan(grid, self._engine.choose(grid, _size(visible)), _size(visible))
-        engine = self._engine.choose(grid, grid)
-        last = self._last
-        keeps = last is not None and (last.engine.sizes.visible == 1 or any(self._config.output_size))
-        doubled = engine.sizes.output_for(grid) if engine.sizes.visible > 1 else (2 * grid[0], 2 * grid[1])
-        return self._plan(grid, engine, last.output if last and keeps else doubled, keeps=keeps)
-
-    def _plan(self, grid: Size, engine: Engine, visible: Size, *, keeps: bool = False) -> Plan:
-        """Return the plan of an engine; ``visible`` is the size of its output where it takes that image in full."""
-        sizes = engine.sizes
-        own = visible if sizes.visible == 1 else (sizes.thermal * grid[0], sizes.thermal * grid[1])
-        output = self._config.output_size if any(self._config.output_size) else visible if keeps else own
-        if sizes.visible == 1:
-            own = output
-        return Plan(engine, sizes.thermal_for(own), sizes.visible_for(own), output)
-
-    def _plan_visible(self, size: Size) -> Plan:
-        """Return the plan of a visible image alone."""
-        known = self._config.grid if any(self._config.grid) else self._last_grid
-        engine = self._engine.choose(known if any(known) else (1, 1), size)
-        if engine.sizes.visible > 1:
-            return self._plan(known if any(known) else size, engine, size)
-        output = self._config.output_size if any(self._config.output_size) else size
-        return Plan(engine, NO_SIZE, output, output)
-
-    def _grid(self, thermal: Frame) -> Size:
-        return self._config.grid if any(self._config.grid) else _size(thermal)
 
     def _thermal(self, frame: Frame, clock: StageClock) -> NDArray[np.float32]:
         thermal = self._conditioner.condition(frame)
@@ -240,11 +149,6 @@ class FusionPipeline:
         return FusedFrame(image, source.stamp_ns, source.frame_id, mode, timings={**clock.timings, **stages})
 
 
-def _size(frame: Frame) -> Size:
-    height, width = frame.image.shape[:2]
-    return width, height
-
-
 def _registered(image: NDArray[Any], size: Size, clock: StageClock) -> NDArray[Any]:
     registered = resample(image, *size)
     clock.lap("registration")
@@ -252,6 +156,6 @@ def _registered(image: NDArray[Any], size: Size, clock: StageClock) -> NDArray[A
 
 
 def _check(frame: Frame, stream: str) -> None:
-    width, height = _size(frame)
+    width, height = size_of(frame)
     if min(width, height) < SMALLEST:
         raise ImageError(f"{stream} image is {width}x{height}; the network needs at least {SMALLEST}x{SMALLEST}")

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..inference.engine_api import Engine
 from .log import Log
-from .pipeline import Plan
+from .plan import Plan
 
 _KEPT = 8  # sizes that an engine is taken to be warm for
 _TOLERANCE = 0.03  # 1 % or 2 % come from sizes rounded to multiples of 8

@@ -15,7 +15,9 @@ from ..images.files import read_image, read_thermal
 from ..images.frames import Frame, Pair
 from ..inference.config import EngineConfig
 from ..inference.engine_api import load_engine
-from ..perception.pipeline import NO_SIZE, FusionPipeline, PipelineConfig
+from ..perception.config import PerceptionConfig
+from ..perception.pipeline import FusionPipeline
+from ..perception.plan import NO_SIZE, PipelineConfig
 from ..perception.thermal import ThermalConfig
 from .pairs import PairPaths, match_folders
 
@@ -43,8 +45,10 @@ def fuse_files(
         raise ConfigError(f"--thermal-range is {low:g} {high:g}; LOW must be below HIGH")
     pairs, outputs = _plan(thermal, visible, out)
     with contextlib.closing(load_engine(engine_config)) as engine:
-        config = PipelineConfig(output_size=output_size)
-        pipeline = FusionPipeline(engine, config, ThermalConfig(range_low=low, range_high=high))
+        config = PerceptionConfig(
+            pipeline=PipelineConfig(output_size=output_size), thermal=ThermalConfig(range_low=low, range_high=high)
+        )
+        pipeline = FusionPipeline(engine, config)
         for pair, output in zip(tqdm(pairs, desc="fuse", unit="pair", disable=len(pairs) == 1), outputs, strict=True):
             try:
                 fused = pipeline.process(read_frames(pair, thermal_range))

@@ -15,7 +15,9 @@ from hkdnet_ros.images.messages import decode_message
 from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.inference.engine_api import load_engine
 from hkdnet_ros.node.image_messages import encode_image
-from hkdnet_ros.perception.pipeline import FusionPipeline, PipelineConfig
+from hkdnet_ros.perception.config import PerceptionConfig
+from hkdnet_ros.perception.pipeline import FusionPipeline
+from hkdnet_ros.perception.plan import PipelineConfig
 from hkdnet_ros.simulator.config import SceneConfig
 from hkdnet_ros.simulator.simulator import Simulator
 from hkdnet_ros.sources.opening import open_source
@@ -58,8 +60,8 @@ def test_published_pixels_are_those_of_the_engine_run_directly(make_node, rig, r
         rig.visible.publish(message(pair.visible, index))
         wait_for(lambda: len(rig.statuses) == index + 1 == len(rig.images), what=f"fused image {index}")  # noqa: B023
 
-    engine = load_engine(EngineConfig(device="cpu"))
-    pipeline = FusionPipeline(engine, PipelineConfig(grid=GRID))
+    engine = load_engine(EngineConfig(model="realtime", device="cpu"))
+    pipeline = FusionPipeline(engine, PerceptionConfig(PipelineConfig(grid=GRID)))
     for index, (pair, published) in enumerate(zip(pairs, rig.images, strict=True)):
         sent = Pair(decode_message(message(pair.thermal, index)), decode_message(message(pair.visible, index)))
         expected = pipeline.process(sent)

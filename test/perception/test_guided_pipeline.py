@@ -13,7 +13,9 @@ from hkdnet_ros.images.frames import THERMAL, VISIBLE, Frame, Pair
 from hkdnet_ros.inference.auto_engine import AutoEngine
 from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.inference.engine_api import load_engine
-from hkdnet_ros.perception.pipeline import FusionPipeline, PipelineConfig
+from hkdnet_ros.perception.config import PerceptionConfig
+from hkdnet_ros.perception.pipeline import FusionPipeline
+from hkdnet_ros.perception.plan import PipelineConfig
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,7 @@ def test_the_fused_image_keeps_what_the_sharp_camera_sees_and_shows_what_is_warm
 
 
 def test_the_output_size_can_be_set(auto):
-    pipeline = FusionPipeline(auto, PipelineConfig(output_size=(200, 150)))
+    pipeline = FusionPipeline(auto, PerceptionConfig(PipelineConfig(output_size=(200, 150))))
     for visible in ((240, 320), (60, 80)):
         fused = pipeline.process(Pair(camera(60, 80), camera(*visible, VISIBLE)))
         assert fused.image.shape == (150, 200)

@@ -7,7 +7,7 @@ import pytest
 from rigging import FakeEngine, Logger
 
 from hkdnet_ros.images.frames import Frame
-from hkdnet_ros.perception.pipeline import Plan
+from hkdnet_ros.perception.plan import Plan
 from hkdnet_ros.perception.size_watch import SizeWatch
 
 
