@@ -14,7 +14,7 @@ from ..errors import ConfigError, MissingDependencyError
 from .auto_engine import AutoEngine
 from .checked_engine import CheckedEngine
 from .config import AUTO, EngineConfig
-from .precision_trial import settle_precision
+from .precision_trial import choose_precision
 from .sizes import Sizes
 
 BACKENDS = {"torch": "hkdnet_ros.inference.torch_backend:TorchBackend"}
@@ -89,4 +89,4 @@ def load_engine(config: EngineConfig | None = None) -> Engine:
         raise MissingDependencyError(
             f"the network needs the Python package {error.name}, which {sys.executable} does not have; install it"
         ) from error
-    return CheckedEngine(settle_precision(load, config))
+    return CheckedEngine(choose_precision(load, config))

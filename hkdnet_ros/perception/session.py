@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from ..errors import HkdnetError
+from ..errors import ConfigError, HkdnetError
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..inference.engine_api import Engine
@@ -28,7 +28,7 @@ from .pairing import Match, OnDrop, PairingConfig, StampPairer
 from .shutter import HOLD, ShutterDetector
 from .sink import Drop, Sink
 from .statistics import NO_LIVE_VIEW, NO_SUBSCRIBER, ONE_STREAM, STOPPED, SUPERSEDED, Statistics, Totals, bad_image
-from .stream_clock import ZERO_STAMP, StreamClock
+from .stream_clock import LEAP_NS, ZERO_STAMP, StreamClock
 from .timing import StampWatch
 from .worker import EVERY, LATEST, EveryWorker, LatestWorker, Worker
 
@@ -67,6 +67,8 @@ class Session:
         now_ns: Callable[[], int] | None = None,
         make_pairer: MakePairer = StampPairer,
     ) -> None:
+        if policy not in (LATEST, EVERY):
+            raise ConfigError(f"policy is {policy!r}; choose {LATEST} or {EVERY}")
         self._sink = sink
         self._log = log
         self._told_ns = 0
@@ -141,6 +143,11 @@ class Session:
         """Fuse what still waits for a nearer partner, as at the end of a recording."""
         for match in self._pairer.flush():
             self._pair(match, self._now_ns())
+
+    @property
+    def patience_ns(self) -> int:
+        """Silence after which all is decided that a silence decides."""
+        return LEAP_NS + round(self._selector.config.limit * 1e9)
 
     @property
     def mode(self) -> str:

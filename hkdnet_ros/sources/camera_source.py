@@ -124,7 +124,7 @@ def as_taken(events: Iterable[tuple[str, Frame]]) -> Iterator[Incoming]:
     """Yield the frames of :meth:`CameraSource.events` as images that arrive at the moment they were taken."""
     for stream, frame in events:
         taken = shifted(frame, _START_NS)
-        content = np.ascontiguousarray(frame.image).reshape(-1).view(np.uint8)
+        content = np.ascontiguousarray(frame.image).reshape(-1).view(np.uint8) if stream == VISIBLE else None
         yield Incoming(
             stream, taken.stamp_ns, taken.stamp_ns, taken.frame_id, functools.partial(_itself, taken), content=content
         )

@@ -12,7 +12,7 @@ import pytest
 from core_rig import MS, NOW_NS, S, bgr, calibration, gray
 from rigging import wait_for
 
-from hkdnet_ros.errors import ImageError
+from hkdnet_ros.errors import ConfigError, ImageError
 from hkdnet_ros.images.frames import Frame, Pair
 from hkdnet_ros.perception.pipeline import FusionPipeline
 from hkdnet_ros.perception.sink import Drop, Wants
@@ -325,7 +325,7 @@ def test_a_clock_that_is_set_is_no_silence(make_core):
 
 def test_every_image_is_fused_or_dropped_whatever_comes(make_core):
     random = np.random.default_rng(1)
-    core = make_core(**{"mode.without_visible": "thermal", "mode.settle": 0.1})
+    core = make_core(**{"mode.without_visible": "thermal", "mode.return_time": 0.1})
     sent = 0
     for _ in range(800):
         core.now_ns += int(random.integers(1, 60)) * MS
@@ -340,6 +340,11 @@ def test_every_image_is_fused_or_dropped_whatever_comes(make_core):
     assert core.drops
     assert fused + dropped == sent
     assert core.fused
+
+
+def test_a_policy_that_is_none_is_refused(make_core):
+    with pytest.raises(ConfigError, match="latest or every"):
+        make_core(policy="all")
 
 
 def test_a_policy_of_every_needs_no_thread(make_core):
