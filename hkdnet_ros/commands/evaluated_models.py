@@ -13,7 +13,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", type=int, choices=SCALES, default=2, help="how much to reduce and enlarge")
     parser.add_argument(
         "--model", nargs="*", metavar="MODEL", default=argparse.SUPPRESS,
-        help="presets or .safetensors files; none after --model: baselines alone (default: the engine's)",
+        help="presets or .safetensors files; none after --model: baselines alone (default: realtime)",
     )  # fmt: skip
     parser.add_argument("--device", default=argparse.SUPPRESS, help="as for the node: auto, cpu, cuda:0, ...")
     parser.add_argument("--precision", default=argparse.SUPPRESS, help="as for the node: auto, fp32, fp16, ...")
@@ -23,5 +23,5 @@ def read_models(arguments: argparse.Namespace) -> list[EngineConfig]:
     """Return what each model is to be run by; :class:`~hkdnet_ros.errors.ConfigError` for an unknown precision."""
     given = {name: getattr(arguments, name) for name in ("scale", "device", "precision") if name in arguments}
     if "model" not in arguments:
-        return [EngineConfig(**given)]
+        return [EngineConfig(model="realtime", **given)]
     return [EngineConfig(model=model, **given) for model in arguments.model]

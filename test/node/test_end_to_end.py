@@ -53,7 +53,7 @@ def test_published_pixels_are_those_of_the_engine_run_directly(make_node, rig, r
     data_folder = request.getfixturevalue("data_folder") if pairs_of is recorded_pairs else None
     pairs = pairs_of(data_folder)
     assert len(pairs) == FRAMES
-    make_node(load_engine, device="cpu", grid=list(GRID))
+    make_node(load_engine, model="realtime", device="cpu", grid=list(GRID))
     rig.wait_for_node()
     for index, pair in enumerate(pairs):
         rig.thermal.publish(message(pair.thermal, index))
