@@ -5,25 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..errors import ConfigError
 from ..evaluation.images import evaluate_images
-from ..inference.sizes import Sizes
-from ..network.presets import SCALES
-from .evaluated_models import add_model_options, read_models
-
-GUIDED_SCALES = (8,)
-"""By how much thermal may be reduced besides, where the visible image keeps its size."""
+from .evaluated_models import add_guide_options, read_models, read_sizes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``hkdnet evaluate images``."""
     parser.add_argument("--pairs", type=Path, required=True, metavar="DIR", help="folder with thermal/ and visible/")
-    add_model_options(parser, (*SCALES, *GUIDED_SCALES))
-    parser.add_argument(
-        "--guide",
-        action="store_true",
-        help="reduce thermal alone and keep the visible image, the sharper one, at full size; --scale may be 8 then",
-    )
+    add_guide_options(parser)
     parser.add_argument(
         "--teacher",
         type=Path,
@@ -39,13 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the report and return 0."""
-    scale = arguments.scale
-    if scale not in SCALES and not arguments.guide:
-        raise ConfigError(f"--scale is {scale}; models enlarge by {', '.join(map(str, SCALES))}, or add --guide")
     text = evaluate_images(
         arguments.pairs,
         arguments.out,
-        Sizes(thermal=scale, visible=1 if arguments.guide else scale),
+        read_sizes(arguments),
         read_models(arguments),
         teacher=arguments.teacher,
         teacher_device=getattr(arguments, "device", "auto"),

@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from ..errors import ConfigError
 from ..inference.config import EngineConfig
+from ..inference.sizes import Sizes
 from ..network.presets import SCALES
+
+GUIDED_SCALES = (8,)
+"""By how much thermal may be reduced besides, where the visible image keeps its size."""
 
 
 def add_model_options(parser: argparse.ArgumentParser, scales: Sequence[int] = SCALES) -> None:
@@ -18,6 +23,24 @@ def add_model_options(parser: argparse.ArgumentParser, scales: Sequence[int] = S
     )  # fmt: skip
     parser.add_argument("--device", default=argparse.SUPPRESS, help="as for the node: auto, cpu, cuda:0, ...")
     parser.add_argument("--precision", default=argparse.SUPPRESS, help="as for the node: auto, fp32, fp16, ...")
+
+
+def add_guide_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that :func:`read_models` and :func:`read_sizes` read."""
+    add_model_options(parser, (*SCALES, *GUIDED_SCALES))
+    parser.add_argument(
+        "--guide",
+        action="store_true",
+        help="reduce thermal alone and keep the visible image, the sharper one, at full size; --scale may be 8 then",
+    )
+
+
+def read_sizes(arguments: argparse.Namespace) -> Sizes:
+    """Return by how much each image is to be reduced; :class:`ConfigError` for a scale that goes with --guide alone."""
+    scale = arguments.scale
+    if scale not in SCALES and not arguments.guide:
+        raise ConfigError(f"--scale is {scale}; models enlarge by {', '.join(map(str, SCALES))}, or add --guide")
+    return Sizes(thermal=scale, visible=1 if arguments.guide else scale)
 
 
 def read_models(arguments: argparse.Namespace) -> list[EngineConfig]:

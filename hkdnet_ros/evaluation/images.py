@@ -22,6 +22,7 @@ from .contact_sheet import contact_sheet
 from .measurements import (
     MeasuredPair,
     Measurement,
+    input_fact,
     mean_values,
     measure_pair,
     read_peers,
@@ -74,8 +75,7 @@ def evaluate_images(
 
     facts = {
         "pairs": f"{len(pairs)} of {folder}",
-        "input": f"{'thermal' if guided else 'both'} reduced by {scale}, Pillow's antialiased BILINEAR, 8 bits"
-        + ("; visible at full size" if guided else ""),
+        "input": input_fact(sizes),
         "made by": f"hkdnet_ros {__version__}",
     }
     if published:

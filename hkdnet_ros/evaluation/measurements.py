@@ -74,6 +74,17 @@ def read_sources(paths: PairPaths, scale: int) -> tuple[_Image, _Image]:
     return thermal, visible
 
 
+def reduced_pair(thermal: _Image, visible: _Image, sizes: Sizes) -> tuple[_Image, _Image]:
+    """Return thermal and visible as methods get them: full-size images, multiples of ``sizes``, reduced as it says."""
+    return reduce_bilinear(thermal, sizes.thermal), reduce_bilinear(visible, sizes.visible)
+
+
+def input_fact(sizes: Sizes) -> str:
+    """Return what a report says about how the input was made."""
+    reduced = f"reduced by {sizes.thermal}, Pillow's antialiased BILINEAR, 8 bits"
+    return f"thermal {reduced}; visible at full size" if sizes.visible == 1 else f"both {reduced}"
+
+
 def measure_pair(
     paths: PairPaths,
     sizes: Sizes,
@@ -88,7 +99,7 @@ def measure_pair(
     method where an image cannot be fused or measured.
     """
     thermal, visible = read_sources(paths, sizes.thermal)
-    reduced = reduce_bilinear(thermal, sizes.thermal), reduce_bilinear(visible, sizes.visible)
+    reduced = reduced_pair(thermal, visible, sizes)
     taught = teacher(thermal, visible) if teacher else None
     fused_images: dict[str, _Image] = {}
     measurements = []
