@@ -11,8 +11,8 @@ KINDS = {
     "images": (
         evaluate_images,
         "high-resolution image pairs, reduced by the scale to make the input",
-        "Reduce each pair by the scale, fuse it back to full size by models and baselines, and measure the results "
-        "against the pair: tables, per-image values and a contact sheet.",
+        "Reduce each pair, or with --guide thermal alone, by the scale, fuse it back to full size by models and "
+        "baselines, and measure the results against the pair: tables, per-image values and a contact sheet.",
     ),
     "video": (
         evaluate_video,

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MissingDependencyError
+from ..errors import ConfigError, MissingDependencyError
 from .checked_engine import CheckedEngine
 from .config import EngineConfig
 from .precision_trial import settle_precision
@@ -68,10 +68,12 @@ class Engine(Protocol):
 def load_engine(config: EngineConfig | None = None, backend: str = "torch") -> Engine:
     """Return the engine for ``config`` (without one, its defaults) on ``backend``, a key of :data:`BACKENDS`.
 
-    Raises :class:`CheckpointError` for weights that cannot be loaded, :class:`ConfigError` for a device or precision
-    that cannot be had, :class:`DeviceError` for a device that fails and :class:`MissingDependencyError` where the back
-    end's Python packages are not installed.
+    Raises :class:`CheckpointError` for weights that cannot be loaded, :class:`ConfigError` for a back end, a device or
+    a precision that cannot be had, :class:`DeviceError` for a device that fails and :class:`MissingDependencyError`
+    where the back end's Python packages are not installed.
     """
+    if backend not in BACKENDS:
+        raise ConfigError(f"backend is {backend!r}; choose one of {', '.join(BACKENDS)}")
     # Here and not above: torch takes seconds to import, and the node's services should be there first.
     try:
         load = pkgutil.resolve_name(BACKENDS[backend])

@@ -57,7 +57,7 @@ def fuse(
 
 def _frame(image: NDArray[Any], stream: str) -> Frame:
     encoding = _ENCODINGS.get((str(image.dtype), image.ndim))
-    if encoding is None:
+    if encoding is None or image.shape[2:] not in ((), (3,)):
         raise ImageError(
             f"{stream} image is {image.dtype} of shape {image.shape}; expected uint8, uint16 or float32 (H, W), or "
             "uint8 (H, W, 3) with blue first"

@@ -126,7 +126,7 @@ class ModeSelector:
 
     def clock_was_set(self, now_ns: int) -> None:
         """Give both streams a fresh ``limit``: the clock went back or leapt ahead to ``now_ns``. The mode stays."""
-        self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns)
+        self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns - 1)  # not now: no image has come since
         self._interrupted_ns = dict.fromkeys(self._interrupted_ns, now_ns)
         self._well_ns = None
 

@@ -75,7 +75,7 @@ class Session:
         self._statistics = Statistics()
         self._throttle = Throttle()
         self._drops = DropCounter(self._statistics, sink, log, self._throttle)
-        self._clock = StreamClock(begun_ns)
+        self._clock = StreamClock(begun_ns if now_ns else None)
         self._runs = {THERMAL: 0, VISIBLE: 0}  # how often each stream has begun anew
         self._paired_runs = dict(self._runs)  # what the pairer knows of it
         self._sync = config.sync
@@ -195,7 +195,8 @@ class Session:
     def _judge(self, incoming: Incoming) -> bool:
         """Return whether an image's stamp is good; where its stream begins anew, tell all who look at single images."""
         stream, stamp_ns = incoming.stream, incoming.stamp_ns
-        verdict = self._clock.judge(stream, stamp_ns)
+        offset_s = self._sync.thermal_offset if stream == THERMAL else self._sync.visible_offset
+        verdict = self._clock.judge(stream, stamp_ns, round(offset_s * 1e9))
         if verdict.reason:
             self._drops.count(Drop.one(stream, stamp_ns, verdict.reason))
             if verdict.reason == ZERO_STAMP and self._throttle.passes(f"{stream} stamp"):

@@ -161,3 +161,8 @@ def test_torch_is_not_imported_before_an_engine_is_loaded():
     modules = "hkdnet_ros.inference.engine_api, hkdnet_ros.perception.pipeline"
     program = f"import sys, {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_back_end_that_nobody_knows_is_refused_with_those_that_are():
+    with pytest.raises(ConfigError, match="backend is 'tensor'; choose one of torch"):
+        engine("tensor")

@@ -142,6 +142,13 @@ def test_stamps_of_no_use_are_drops_of_their_own(make_core):
     assert [fused.stamp_ns for fused in core.fused] == [NOW_NS, NOW_NS + 40 * MS]
 
 
+def test_a_camera_whose_clock_is_known_to_be_ahead_has_no_odd_stamps(make_core):
+    core = make_core(**{"sync.thermal_offset": -3600.0})
+    core.pair(NOW_NS, thermal=gray(NOW_NS + 3600 * S))
+    assert core.it.health().stamp_oddities == {"thermal": {}, "visible": {}}
+    assert len(core.fused) == 1
+
+
 def test_nan_in_a_float_image_drops_the_pair_and_the_next_is_fused(make_core):
     core = make_core()
     kelvin = np.linspace(280, 320, 600, dtype=np.float32).reshape(20, 30)
