@@ -127,11 +127,17 @@ def evaluate_detection(
         raise ConfigError(f"--limit is {limit}; it must be 1 or more")
     pairs = list_pairs(folder)[:limit]
     labels = Labels(folder / LABELS) if (folder / LABELS).is_dir() else None
-    counted = _numbers(classes) if labels is None else _numbers(classes) & labels.classes
-    if not counted:
-        raise ConfigError(f"{folder / LABELS} knows none of {', '.join(classes)}; name others by --classes")
+    counted = _numbers(classes)
+    if labels is not None:
+        counted &= labels.classes
+        if not counted:
+            raise ConfigError(f"{folder / LABELS} knows none of {', '.join(classes)}; name others by --classes")
     onnx = OnnxDetector(detector)
     search = Search(onnx, counted, sure, found, labels)
+    for paths in tqdm(pairs, desc="check", unit="pair"):  # so that a bad file is named now and not after an hour
+        thermal, _ = read_sources(paths, sizes.thermal)
+        if labels is not None:
+            labels.of(paths.thermal.stem, *thermal.shape[::-1])
     make_folder(out)
     with contextlib.ExitStack() as stack:
         methods, runs_on = open_methods(sizes, models, stack)
@@ -151,7 +157,7 @@ def evaluate_detection(
     }
     title = f"Objects found at x{sizes.thermal}" + (", visible at full size" if sizes.visible == 1 else "")
     origins = {LABELS: "Labelled"} if labels else {VISIBLE: "Kept", THERMAL_ALONE: "Gained"}
-    tables = {title: shares([one for one in sought if one.origin == origin]) for origin, title in origins.items()}
+    tables = {name: shares([one for one in sought if one.origin == origin]) for origin, name in origins.items()}
     text = detection_report(title, facts | runs_on, tables, counts)
     write_file(out / "objects.csv", _rows(sought).encode())
     write_file(out / "report.md", text.encode())

@@ -187,10 +187,23 @@ def test_labels_of_other_classes_than_those_asked_for_are_refused(
     assert "knows none of person, " in capsys.readouterr().err
 
 
-def test_the_detector_is_looked_at_before_anything_is_fused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_label_is_named_before_anything_is_fused(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detection, "open_methods", None)
+    (folder / "pairs" / "labels").mkdir()
+    (folder / "pairs" / "labels" / "b.txt").write_text("car\n")
+    assert evaluate(folder) == 1
+    assert "b.txt: line 1 is 'car'; expected a class" in capsys.readouterr().err
+
+
+def test_the_detector_is_looked_at_before_anything_is_fused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detection, "open_methods", None)
     for side in ("thermal", "visible"):
         (tmp_path / "pairs" / side).mkdir(parents=True)
         assert cv2.imwrite(str(tmp_path / "pairs" / side / "a.png"), spots(THERMAL_SPOTS, 200))
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     assert evaluate(tmp_path) == 1
-    assert capsys.readouterr().err == "hkdnet: spots.onnx: no such file; give a detector in ONNX form\n"
+    assert capsys.readouterr().err.endswith("hkdnet: spots.onnx: no such file; give a detector in ONNX form\n")
