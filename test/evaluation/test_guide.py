@@ -110,9 +110,9 @@ def test_a_guided_network_gets_visible_as_it_is_and_thermal_brought_to_half_of_i
 
 
 def test_a_model_that_takes_both_at_one_size_gets_what_it_would_without_a_guide(folder: Path) -> None:
-    assert evaluate(folder, "--scale", "3") == 0
+    assert evaluate(folder, "--scale", "3", "--model", "realtime") == 0
     without = values(folder)
-    assert evaluate(folder, "--scale", "3", "--guide") == 0
+    assert evaluate(folder, "--scale", "3", "--guide", "--model", "realtime") == 0
     guided = values(folder)
     assert guided["hkdnet(realtime_x3)"] == without["hkdnet(realtime_x3)"]
     assert guided["bicubic>maximum"]["Qabf"] > without["bicubic>maximum"]["Qabf"]
@@ -121,7 +121,7 @@ def test_a_model_that_takes_both_at_one_size_gets_what_it_would_without_a_guide(
 def test_what_a_model_leaves_below_full_size_is_enlarged_bicubically(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert evaluate(folder, "--guide", "--scale", "8") == 0
+    assert evaluate(folder, "--guide", "--scale", "8", "--model", "realtime") == 0
     thermal, visible = truth(folder, 8)
     half = np.kron(np.maximum(reduced(thermal, 8), reduced(visible, 8)), np.ones((4, 4), np.float32))
     size = visible.shape[1], visible.shape[0]
