@@ -20,6 +20,7 @@ from ..files import make_folder, write_file
 from ..images.color import luma, to_uint8
 from ..images.frames import THERMAL, VISIBLE
 from ..inference.config import EngineConfig
+from ..inference.sizes import Sizes
 from ..metrics.target import find_targets, target_metrics
 from ..perception.thermal import ThermalConditioner
 from ..simulator.config import SceneConfig
@@ -52,7 +53,7 @@ def evaluate_people(scene: SceneConfig, scenes: int, frames: int, out: Path, mod
     make_folder(out)
     measurements: list[Measurement] = []
     with contextlib.ExitStack() as stack:
-        methods, runs_on = open_methods(scene.scale, models, stack)
+        methods, runs_on = open_methods(Sizes(thermal=scene.scale, visible=scene.scale), models, stack)
         for seed in tqdm(range(scenes), desc="fuse and measure", unit="scene"):
             measurements += measure_people(dataclasses.replace(scene, seed=seed), frames, methods)
     if not measurements:

@@ -291,7 +291,7 @@ def test_an_empty_set_and_a_missing_folder_are_named(tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("scale,method,image\n", "lacks the column EN"),
+        ("scale,method,image\n", "lacks the column MI"),
         ("", "lacks the column scale"),
         ("HEAD\n3,x,a.png,ROW\n", "holds no row of scale 2"),
         ("HEAD\n2,x,a.png,ROW\n", "x lacks 2 of the 3 images, as b.png"),

@@ -12,8 +12,10 @@ from hkdnet_ros import cli
 from hkdnet_ros.evaluation.baselines import baselines
 from hkdnet_ros.evaluation.people import measure_people
 from hkdnet_ros.evaluation.resampling import enlarge_bicubic
+from hkdnet_ros.inference.sizes import Sizes
 from hkdnet_ros.simulator.config import SceneConfig
 
+DOUBLED = Sizes(thermal=2, visible=2)
 SCENE = SceneConfig(setting="night", size=(160, 120), people=4, cars=0)
 
 
@@ -26,7 +28,7 @@ def test_people_are_bright_in_thermal_and_a_method_is_measured_as_its_source_is(
     def thermal_alone(thermal: np.ndarray, _: np.ndarray) -> np.ndarray:
         return enlarge_bicubic(thermal, 2)
 
-    rows = list(measure_people(SCENE, 3, {"thermal alone": thermal_alone, **baselines(2)}))
+    rows = list(measure_people(SCENE, 3, {"thermal alone": thermal_alone, **baselines(DOUBLED)}))
     of = {name: [row.values for row in rows if row.method == name] for name in {row.method for row in rows}}
     assert len(of["bicubic>thermal"]) >= 3
     assert of["thermal alone"] == of["bicubic>thermal"]
@@ -37,7 +39,7 @@ def test_people_are_bright_in_thermal_and_a_method_is_measured_as_its_source_is(
 
 def test_nobody_is_found_where_nobody_is() -> None:
     empty = SceneConfig(size=(64, 48), people=0)
-    assert not list(measure_people(empty, 1, baselines(2)))
+    assert not list(measure_people(empty, 1, baselines(DOUBLED)))
 
 
 def test_the_report_has_everybody_and_those_before_bright_ground(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...evaluation.baselines import baselines
 from ...images.color import luma
+from ...inference.sizes import Sizes
 from ...metrics.fusion import fusion_metrics
 from ...simulator.simulator import SimulatedPair, Simulator
 
@@ -55,7 +56,9 @@ def measure(simulator: Simulator, sample: FusedSample) -> dict[str, dict[str, fl
     low, high = simulator.thermal_range
     thermal = np.clip((pair.thermal.image.astype(np.float32) - low) / (high - low), 0, 1)
     seen = luma(pair.visible.image, pair.visible.encoding)
-    average = baselines(simulator.config.scale)[BASELINE](np.rint(thermal * 255).astype(np.uint8), seen)
+    scale = simulator.config.scale
+    enlarge = baselines(Sizes(thermal=scale, visible=scale))[BASELINE]
+    average = enlarge(np.rint(thermal * 255).astype(np.uint8), seen)
     truth = pair.truth_thermal * np.float32(255), luma(pair.truth_visible, "bgr8")
     images: dict[str, NDArray[Any]] = {"fused": sample.fused, BASELINE: average}
     return {name: fusion_metrics(*truth, image, KEYS) for name, image in images.items()}
