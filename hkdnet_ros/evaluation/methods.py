@@ -31,7 +31,7 @@ def open_methods(
     :class:`CheckpointError` as the engine does, and for two models of one name.
     """
     methods, facts = baselines(sizes), {}
-    for engine in _open_engines(models, stack):
+    for engine in _open_engines(sizes, models, stack):
         name = f"hkdnet({engine.model_name})"
         if name in methods:
             raise ConfigError(f"two models are called {engine.model_name}; evaluate one at a time")
@@ -40,12 +40,13 @@ def open_methods(
     return methods, facts
 
 
-def _open_engines(models: Sequence[EngineConfig], stack: contextlib.ExitStack) -> list[Engine]:
+def _open_engines(sizes: Sizes, models: Sequence[EngineConfig], stack: contextlib.ExitStack) -> list[Engine]:
     engines = []
     for model in models:
         engine = load_engine(model)
         stack.callback(engine.close)
-        engines.append(engine)
+        # Where the output has thermal * visible pixels, the thermal image has ``visible`` of them.
+        engines.append(engine.choose((sizes.visible, sizes.visible), (sizes.thermal, sizes.thermal)))
     return engines
 
 

@@ -146,6 +146,15 @@ def test_a_guided_network_is_measured_where_both_are_reduced_too(
     assert "hkdnet(guided): fp32 on cpu, visible enlarged by 4 before" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("options", "chosen"), [(["--guide"], "guided"), ([], "realtime_x4")])
+def test_auto_takes_what_fits_the_sizes(folder: Path, options: list[str], chosen: str) -> None:
+    assert evaluate(folder, "--scale", "4", "--model", "auto", *options) == 0
+    assert [method for method in values(folder) if method.startswith("hkdnet")] == [
+        f"hkdnet({chosen})",
+        f"hkdnet({chosen})+stretch",
+    ]
+
+
 def test_the_sheet_has_full_size_and_the_report_says_what_was_reduced(folder: Path) -> None:
     assert evaluate(folder, "--guide", "--scale", "2", "--model", "guided") == 0
     thermal, visible = truth(folder, 2)
