@@ -39,7 +39,7 @@ def recorded_pairs(data_folder):
 
 def simulated_pairs(data_folder):
     """Return the first frames of the simulator: 16-bit thermal counts, whose range is carried from frame to frame."""
-    simulator = Simulator(SceneConfig(setting="night", seed=3, size=GRID))
+    simulator = Simulator(SceneConfig.of_one_size(GRID, setting="night", seed=3))
     renderings = [simulator.render(index) for index in range(FRAMES)]
     return [Pair(rendering.thermal, rendering.visible) for rendering in renderings]
 
