@@ -16,6 +16,16 @@ SHARPER = 1.5
 """From so many visible pixels along one thermal pixel on guided fuses, which takes thermal at half of its output."""
 
 
+STUDENT, GUIDED = "realtime", "guided"
+"""The presets for images of about one size and for a visible image that is sharper than thermal."""
+
+
+def model_for(thermal: Sequence[int], visible: Sequence[int]) -> str:
+    """Return the preset that ``auto`` stands for with cameras of these two sizes, (width, height)."""
+    is_sharper = all(fine >= SHARPER * coarse for fine, coarse in zip(visible, thermal, strict=True))
+    return GUIDED if is_sharper else STUDENT
+
+
 class _Engine(Protocol):
     """As engine_api.Engine, which imports this module."""
 
@@ -49,9 +59,9 @@ class AutoEngine(Generic[One]):
 
     def __init__(self, load: Callable[[EngineConfig], One], config: EngineConfig) -> None:
         """Load both networks for ``config``. Raises what ``load`` raises."""
-        self._student = load(dataclasses.replace(config, model="realtime"))
+        self._student = load(dataclasses.replace(config, model=STUDENT))
         try:
-            self._guided = load(dataclasses.replace(config, model="guided"))
+            self._guided = load(dataclasses.replace(config, model=GUIDED))
         except BaseException:
             self._student.close()
             raise
@@ -59,8 +69,7 @@ class AutoEngine(Generic[One]):
 
     def choose(self, thermal: Sequence[int], visible: Sequence[int]) -> One:
         """Return the engine for cameras of these two sizes, (width, height)."""
-        is_sharper = all(fine >= SHARPER * coarse for fine, coarse in zip(visible, thermal, strict=True))
-        self._chosen = self._guided if is_sharper else self._student
+        self._chosen = self._guided if model_for(thermal, visible) == GUIDED else self._student
         return self._chosen
 
     @property
