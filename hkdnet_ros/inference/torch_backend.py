@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,20 @@ def fold_batch_norms(network: nn.Module) -> None:
             conv, norm = module[index], module[index + 1]
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 module[index], module[index + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+
+
+def load_fusing(path: Path, scale: int) -> Student | Guided:
+    """Return the student for ``scale``, or the guided network, in ``path``; errors as :func:`load_student`."""
+    if read_metadata(path).get("network") == "guided":
+        return load_guided(path)[0]
+    return load_student(path, scale=scale)[0]
+
+
+def sizes_of(network: Student | Guided) -> Sizes:
+    """Return the sizes that ``network`` takes and gives."""
+    if isinstance(network, Guided):
+        return Sizes(thermal=1 if network.config.thermal_full else 2, visible=1)
+    return Sizes(thermal=network.config.scale, visible=network.config.scale)
 
 
 def compute_in(network: Student | Guided, dtype: torch.dtype) -> Student | Guided:
@@ -75,13 +90,8 @@ class TorchBackend(Backend):
             torch.set_num_threads(config.threads)
         path = weights_path(config.model, config.scale)
         self.model_name = path.stem if path.suffix == ".safetensors" else config.model
-        self._network: Student | Guided
-        if read_metadata(path).get("network") == "guided":
-            self._network, _ = load_guided(path)
-            self.sizes = Sizes(thermal=1 if self._network.config.thermal_full else 2, visible=1)
-        else:
-            self._network, _ = load_student(path, scale=config.scale)
-            self.sizes = Sizes(thermal=config.scale, visible=config.scale)
+        self._network = load_fusing(path, config.scale)
+        self.sizes = sizes_of(self._network)
         fold_batch_norms(self._network)
         self._network.to(self._device).requires_grad_(False)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
