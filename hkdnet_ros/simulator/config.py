@@ -30,7 +30,7 @@ class SceneConfig:
         (160, 120), "The thermal camera's images have this width and height.", unit="px", low=32, high=2048
     )
     visible_size: tuple[int, int] = option(
-        (640, 480), "The visible camera's images have this width and height.", unit="px", low=32, high=2048
+        (640, 480), "The visible camera's images have this width and height.", unit="px", low=32, high=4096
     )
     scale: int = option(
         1, "The truth is this many times as wide and as high as the visible camera's images.", choices=(1, 2, 3, 4)
