@@ -45,8 +45,8 @@ def _open_engines(sizes: Sizes, models: Sequence[EngineConfig], stack: contextli
     for model in models:
         engine = load_engine(model)
         stack.callback(engine.close)
-        # Where the output has thermal * visible pixels, the thermal image has ``visible`` of them.
-        engines.append(engine.choose((sizes.visible, sizes.visible), (sizes.thermal, sizes.thermal)))
+        # For images of usual size, which differ as the inputs do: one is reduced by ``thermal``, the other by ``visible``.
+        engines.append(engine.choose((100 * sizes.visible,) * 2, (100 * sizes.thermal,) * 2))
     return engines
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .config import EngineConfig
-from .sizes import Sizes
+from .sizes import SMALLEST, Sizes
 
 SHARPER = 1.5
 """From so many visible pixels along one thermal pixel on guided fuses, which takes thermal at half of its output."""
@@ -21,9 +21,12 @@ STUDENT, GUIDED = "realtime", "guided"
 
 
 def model_for(thermal: Sequence[int], visible: Sequence[int]) -> str:
-    """Return the preset that ``auto`` stands for with cameras of these two sizes, (width, height)."""
+    """Return the preset that ``auto`` stands for with cameras of these two sizes, (width, height).
+
+    A visible image whose half is less than any network takes is none for guided.
+    """
     is_sharper = all(fine >= SHARPER * coarse for fine, coarse in zip(visible, thermal, strict=True))
-    return GUIDED if is_sharper else STUDENT
+    return GUIDED if is_sharper and min(visible) >= 2 * SMALLEST else STUDENT
 
 
 class _Engine(Protocol):

@@ -44,6 +44,7 @@ def camera(height, width, stream=THERMAL, colour=False, seed=0):
         ((60, 80), (60, 80), "realtime_x2", (120, 160)),
         ((60, 80), (80, 100), "realtime_x2", (120, 160)),  # hardly sharper: half of its size is less than thermal has
         ((120, 160), (60, 80), "realtime_x2", (240, 320)),
+        ((16, 16), (30, 40), "realtime_x2", (32, 32)),  # too small for half of it
     ],
 )
 def test_the_network_follows_from_the_sizes(auto, thermal, visible, model, output):
