@@ -45,7 +45,7 @@ def _open_engines(sizes: Sizes, models: Sequence[EngineConfig], stack: contextli
     for model in models:
         engine = load_engine(model)
         stack.callback(engine.close)
-        # For images of usual size, which differ as the inputs do: one is reduced by ``thermal``, the other by ``visible``.
+        # For images of usual size that differ as the inputs do: reduced by ``thermal`` and by ``visible``.
         engines.append(engine.choose((100 * sizes.visible,) * 2, (100 * sizes.thermal,) * 2))
     return engines
 
