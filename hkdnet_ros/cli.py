@@ -24,7 +24,7 @@ VERBS = {
     "evaluate": "measure fusion quality on pairs and clips, baselines beside it",
     "train": "train the high-resolution fusion teacher",
     "distill": "distil a teacher into a fusion and super-resolution student",
-    "train-guided": "train the guided student, which fuses at the size of a sharper visible camera",
+    "train-guided": "train the guided student: the visible image at full size, thermal coarser",
     "average": "average the weights of several checkpoints of one lineage",
     "benchmark": "time the engine on this machine",
     "fastdds": "write a Fast DDS profile with shared memory for images of a given size",

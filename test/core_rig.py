@@ -43,7 +43,7 @@ class KeepingSink:
 
     def __init__(self):
         self.now_wants = Wants()
-        self.outputs, self.given_figures, self.previews, self.drops, self.changes = [], [], [], [], []
+        self.outputs, self.given_figures, self.previews, self.drops, self.changes, self.times = [], [], [], [], [], []
         self.devices_lost = 0
 
     def wants(self):
@@ -65,6 +65,7 @@ class KeepingSink:
 
     def mode_changed(self, change, now_ns):
         self.changes.append(change)
+        self.times.append(now_ns)
 
     def device_failed(self):
         self.devices_lost += 1

@@ -45,6 +45,9 @@ class FakeEngine:
     def sizes(self):
         return Sizes(thermal=self.scale, visible=self.scale)
 
+    def choose(self, thermal, visible):
+        return self
+
     def warm_up(self, height, width):
         self.warmed_up.append((height, width))
         return 0.25

@@ -13,7 +13,13 @@ from ..inference.config import EngineConfig
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``hkdnet benchmark``."""
     add_options(parser, EngineConfig, skip=("precision",), metavars={"model": "PRESET|FILE"})
-    parser.add_argument("--size", type=parse_size, default="320x240", metavar="WxH", help="input size")
+    parser.add_argument(
+        "--size", type=parse_size, default="320x240", metavar="WxH",
+        help="size of both camera images, or of the visible one where --thermal-size is given",
+    )  # fmt: skip
+    parser.add_argument(
+        "--thermal-size", type=parse_size, default=argparse.SUPPRESS, metavar="WxH", help="size of the thermal image"
+    )
     parser.add_argument("--frames", type=int, default=30, help="measured frames for each format")
 
 
@@ -22,14 +28,15 @@ def run(arguments: argparse.Namespace) -> int:
     from ..inference.benchmark import time_formats  # here, so that the help does not wait for torch
 
     config = read_options(arguments, EngineConfig)
-    device, times = time_formats(
-        config.model, config.scale, arguments.size, device=config.device, threads=config.threads,
-        frames=arguments.frames,
-    )  # fmt: skip
-    size = "{}x{}".format(*arguments.size)
-    print(f"{config.model} x{config.scale}, {size} on {device}, {arguments.frames} frames, ms per frame")
-    baseline = float(np.median(times["fp32"]))
-    for name, spent in times.items():
+    thermal_size = getattr(arguments, "thermal_size", None)
+    found = time_formats(config, arguments.size, thermal_size=thermal_size, frames=arguments.frames)
+    thermal, visible, output = ("{}x{}".format(*size) for size in (found.thermal, found.visible, found.output))
+    print(
+        f"{found.model}, thermal {thermal} and visible {visible} to {output} on {found.device}, {arguments.frames} "
+        "frames, ms per frame"
+    )
+    baseline = float(np.median(found.times["fp32"]))
+    for name, spent in found.times.items():
         p50, p95 = np.percentile(spent, (50, 95))
         print(f"  {name}  p50 {p50:7.1f}  p95 {p95:7.1f}  {baseline / p50:5.2f} x fp32's speed")
     return 0

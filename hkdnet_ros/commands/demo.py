@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..arguments import add_options, parse_size, read_options
+from ..images.frames import THERMAL, VISIBLE
 from ..inference.config import EngineConfig
 from ..sources.opening import FORMS
 from ..trials.demo.demo import FPS, SECONDS, SIMULATOR, WIDEST, DemoConfig, demonstrate
@@ -29,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--size", type=parse_size, default=argparse.SUPPRESS, metavar="WxH",
-        help=f"bring both images to this size; if not given, the thermal image's, at most {WIDEST} wide",
+        help="bring both images to this size; if not given, each keeps its own, in a recording at most "
+        f"{WIDEST[THERMAL]} (thermal) and {WIDEST[VISIBLE]} (visible) wide",
     )  # fmt: skip
     add_options(parser, EngineConfig, skip=("scale", "threads"), metavars={"model": "PRESET|FILE"})
 
@@ -40,8 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
     config = read_options(arguments, DemoConfig, source=source, engine=read_options(arguments, EngineConfig))
     figures = demonstrate(config, arguments.out)
     print(
-        f"{figures.published} fused images, {figures.thermal_size} to {figures.fused_size}, {figures.fps:.1f} per "
-        f"second: {figures.model}, {figures.precision} on {figures.device}.\n"
+        f"{figures.published} fused images, thermal {figures.thermal_size} and visible {figures.visible_size} to "
+        f"{figures.fused_size}, {figures.fps:.1f} per second: {figures.model}, {figures.precision} on "
+        f"{figures.device}.\n"
         f"In {arguments.out}:\n"
         f"  {VIDEO:18}thermal, visible and fused\n"
         f"  {OVERVIEW:18}three moments of it\n"

@@ -1,18 +1,18 @@
-"""``hkdnet evaluate``: measure models and baselines side by side, on image pairs, a clip, or simulated people."""
+"""``hkdnet evaluate``: measure models and baselines side by side."""
 
 from __future__ import annotations
 
 import argparse
 
-from . import evaluate_images, evaluate_people, evaluate_video
+from . import evaluate_detection, evaluate_images, evaluate_people, evaluate_video
 
 # By kind: its module, what stands in the list of kinds, and in its own help.
 KINDS = {
     "images": (
         evaluate_images,
         "high-resolution image pairs, reduced by the scale to make the input",
-        "Reduce each pair by the scale, fuse it back to full size by models and baselines, and measure the results "
-        "against the pair: tables, per-image values and a contact sheet.",
+        "Reduce each pair, or with --guide thermal alone, by the scale, fuse it back to full size by models and "
+        "baselines, and measure the results against the pair: tables, per-image values and a contact sheet.",
     ),
     "video": (
         evaluate_video,
@@ -26,11 +26,18 @@ KINDS = {
         "Fuse scenes of the simulator by models and baselines and measure how well the people in them stand out from "
         "what is around them, the sources beside it: tables and a row for each person.",
     ),
+    "detection": (
+        evaluate_detection,
+        "high-resolution image pairs, for what a detector finds",
+        "Reduce each pair by the scale, fuse it back to full size by models and baselines, and have a detector look at "
+        "the results, the sources beside it: against labels where the folder has them, else how much of what the "
+        "full-size sources show is found again. Tables, a row for each object and a contact sheet.",
+    ),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``images``, ``video`` and ``people`` with their options."""
+    """Declare the kinds, each with its options."""
     kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
     for kind, (module, summary, description) in KINDS.items():
         module.add_arguments(

@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 
 from ..evaluation.images import evaluate_images
-from .evaluated_models import add_model_options, read_models
+from .evaluated_models import add_guide_options, read_models, read_sizes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``hkdnet evaluate images``."""
     parser.add_argument("--pairs", type=Path, required=True, metavar="DIR", help="folder with thermal/ and visible/")
-    add_model_options(parser)
+    add_guide_options(parser)
     parser.add_argument(
         "--teacher",
         type=Path,
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     text = evaluate_images(
         arguments.pairs,
         arguments.out,
-        arguments.scale,
+        read_sizes(arguments),
         read_models(arguments),
         teacher=arguments.teacher,
         teacher_device=getattr(arguments, "device", "auto"),

@@ -1,4 +1,4 @@
-"""``hkdnet export``: a student as an ONNX file or a torch.export program, for runtimes beside torch."""
+"""``hkdnet export``: a network as an ONNX file or a torch.export program, for runtimes beside torch."""
 
 from __future__ import annotations
 
@@ -8,24 +8,43 @@ from pathlib import Path
 from ..arguments import add_options, parse_size, read_options
 from ..inference.config import EngineConfig
 
+SIZE = (320, 240)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``hkdnet export``."""
-    add_options(parser, EngineConfig, skip=("device", "precision", "threads"), metavars={"model": "PRESET|FILE"})
     parser.add_argument(
-        "--size", type=parse_size, default="320x240", metavar="WxH", help="input size, fixed in the exported file"
+        "--model", default="realtime", metavar="PRESET|FILE", help="one network: realtime, guided, ..., or a file"
     )
+    add_options(parser, EngineConfig, skip=("model", "device", "precision", "backend", "threads"))
+    parser.add_argument(
+        "--size", type=parse_size, default=argparse.SUPPRESS, metavar="WxH",
+        help="size of the visible image, fixed in the exported file; if not given, guided takes images of any size and "
+        "another network {}x{}".format(*SIZE),
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="file to write: NAME.onnx or NAME.pt2")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export as the command line says."""
-    from ..inference.checkpoint import load_student, weights_path  # here, so that the help does not wait for torch
-    from ..inference.export import FORMATS, export
+    """Export as the command line says, and say what the file takes."""
+    from ..inference.checkpoint import weights_path  # here, so that the help does not wait for torch
+    from ..inference.export import BLOCK, FORMATS, export
+    from ..inference.torch_backend import load_fusing, sizes_of
 
     config = read_options(arguments, EngineConfig)
-    student, _ = load_student(weights_path(config.model, config.scale), scale=config.scale)
-    width, height = arguments.size
-    export(student, arguments.out, height=height, width=width)
-    print(f"wrote {arguments.out}: {FORMATS[arguments.out.suffix]}, input {width}x{height}, x{config.scale}")
+    network = load_fusing(weights_path(config.model, config.scale), config.scale)
+    sizes = sizes_of(network)
+    width, height = getattr(arguments, "size", SIZE)
+    any_size = "size" not in arguments and sizes.visible == 1
+    export(network, arguments.out, height=height, width=width, any_size=any_size)
+    written = f"wrote {arguments.out}: {FORMATS[arguments.out.suffix]}"
+    if any_size:
+        print(
+            f"{written}, visible and output of any multiples of {BLOCK} pixels, thermal 1/{sizes.thermal} as wide and "
+            "as high"
+        )
+        return 0
+    output = sizes.output_for((width, height))
+    thermal = sizes.thermal_for(output)
+    print(f"{written}, thermal {thermal[0]}x{thermal[1]}, visible {width}x{height}, output {output[0]}x{output[1]}")
     return 0

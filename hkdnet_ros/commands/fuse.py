@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..arguments import add_options, read_options
+from ..arguments import add_options, parse_size, read_options
 from ..inference.config import EngineConfig
+from ..perception.plan import NO_SIZE
 from ..sources.fused_files import FULL_RANGE, fuse_files
 
 
@@ -18,6 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="PNG file, or folder, to write")
     add_options(parser, EngineConfig, skip=("threads",), metavars={"model": "PRESET|FILE"})
+    parser.add_argument(
+        "--size", type=parse_size, default=NO_SIZE, metavar="WxH",
+        help="size of the result; if not given, the visible image's where guided fuses, else scale times thermal's",
+    )  # fmt: skip
     parser.add_argument(
         "--thermal-range", type=float, nargs=2, default=FULL_RANGE, metavar=("LOW", "HIGH"),
         help="counts of a 16-bit thermal image shown as black and white; nothing is stretched by itself",
@@ -32,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.out,
         read_options(arguments, EngineConfig),
         tuple(arguments.thermal_range),
+        arguments.size,
     )
     print(f"{count} fused image{'s' * (count > 1)} in {arguments.out} ({made_by})")
     return 0

@@ -1,4 +1,4 @@
-"""``hkdnet train-guided``: the guided student, or a teacher of its kind, against the full-resolution pair."""
+"""``hkdnet train-guided``: the guided student, or a teacher of its kind."""
 
 from __future__ import annotations
 
@@ -34,12 +34,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train a guided network as the command line says."""
+    network = override(GUIDED_PRESETS[arguments.preset], arguments.overrides)
     with begun(arguments, "guided.safetensors") as config:
         train_guided(
-            arguments.data, arguments.val, arguments.out,
-            override(GUIDED_PRESETS[arguments.preset], arguments.overrides), config,
-            read_options(arguments, FusionWeights), read_options(arguments, GuidedWeights),
-            name=arguments.preset if not arguments.overrides else "custom", start=arguments.start,
-            teacher=arguments.teacher, detector=arguments.detector, misplaced=arguments.misplaced, half=arguments.half,
-        )  # fmt: skip
+            arguments.data,
+            arguments.val,
+            arguments.out,
+            network,
+            config,
+            read_options(arguments, FusionWeights),
+            read_options(arguments, GuidedWeights),
+            name=arguments.preset if not arguments.overrides else "custom",
+            start=arguments.start,
+            teacher=arguments.teacher,
+            detector=arguments.detector,
+            misplaced=arguments.misplaced,
+            half=arguments.half,
+        )
     return 0

@@ -1,4 +1,4 @@
-"""Baselines of fusion with super-resolution: both low-resolution images enlarged bicubically, then fused by a rule."""
+"""Baselines of fusion with super-resolution: what is below the output's size enlarged bicubically, then a rule."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..inference.sizes import Sizes
 from .resampling import enlarge_bicubic
 
 _Image = NDArray[np.float32]
 
 Method = Callable[[NDArray[np.uint8], NDArray[np.uint8]], _Image]
-"""Thermal and visible, gray (h, w), to the fused image (scale * h, scale * w), 0..255."""
+"""Thermal and visible, gray (h, w) of the sizes that belong together, to the fused image at the output's, 0..255."""
 
 
-def baselines(scale: int) -> dict[str, Method]:
-    """Return the baselines by name for enlarging by ``scale``."""
+def baselines(sizes: Sizes) -> dict[str, Method]:
+    """Return the baselines by name; each image is enlarged by what ``sizes`` says of it, by 1 not at all."""
     rules = {"average": average, "maximum": maximum, "laplacian": laplacian_pyramid}
-    return {f"bicubic>{name}": partial(_enlarge_and_fuse, rule=rule, scale=scale) for name, rule in rules.items()}
+    return {f"bicubic>{name}": partial(_enlarge_and_fuse, rule=rule, sizes=sizes) for name, rule in rules.items()}
 
 
 def _enlarge_and_fuse(
@@ -29,9 +30,9 @@ def _enlarge_and_fuse(
     visible: NDArray[np.uint8],
     *,
     rule: Callable[[_Image, _Image], _Image],
-    scale: int,
+    sizes: Sizes,
 ) -> _Image:
-    return rule(enlarge_bicubic(thermal, scale), enlarge_bicubic(visible, scale))
+    return rule(enlarge_bicubic(thermal, sizes.thermal), enlarge_bicubic(visible, sizes.visible))
 
 
 def average(thermal: _Image, visible: _Image) -> _Image:

@@ -15,7 +15,7 @@ MARGIN = 4
 PAPER = 255
 
 
-def contact_sheet(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[_Image]]], width: int = 400) -> _Image:
+def contact_sheet(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[_Image]]], width: int) -> _Image:
     """Return the sheet, gray: column titles on top, each row (name, gray images of one size) under its name.
 
     Images wider than ``width`` pixels are reduced to it by area, narrower ones stay as they are.

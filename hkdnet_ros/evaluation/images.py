@@ -14,6 +14,7 @@ from .. import __version__
 from ..errors import ConfigError
 from ..files import make_folder, write_file
 from ..inference.config import EngineConfig
+from ..inference.sizes import Sizes
 from ..metrics.fusion import FUSION_KEYS, measurable
 from ..sources.pairs import PairPaths, list_pairs
 from .baselines import Method
@@ -21,6 +22,7 @@ from .contact_sheet import contact_sheet
 from .measurements import (
     MeasuredPair,
     Measurement,
+    input_fact,
     mean_values,
     measure_pair,
     read_peers,
@@ -32,11 +34,14 @@ from .report import report
 
 SHEET_ROWS = 8
 
+SHEET_WIDTH = 400
+"""Pixels of a column; where visible keeps its full size, to look at detail is the point, and images keep theirs."""
+
 
 def evaluate_images(
     folder: Path,
     out: Path,
-    scale: int,
+    sizes: Sizes,
     models: Sequence[EngineConfig],
     *,
     teacher: Path | None = None,
@@ -46,9 +51,11 @@ def evaluate_images(
 ) -> str:
     """Write values.csv, report.md and contact_sheet.png to ``out`` and return the report.
 
-    Each pair of ``folder`` (thermal/ and visible/), or the first ``limit``, is reduced by ``scale`` and fused back to
-    full size by ``models``, which have that scale, and by baselines. Results are measured against the pair, and against
-    what the weights in ``teacher`` make of it; published methods' values from the table ``peers`` stand beside them.
+    Each pair of ``folder`` (thermal/ and visible/), or the first ``limit``, is reduced as ``sizes`` says, thermal at
+    least as much as visible, and fused back to full size by ``models`` (see :func:`open_methods`) and by baselines.
+    Results are measured against the pair, and against what the weights in ``teacher`` make of it; published methods'
+    values from the table ``peers``, whose scale is thermal's, stand beside them. The sheet has full size where visible
+    has.
 
     Raises :class:`ConfigError` and :class:`CheckpointError` as engines do, :class:`SourceError` for pairs and tables
     that cannot be used and for a folder that cannot be written.
@@ -58,6 +65,7 @@ def evaluate_images(
         if limit < 1:
             raise ConfigError(f"--limit is {limit}; it must be 1 or more")
         pairs = pairs[:limit]
+    scale, guided = sizes.thermal, sizes.visible == 1
     published = read_peers(peers, scale, [pair.name for pair in pairs]) if peers else []
     make_folder(out)
     sides: list[int] = []
@@ -67,7 +75,7 @@ def evaluate_images(
 
     facts = {
         "pairs": f"{len(pairs)} of {folder}",
-        "input": f"reduced by {scale}, Pillow's antialiased BILINEAR, 8 bits",
+        "input": input_fact(sizes),
         "made by": f"hkdnet_ros {__version__}",
     }
     if published:
@@ -80,28 +88,29 @@ def evaluate_images(
         teach = open_teacher(teacher, teacher_device)
         facts["teacher"] = str(teacher)
     with contextlib.ExitStack() as stack:
-        methods, runs_on = open_methods(scale, models, stack)
-        measurements, sheet = _measure(pairs, scale, methods, teach, keys)
+        methods, runs_on = open_methods(sizes, models, stack)
+        measurements, sheet = _measure(pairs, sizes, methods, teach, keys)
 
     names = ("thermal", "visible", *methods)
     rows = [(pair.name, (pair.thermal, pair.visible, *pair.fused.values())) for pair in sheet]
-    title = f"Fusion quality at x{scale}"
+    title = f"Fusion quality at x{scale}" + (", visible at full size" if guided else "")
+    width = max(pair.thermal.shape[1] for pair in sheet) if guided else SHEET_WIDTH
     text = report(title, facts | runs_on, mean_values(measurements), mean_values(published))
     write_measurements(out / "values.csv", scale, measurements)
     write_file(out / "report.md", text.encode())
-    write_file(out / "contact_sheet.png", cv2.imencode(".png", contact_sheet(names, rows))[1].tobytes())
+    write_file(out / "contact_sheet.png", cv2.imencode(".png", contact_sheet(names, rows, width))[1].tobytes())
     return text
 
 
 def _measure(
-    pairs: Sequence[PairPaths], scale: int, methods: dict[str, Method], teacher: Method | None, keys: Sequence[str]
+    pairs: Sequence[PairPaths], sizes: Sizes, methods: dict[str, Method], teacher: Method | None, keys: Sequence[str]
 ) -> tuple[list[Measurement], list[MeasuredPair]]:
     """Return all measurements, and some pairs, evenly spread, with their images."""
     shown = {round(index) for index in np.linspace(0, len(pairs) - 1, SHEET_ROWS)}
     measurements: list[Measurement] = []
     sheet = []
     for index, paths in enumerate(tqdm(pairs, desc="measure", unit="pair")):
-        pair = measure_pair(paths, scale, methods, teacher, keys)
+        pair = measure_pair(paths, sizes, methods, teacher, keys)
         measurements += pair.measurements
         if index in shown:
             sheet.append(pair)

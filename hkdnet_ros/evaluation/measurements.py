@@ -1,8 +1,8 @@
 """Fusion quality of several methods on high-resolution pairs, and of published methods on the same pairs.
 
-The way of the published comparisons: each image of a pair is cropped to a multiple of the scale and reduced to 8 bits
-by Pillow's antialiased BILINEAR; a method gets the reduced pair and is measured against the pair itself, as it is and
-stretched alike.
+The way of the published comparisons: each image of a pair is cropped to a multiple of the scale; both, or thermal
+alone, are reduced to 8 bits by Pillow's antialiased BILINEAR; a method gets that and is measured against the pair
+itself, as it is and stretched alike.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError, SourceError
+from ..inference.sizes import Sizes
 from ..metrics.fidelity import fidelity_metrics
 from ..metrics.fusion import FUSION_KEYS, fusion_metrics
 from ..metrics.images import min_max_stretch
+from ..metrics.ranking import RANKED_KEYS
 from ..sources.pairs import PairPaths, read_pair
 from .baselines import Method
 from .resampling import crop_to_multiple, reduce_bilinear
@@ -72,21 +74,32 @@ def read_sources(paths: PairPaths, scale: int) -> tuple[_Image, _Image]:
     return thermal, visible
 
 
+def reduced_pair(thermal: _Image, visible: _Image, sizes: Sizes) -> tuple[_Image, _Image]:
+    """Return thermal and visible as methods get them: full-size images, multiples of ``sizes``, reduced as it says."""
+    return reduce_bilinear(thermal, sizes.thermal), reduce_bilinear(visible, sizes.visible)
+
+
+def input_fact(sizes: Sizes) -> str:
+    """Return what a report says about how the input was made."""
+    reduced = f"reduced by {sizes.thermal}, Pillow's antialiased BILINEAR, 8 bits"
+    return f"thermal {reduced}; visible at full size" if sizes.visible == 1 else f"both {reduced}"
+
+
 def measure_pair(
     paths: PairPaths,
-    scale: int,
+    sizes: Sizes,
     methods: Mapping[str, Method],
     teacher: Method | None = None,
     keys: Sequence[str] = FUSION_KEYS,
 ) -> MeasuredPair:
-    """Fuse the reduced pair by each method and measure each result by ``keys``, as it is and stretched.
+    """Fuse the pair, reduced as ``sizes`` says, by each method; measure each by ``keys``, as it is and stretched.
 
-    With a ``teacher``, the unstretched results are measured also against what it makes of the pair itself. Raises what
-    :func:`read_sources` does, and :class:`ImageError` naming the pair and the method where an image cannot be fused or
-    measured.
+    Thermal is never larger than visible. With a ``teacher``, the unstretched results are measured also against what it
+    makes of the pair itself. Raises what :func:`read_sources` does, and :class:`ImageError` naming the pair and the
+    method where an image cannot be fused or measured.
     """
-    thermal, visible = read_sources(paths, scale)
-    reduced = reduce_bilinear(thermal, scale), reduce_bilinear(visible, scale)
+    thermal, visible = read_sources(paths, sizes.thermal)
+    reduced = reduced_pair(thermal, visible, sizes)
     taught = teacher(thermal, visible) if teacher else None
     fused_images: dict[str, _Image] = {}
     measurements = []
@@ -143,24 +156,25 @@ def write_measurements(path: Path, scale: int, measurements: Sequence[Measuremen
 def read_peers(path: Path, scale: int, images: Sequence[str]) -> list[Measurement]:
     """Return other methods' values at ``scale`` on ``images`` from a CSV of columns scale, method, image and measures.
 
-    Further columns and images are passed over. Raises :class:`SourceError` where the file cannot be read, lacks a
-    column, has no row for the scale, or a method in it lacks one of the images.
+    The ranked measures must be there, the others may; further columns and images are passed over. Raises
+    :class:`SourceError` where the file cannot be read, lacks a column, has no row for the scale, or a method in it
+    lacks one of the images.
     """
     wanted = set(images)
     found: dict[str, dict[str, Measurement]] = {}
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            lacking = [
-                key for key in ("scale", "method", "image", *FUSION_KEYS) if key not in (reader.fieldnames or ())
-            ]
+            columns = reader.fieldnames or ()
+            lacking = [key for key in ("scale", "method", "image", *RANKED_KEYS) if key not in columns]
             if lacking:
                 raise SourceError(f"{path}: lacks the column {lacking[0]}; expected scale, method, image and measures")
+            keys = [key for key in FUSION_KEYS if key in columns]
             for row in reader:
                 if float(row["scale"]) == scale:
                     of_method = found.setdefault(row["method"], {})
                     if row["image"] in wanted:
-                        values = {key: float(row[key]) for key in FUSION_KEYS}
+                        values = {key: float(row[key]) for key in keys}
                         of_method[row["image"]] = Measurement(row["method"], row["image"], values)
     except OSError as err:
         raise SourceError(f"{path}: cannot be read ({err.strerror})") from err

@@ -20,6 +20,7 @@ from ..files import make_folder, write_file
 from ..images.color import luma, to_uint8
 from ..images.frames import THERMAL, VISIBLE
 from ..inference.config import EngineConfig
+from ..inference.sizes import Sizes
 from ..metrics.target import find_targets, target_metrics
 from ..perception.thermal import ThermalConditioner
 from ..simulator.config import SceneConfig
@@ -43,16 +44,18 @@ def evaluate_people(scene: SceneConfig, scenes: int, frames: int, out: Path, mod
     """Write values.csv and report.md to ``out`` and return the report.
 
     Measured are ``frames`` frames, FRAME_STEP apart, of each of ``scenes`` streets: ``scene`` with the seeds 0, 1 and
-    so on. ``models`` have its scale. Raises :class:`ConfigError` for numbers below 1 and as engines do,
-    :class:`SourceError` where nobody is seen and for a folder that cannot be written.
+    so on, whose truth is a whole number of times as wide and as high as the thermal image. Raises :class:`ConfigError`
+    for numbers below 1 and as engines do, :class:`SourceError` where nobody is seen and for a folder that cannot be
+    written.
     """
     for name, number in (("scenes", scenes), ("frames", frames)):
         if number < 1:
             raise ConfigError(f"--{name} is {number}; it must be 1 or more")
     make_folder(out)
+    sizes = _sizes(scene)
     measurements: list[Measurement] = []
     with contextlib.ExitStack() as stack:
-        methods, runs_on = open_methods(scene.scale, models, stack)
+        methods, runs_on = open_methods(sizes, models, stack)
         for seed in tqdm(range(scenes), desc="fuse and measure", unit="scene"):
             measurements += measure_people(dataclasses.replace(scene, seed=seed), frames, methods)
     if not measurements:
@@ -66,10 +69,16 @@ def evaluate_people(scene: SceneConfig, scenes: int, frames: int, out: Path, mod
         "made by": f"hkdnet_ros {__version__}",
     }
     count = sum(m.values["ground"] >= BRIGHT for m in measurements) // streams
-    text = people_report(f"People at x{scene.scale}", facts | runs_on, everybody, bright, count)
-    write_measurements(out / "values.csv", scene.scale, measurements)
+    title = f"People at x{sizes.thermal}" + ", visible at full size" * (sizes.visible == 1)
+    text = people_report(title, facts | runs_on, everybody, bright, count)
+    write_measurements(out / "values.csv", sizes.thermal, measurements)
     write_file(out / "report.md", text.encode())
     return text
+
+
+def _sizes(scene: SceneConfig) -> Sizes:
+    """Return how many pixels of the truth, and so of the fused image, lie along one pixel of each camera."""
+    return Sizes(thermal=scene.truth_size[0] // scene.thermal_size[0], visible=scene.scale)
 
 
 def measure_people(scene: SceneConfig, frames: int, methods: Mapping[str, Method]) -> Iterator[Measurement]:
@@ -78,6 +87,7 @@ def measure_people(scene: SceneConfig, frames: int, methods: Mapping[str, Method
     Beside the target's measures a row has ``ground``, the mean visible level of the truth around the person, 0..255.
     The thermal image is conditioned as the node's first would be. Nothing is yielded where nobody is seen.
     """
+    sizes = _sizes(scene)
     simulator, empty = Simulator(scene), Simulator(dataclasses.replace(scene, people=0))
     for number in range(frames):
         index = round(number * FRAME_STEP * scene.fps)
@@ -88,8 +98,10 @@ def measure_people(scene: SceneConfig, frames: int, methods: Mapping[str, Method
         pair = simulator.render(index)
         thermal = to_uint8(ThermalConditioner().condition(pair.thermal))
         visible = luma(pair.visible.image, pair.visible.encoding)
-        sources = {ENLARGED + THERMAL: thermal, ENLARGED + VISIBLE: visible}
-        images = {name: enlarge_bicubic(image, scene.scale) for name, image in sources.items()}
+        images = {
+            ENLARGED + THERMAL: enlarge_bicubic(thermal, sizes.thermal),
+            ENLARGED + VISIBLE: enlarge_bicubic(visible, sizes.visible),
+        }
         images |= {name: fuse(thermal, visible) for name, fuse in methods.items()}
         seen = luma(colour, "bgr8")
         for place, target in enumerate(targets):

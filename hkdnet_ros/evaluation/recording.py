@@ -43,6 +43,8 @@ def judge(
 ) -> Judgement:
     """Run ``source`` through the core, every pair of it, in the time of the recording; the same in every run on a CPU.
 
+    Images and the calibration known at the start are taken; a shutter flag that was recorded is not read yet.
+
     Measures (``keys`` of :data:`~hkdnet_ros.metrics.fusion.FUSION_KEYS`) compare each fused luma with the conditioned
     thermal and the visible luma, both brought to its size; no larger truth is known. Raises :class:`SourceError` where
     the recording cannot be read on.

@@ -44,6 +44,19 @@ _PEOPLE_NOTE = (
     " of the surroundings; distinct is the share of people for whom that is 1 or more."
 )
 
+_DETECTION_NOTES = {
+    "Kept": "Of the objects found in the visible image, the share that is found in each image.",
+    "Gained": "Of the objects found in thermal and not in the visible image, the share that is found in each image.",
+    "Labelled": "Of the labelled objects, the share that is found in each image; precision is the share of what is "
+    "found that is labelled.",
+}
+_DETECTION_NOTE = (
+    "An object is found where a box of its class covers it by an IoU of 0.5 or more, one to one. Behind a kind stands "
+    "how many objects are of it; small, medium and large are COCO's, with limits at 32x32 and 96x96 pixels. thermal "
+    "and visible are the sources at full size; a detector also finds what is not there, so that their shares tell what "
+    "to expect of each alone."
+)
+
 
 def report(title: str, facts: Mapping[str, str], measured: Means, peers: Means) -> str:
     """Return the report: ``facts`` as a list, then the tables.
@@ -84,6 +97,34 @@ def people_report(title: str, facts: Mapping[str, str], everybody: Means, bright
             lines.append(f"| {name} | {row['contrast']:.1f} | {row['SCR']:.2f} | {row['distinct']:.2f} |")
         lines.append("")
     return "\n".join([*lines, _PEOPLE_NOTE, ""])
+
+
+def detection_report(
+    title: str, facts: Mapping[str, str], tables: Mapping[str, Mapping[str, tuple[int, Mapping[str, float]]]],
+    found: Mapping[str, int],
+) -> str:  # fmt: skip
+    """Return the report on objects: for each of ``tables`` the share found in each image, by kind of object.
+
+    A table is {kind: (number of objects, {image: share})}, under Kept, Gained or Labelled; the first kind is all of
+    them. ``found`` says how many objects were found in each image, right or wrong.
+    """
+    lines = [f"# {title}", "", *(f"- {name}: {text}" for name, text in facts.items()), ""]
+    for heading, kinds in tables.items():
+        lines += [f"## {heading}", ""]
+        if not kinds:
+            lines += ["There are none.", ""]
+            continue
+        heads = ["image", *(f"{kind} ({count})" for kind, (count, _) in kinds.items()), "found"]
+        heads += ["precision"] if heading == "Labelled" else []
+        lines += [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
+        for name, number in found.items():
+            cells = [f"{row[name]:.2f}" for _, row in kinds.values()] + [str(number)]
+            if heading == "Labelled":
+                count, row = kinds["all"]
+                cells.append(f"{row[name] * count / number:.2f}" if number else "–")
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines += ["", _DETECTION_NOTES[heading], ""]
+    return "\n".join([*lines, _DETECTION_NOTE, ""])
 
 
 def flicker_table(means: Means) -> list[str]:

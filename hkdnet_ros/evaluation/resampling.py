@@ -36,8 +36,8 @@ def reduce_bilinear(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     return _to_8_bit(rows @ across).astype(np.uint8)
 
 
-def enlarge_bicubic(image: NDArray[np.uint8], scale: int) -> NDArray[np.float32]:
-    """Return ``image`` (H, W) enlarged by Pillow's BICUBIC (a = -0.5) in floating point, clipped to 0..255."""
+def enlarge_bicubic(image: NDArray[np.uint8] | NDArray[np.float32], scale: int) -> NDArray[np.float32]:
+    """Return ``image`` (H, W), 0..255, enlarged by Pillow's BICUBIC (a = -0.5) in floating point, clipped to 0..255."""
     height, width = image.shape
     across = image.astype(np.float64) @ _weights(width, width * scale, _cubic, 2.0).T
     enlarged = _weights(height, height * scale, _cubic, 2.0) @ across.astype(np.float32)

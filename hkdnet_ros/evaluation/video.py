@@ -23,6 +23,7 @@ from ..images.color import luma, to_uint8
 from ..images.frames import THERMAL, VISIBLE
 from ..images.resampling import resample
 from ..inference.config import EngineConfig
+from ..inference.sizes import Sizes
 from ..metrics.flicker import FlickerMeter, still_pixels
 from ..metrics.fusion import fusion_metrics, measurable
 from ..perception.thermal import ThermalConditioner
@@ -67,7 +68,7 @@ def evaluate_video(
     step = _every(every, reduce, count)
     make_folder(out)
     with contextlib.ExitStack() as stack:
-        methods, runs_on = open_methods(scale, models, stack)
+        methods, runs_on = open_methods(Sizes(thermal=scale, visible=scale), models, stack)
         played = itertools.islice(gray_pairs(source, scale), limit)
         pairs = tqdm(played, desc="fuse and measure", unit="pair", total=count)
         measurements = list(measure_clip(pairs, scale, methods, reduce=reduce, every=step))

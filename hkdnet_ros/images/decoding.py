@@ -122,9 +122,9 @@ def check_raw(height: int, width: int, encoding: str, step: int, size: int) -> N
         raise ImageError(f"step of {step} bytes is too small for {width} pixels of {encoding}; expected {row} or more")
     expected = step * _rows(height, raw)
     if size != expected:
-        fault = "truncated" if size < expected else "too long"
+        extent = "truncated" if size < expected else "too long"
         raise ImageError(
-            f"{encoding} image data of {size} bytes is {fault}; expected {expected} "
+            f"{encoding} image data of {size} bytes is {extent}; expected {expected} "
             f"(step {step} x height {height}{' x 1.5' * raw.is_planar})"
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,10 @@ class CheckedEngine:
     def memory(self) -> tuple[int, int] | None:
         """Bytes in use on the device by anyone, and how many it has; None for the CPU or where it does not answer."""
         return self._backend.memory
+
+    def choose(self, thermal: Sequence[int], visible: Sequence[int]) -> CheckedEngine:
+        """Return this: it is for cameras of any sizes."""
+        return self
 
     def warm_up(self, height: int, width: int) -> float:
         """Run twice at this size of the visible input, so that the first real frame is as fast as the rest.

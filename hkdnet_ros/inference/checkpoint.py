@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError
 from ..files import written_whole
-from ..network.guided import Guided, GuidedConfig
+from ..network.guided import GUIDED, Guided, GuidedConfig
 from ..network.presets import PRESETS, StudentConfig
 from ..network.student import Student
 from ..network.teacher import Teacher
@@ -28,8 +28,11 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 def weights_path(model: str, scale: int) -> Path:
     """Return the file of ``model``: a preset's shipped weights at ``scale``, or the path itself.
 
-    Raises :class:`CheckpointError` for a name that is neither, or a preset that ships no weights at that scale.
+    ``guided`` has one file for every scale. Raises :class:`CheckpointError` for a name that is neither, or a preset
+    that ships no weights at that scale.
     """
+    if model == GUIDED:
+        return WEIGHTS / f"{GUIDED}.safetensors"
     if model in PRESETS:
         path = WEIGHTS / f"{model}_x{scale}.safetensors"
         if not path.is_file():
@@ -38,7 +41,8 @@ def weights_path(model: str, scale: int) -> Path:
         return path
     path = Path(model).expanduser()
     if not path.is_file():
-        raise CheckpointError(f"{model} is neither a preset ({', '.join(PRESETS)}) nor an existing weights file")
+        presets = ", ".join((*PRESETS, GUIDED))
+        raise CheckpointError(f"{model} is neither a preset ({presets}) nor an existing weights file")
     return path
 
 
@@ -173,6 +177,7 @@ def load_guided(path: str | Path) -> tuple[Guided, dict[str, Any]]:
     return network.eval(), metadata
 
 
-def load_network(path: str | Path) -> tuple[Student | Teacher, dict[str, Any]]:
-    """Return the student or the teacher in ``path``, whichever it is; errors as :func:`load_student`."""
-    return load_teacher(path) if read_metadata(path).get("network") == "teacher" else load_student(path)
+def load_network(path: str | Path) -> tuple[Student | Guided | Teacher, dict[str, Any]]:
+    """Return the network in ``path``, whichever it is; errors as :func:`load_student`."""
+    kind = read_metadata(path).get("network")
+    return load_teacher(path) if kind == "teacher" else load_guided(path) if kind == "guided" else load_student(path)

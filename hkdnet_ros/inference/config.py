@@ -9,6 +9,9 @@ from ..options import check_options, option
 
 CPU = "cpu"
 
+# What EngineConfig.model may be beside a preset and a file.
+AUTO = "auto"
+
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
@@ -17,12 +20,14 @@ class EngineConfig:
     """Which network runs, where and how."""
 
     model: str = option(
-        "realtime",
-        "The network has the weights of this preset, which comes with the package, or of this .safetensors file.",
+        AUTO,
+        "The network has the weights of this preset, which comes with the package, or of this .safetensors file; auto "
+        "takes guided where the visible image is sharper than thermal, and realtime where both are of about one size.",
     )
     scale: int = option(
         2,
-        "The output is this many times as wide and as high as the grid that both images are fused on.",
+        "The output of a network that takes both images at one size is this many times as wide and as high as they "
+        "are; guided gives the size of the visible image instead.",
         choices=SCALES,
     )
     device: str = option(
@@ -30,10 +35,11 @@ class EngineConfig:
     )
     precision: str = option(
         "auto",
-        "The network computes in this format; auto is the fastest that stays within 45 dB of fp32, and "
-        "fp16 needs CUDA.",
+        "The network computes in this format; auto is the fastest whose picture agrees with that of "
+        "fp32 to 45 dB PSNR, and fp16 needs CUDA.",
         choices=PRECISIONS,
     )
+    backend: str = option("torch", "This library runs the network; torch is the one there is.")
     threads: int = option(0, "The network uses this many CPU threads; 0 means one per core.", low=0, high=256)
 
     def __post_init__(self) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MissingDependencyError
+from ..errors import ConfigError, MissingDependencyError
+from .auto_engine import AutoEngine
 from .checked_engine import CheckedEngine
-from .config import EngineConfig
-from .precision_trial import settle_precision
+from .config import AUTO, EngineConfig
+from .precision_trial import choose_precision
 from .sizes import Sizes
 
 BACKENDS = {"torch": "hkdnet_ros.inference.torch_backend:TorchBackend"}
@@ -51,6 +52,9 @@ class Engine(Protocol):
     def memory(self) -> tuple[int, int] | None:
         """Bytes in use on the device, and how many it has; None for the CPU."""
 
+    def choose(self, thermal: Sequence[int], visible: Sequence[int]) -> Engine:
+        """Return the engine for cameras of these two sizes, (width, height): this one, or the one of several."""
+
     def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
         """Fuse two (H, W) images of ``sizes``, float32 in [0, 1] or uint8, to float32 in [0, 1].
 
@@ -65,18 +69,24 @@ class Engine(Protocol):
         """Free the model and its device memory."""
 
 
-def load_engine(config: EngineConfig | None = None, backend: str = "torch") -> Engine:
-    """Return the engine for ``config`` (without one, its defaults) on ``backend``, a key of :data:`BACKENDS`.
+def load_engine(config: EngineConfig | None = None) -> Engine:
+    """Return the engine for ``config``, without one for its defaults.
 
-    Raises :class:`CheckpointError` for weights that cannot be loaded, :class:`ConfigError` for a device or precision
-    that cannot be had, :class:`DeviceError` for a device that fails and :class:`MissingDependencyError` where the back
-    end's Python packages are not installed.
+    Model ``auto`` loads the two networks that it chooses between. Raises :class:`CheckpointError` for weights that
+    cannot be loaded, :class:`ConfigError` for a back end, a device or a precision that cannot be had,
+    :class:`DeviceError` for a device that fails and :class:`MissingDependencyError` where the back end's Python
+    packages are not installed.
     """
+    config = config or EngineConfig()
+    if config.backend not in BACKENDS:
+        raise ConfigError(f"backend is {config.backend!r}; choose one of {', '.join(BACKENDS)}")
+    if config.model == AUTO:
+        return AutoEngine(load_engine, config)
     # Here and not above: torch takes seconds to import, and the node's services should be there first.
     try:
-        load = pkgutil.resolve_name(BACKENDS[backend])
+        load = pkgutil.resolve_name(BACKENDS[config.backend])
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"the network needs the Python package {error.name}, which {sys.executable} does not have; install it"
         ) from error
-    return CheckedEngine(settle_precision(load, config or EngineConfig()))
+    return CheckedEngine(choose_precision(load, config))

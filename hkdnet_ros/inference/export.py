@@ -1,49 +1,65 @@
-"""A student as an ONNX file or a torch.export program, for runtimes beside torch."""
+"""A network as an ONNX file or a torch.export program, for runtimes beside torch."""
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
 
 from ..errors import ConfigError, MissingDependencyError, SourceError
+from ..network.guided import Guided
 from ..network.student import Student
-from .torch_backend import fold_batch_norms
+from .sizes import SMALLEST
+from .torch_backend import fold_batch_norms, sizes_of
 
 FORMATS = {".onnx": "ONNX", ".pt2": "torch.export"}
 
+BLOCK = 8
+"""A file for images of any size takes multiples of this many pixels: a guided network computes on blocks of 8x8."""
 
-class ExportedStudent(nn.Module):
+LARGEST = 8192
+
+
+class ExportedNetwork(nn.Module):
     """What is exported: two lumas in, the clipped fused luma out; batch norms folded, features left out."""
 
-    def __init__(self, student: Student) -> None:
+    def __init__(self, network: Student | Guided) -> None:
         super().__init__()
-        fold_batch_norms(student)
-        self.student = student
+        fold_batch_norms(network)
+        self.network = network
 
     def forward(self, thermal: Tensor, visible: Tensor) -> Tensor:
-        """Fuse (1, 1, H, W) lumas in [0, 1] to (1, 1, scale H, scale W) in [0, 1]."""
-        return self.student(thermal, visible).fused.clamp(0, 1)
+        """Fuse (1, 1, H, W) lumas in [0, 1], each of its size, to one of the output's size, in [0, 1]."""
+        return self.network(thermal, visible).fused.clamp(0, 1)
 
 
-def export(student: Student, path: Path, *, height: int, width: int) -> None:
-    """Write ``student`` for inputs of ``height`` x ``width``, as the suffix of ``path`` says: .onnx or .pt2.
+def export(network: Student | Guided, path: Path, *, height: int, width: int, any_size: bool = False) -> None:
+    """Write ``network`` for a visible image of ``height`` x ``width``, as the suffix of ``path`` says: .onnx or .pt2.
 
-    The size is fixed, since the pooling of keys in the attentions follows from it. Raises :class:`ConfigError` for
-    another suffix or a size below 16x16, :class:`MissingDependencyError` where ONNX's packages are missing,
+    The thermal image has the size that belongs to it. With ``any_size``, which a guided network alone can, the file
+    takes visible images of all multiples of BLOCK pixels; a student's size is fixed, since the pooling of keys in its
+    attentions follows from it. Raises :class:`ConfigError` for another suffix, a size below 16x16 and ``any_size`` with
+    a student or a size that is no such multiple, :class:`MissingDependencyError` where ONNX's packages are missing,
     :class:`SourceError` for a file that cannot be written.
     """
     if path.suffix not in FORMATS:
         raise ConfigError(f"{path.name}: the suffix says the format; choose one of {', '.join(FORMATS)}")
-    if min(height, width) < 16:
-        raise ConfigError(f"size is {width}x{height}; expected at least 16x16")
+    if min(height, width) < SMALLEST:
+        raise ConfigError(f"size is {width}x{height}; expected at least {SMALLEST}x{SMALLEST}")
+    if any_size and (isinstance(network, Student) or height % BLOCK or width % BLOCK):
+        raise ConfigError(f"any size of {width}x{height}: expected a guided network and multiples of {BLOCK} pixels")
     if not path.parent.is_dir():
         raise SourceError(f"{path.parent} is no folder; create it or choose another --out")
-    module = ExportedStudent(student).eval()
-    example = (torch.full((1, 1, height, width), 0.5), torch.full((1, 1, height, width), 0.25))
-    program = torch.export.export(module, example)
+    module = ExportedNetwork(network).eval()
+    sizes = sizes_of(network)
+    thermal_size = sizes.thermal_for(sizes.output_for((height, width)))
+    example = (torch.full((1, 1, *thermal_size), 0.5), torch.full((1, 1, height, width), 0.25))
+    free = _free_sides(sizes.thermal) if any_size else None
+    program = torch.export.export(module, example, dynamic_shapes=free)
     try:
         if path.suffix == ".pt2":
             torch.export.save(program, path)
@@ -59,3 +75,12 @@ def export(student: Student, path: Path, *, height: int, width: int) -> None:
         converted.save(str(path))
     except OSError as error:
         raise SourceError(f"cannot write {path}: {error}") from error
+
+
+def _free_sides(thermal: int) -> dict[str, Any]:
+    """Return which sides of the inputs are free, where ``thermal`` output pixels lie along one of thermal's."""
+    blocks = {
+        axis: Dim(name, min=SMALLEST // BLOCK, max=LARGEST // BLOCK) for axis, name in ((2, "rows"), (3, "columns"))
+    }
+    sides = {"thermal": BLOCK // thermal, "visible": BLOCK}
+    return {name: {axis: pixels * dim for axis, dim in blocks.items()} for name, pixels in sides.items()}

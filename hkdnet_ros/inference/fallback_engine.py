@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -36,6 +36,7 @@ class FallbackEngine:
         self._on_failure = on_failure
         self._warn = warn
         self._failure = ""
+        self._cameras: tuple[Sequence[int], Sequence[int]] | None = None
         self._engine = self._surely(lambda: load(config), self._load_on_cpu)
 
     @property
@@ -71,6 +72,12 @@ class FallbackEngine:
         """Why the device that was asked for was left; empty where it was not."""
         return self._failure
 
+    def choose(self, thermal: Sequence[int], visible: Sequence[int]) -> FallbackEngine:
+        """Return this, which from now on is what its engine chooses for cameras of these sizes."""
+        self._cameras = thermal, visible
+        self._engine.choose(thermal, visible)
+        return self
+
     def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
         """Fuse as the engine does, on another device where need be."""
         return self._surely(
@@ -105,6 +112,8 @@ class FallbackEngine:
     def _moved_to_cpu(self) -> Engine:
         self._engine.close()
         self._engine = self._load_on_cpu()
+        if self._cameras is not None:
+            self._engine.choose(*self._cameras)
         return self._engine
 
     def _load_on_cpu(self) -> Engine:

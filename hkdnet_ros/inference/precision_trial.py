@@ -19,7 +19,7 @@ LEAST_AGREEMENT = 45.0
 """PSNR in dB to fp32 that a faster format must reach for ``precision: auto`` to use it."""
 
 
-def settle_precision(load: Callable[[EngineConfig], Backend], config: EngineConfig) -> Backend:
+def choose_precision(load: Callable[[EngineConfig], Backend], config: EngineConfig) -> Backend:
     """Return the back end in the precision of ``config``; ``auto`` is the device's fastest that agrees with fp32.
 
     Raises what ``load`` does, and :class:`ConfigError` for a format asked for by name that overflows.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import ConfigError, DeviceError
+from ..network.guided import Guided
 from ..network.student import Student
 from .backend import Backend, copy_unit
-from .checkpoint import load_student, weights_path
+from .checkpoint import load_guided, load_student, read_metadata, weights_path
 from .compute_thread import compute
 from .config import EngineConfig
 from .device import DTYPES, choose_device, fast_precision
@@ -34,14 +36,30 @@ def fold_batch_norms(network: nn.Module) -> None:
                 module[index], module[index + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
 
 
-def compute_in(network: Student, dtype: torch.dtype) -> Student:
-    """Cast ``network`` in place, all but the convolutions at its ends, and return it.
+def load_fusing(path: Path, scale: int) -> Student | Guided:
+    """Return the student for ``scale``, or the guided network, in ``path``; errors as :func:`load_student`."""
+    if read_metadata(path).get("network") == "guided":
+        return load_guided(path)[0]
+    return load_student(path, scale=scale)[0]
 
-    bfloat16 has 8 significant bits, no more than the images: rounded at the ends, ramps would show as bands.
+
+def sizes_of(network: Student | Guided) -> Sizes:
+    """Return the sizes that ``network`` takes and gives."""
+    if isinstance(network, Guided):
+        return Sizes(thermal=1 if network.config.thermal_full else 2, visible=1)
+    return Sizes(thermal=network.config.scale, visible=network.config.scale)
+
+
+def compute_in(network: Student | Guided, dtype: torch.dtype) -> Student | Guided:
+    """Cast ``network`` in place, all but the convolutions at a student's ends, and return it.
+
+    bfloat16 has 8 significant bits, no more than the images: rounded at the ends, ramps would show as bands. A guided
+    network leaves the images themselves unrounded.
     """
     network.to(dtype)
-    network.head.conv1.float()
-    network.output.float()
+    if isinstance(network, Student):
+        network.head.conv1.float()
+        network.output.float()
     return network
 
 
@@ -56,7 +74,7 @@ def full_float32() -> Iterator[None]:
 
 
 class TorchBackend(Backend):
-    """A student network in torch, on CUDA or the CPU."""
+    """A student or guided network in torch, on CUDA or the CPU."""
 
     def __init__(self, config: EngineConfig) -> None:
         _on_device(self._load, config)
@@ -72,27 +90,26 @@ class TorchBackend(Backend):
             torch.set_num_threads(config.threads)
         path = weights_path(config.model, config.scale)
         self.model_name = path.stem if path.suffix == ".safetensors" else config.model
-        self._network, _ = load_student(path, scale=config.scale)
-        self.sizes = Sizes(thermal=config.scale, visible=config.scale)
+        self._network = load_fusing(path, config.scale)
+        self.sizes = sizes_of(self._network)
         fold_batch_norms(self._network)
         self._network.to(self._device).requires_grad_(False)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         compute_in(self._network, DTYPES[self.precision])
-        self._input = torch.empty(0)
-        self._staging = torch.empty(0)
+        self._inputs = (_Input(self._device), _Input(self._device))  # thermal, visible
         self._output = torch.empty(0)
 
     def run(self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None]) -> NDArray[np.float32]:
-        """Return the fused luma of two images of one size; see :meth:`Backend.run`."""
+        """Return the fused luma of two images; see :meth:`Backend.run`."""
         return _on_device(self._run, thermal, visible, lap)
 
     @torch.inference_mode()
     def _run(self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None]) -> NDArray[np.float32]:
-        inputs = self._upload(thermal, visible)
+        inputs = [own.fill(image) for own, image in zip(self._inputs, (thermal, visible), strict=True)]
         self._wait()
         lap("upload")
         with full_float32():
-            fused = self._network(inputs[:1], inputs[1:]).fused[0, 0]
+            fused = self._network(*inputs).fused[0, 0]
         self._wait()
         lap("network")
         return self._download(fused)
@@ -100,7 +117,8 @@ class TorchBackend(Backend):
     def close(self) -> None:
         """Free the network's memory, here and on the device; it cannot be run afterwards."""
         self._network = None  # type: ignore[assignment]
-        self._input = self._staging = self._output = torch.empty(0)
+        self._inputs = (_Input(self._device), _Input(self._device))
+        self._output = torch.empty(0)
         if self._device.type == "cuda":
             with contextlib.suppress(RuntimeError):  # a device that is lost
                 torch.cuda.empty_cache()
@@ -121,26 +139,33 @@ class TorchBackend(Backend):
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
 
-    def _upload(self, thermal: NDArray[Any], visible: NDArray[Any]) -> Tensor:
-        """Fill the input buffer, (2, 1, H, W) float32 on the device, thermal first."""
-        shape = (2, 1, *thermal.shape)
-        if self._input.shape != shape:
-            on_cuda = self._device.type == "cuda"
-            self._input = torch.empty(shape, device=self._device)
-            # Copies to CUDA are quick and need no wait from page-locked memory only.
-            self._staging = torch.empty(shape, pin_memory=True) if on_cuda else self._input
-            self._output = torch.empty(self.sizes.output_for(visible.shape), pin_memory=on_cuda)
-        staging = self._staging.numpy()
-        copy_unit(thermal, staging[0, 0])
-        copy_unit(visible, staging[1, 0])
-        if self._staging is not self._input:
-            self._input.copy_(self._staging, non_blocking=True)
-        return self._input
-
     def _download(self, fused: Tensor) -> NDArray[np.float32]:
         if self._device.type == "cpu":
             return fused.numpy()
+        if self._output.shape != fused.shape:
+            self._output = torch.empty(fused.shape, pin_memory=True)
         return self._output.copy_(fused).numpy()
+
+
+class _Input:
+    """The buffer of one input on the device, and where its images are brought to float32."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._buffer = torch.empty(0)
+        self._staging = torch.empty(0)
+
+    def fill(self, image: NDArray[Any]) -> Tensor:
+        """Return ``image`` as (1, 1, H, W) float32 in [0, 1] on the device."""
+        shape = (1, 1, *image.shape)
+        if self._buffer.shape != shape:
+            self._buffer = torch.empty(shape, device=self._device)
+            # Copies to CUDA are quick and need no wait from page-locked memory only.
+            self._staging = torch.empty(shape, pin_memory=True) if self._device.type == "cuda" else self._buffer
+        copy_unit(image, self._staging.numpy()[0, 0])
+        if self._staging is not self._buffer:
+            self._buffer.copy_(self._staging, non_blocking=True)
+        return self._buffer
 
 
 def is_device_failure(error: RuntimeError) -> bool:

@@ -36,8 +36,11 @@ class GuidedConfig:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more")
 
 
+GUIDED = "guided"
+"""The preset that ships weights."""
+
 GUIDED_PRESETS = {
-    "guided": GuidedConfig(),
+    GUIDED: GuidedConfig(),
     "guided_teacher": GuidedConfig(
         thermal_full=True, fine_channels=48, channels=64, deep_channels=96, detail_channels=32, detail_layers=4
     ),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .mode import ModeConfig
 from .pairing import PairingConfig
-from .pipeline import PipelineConfig
+from .plan import PipelineConfig
 from .shutter import ShutterConfig
 from .thermal import ThermalConfig
 

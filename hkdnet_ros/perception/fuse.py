@@ -11,7 +11,9 @@ from ..errors import ConfigError, ImageError
 from ..images.frames import THERMAL, VISIBLE, Frame, Pair
 from ..inference.config import EngineConfig
 from ..inference.engine_api import Engine, load_engine
+from .config import PerceptionConfig
 from .pipeline import FusionPipeline
+from .plan import NO_SIZE, PipelineConfig
 from .thermal import ThermalConfig
 
 # (type, dimensions) of an array -> the encoding of a camera image like it
@@ -24,14 +26,17 @@ def fuse(
     *,
     engine: Engine | None = None,
     thermal_config: ThermalConfig | None = None,
+    output_size: tuple[int, int] = NO_SIZE,
     **settings: Any,
 ) -> NDArray[np.uint8]:
-    """Return the fusion of two images that show the same view, ``scale`` times the thermal image's size.
+    """Return the fusion of two images that show the same view.
 
     ``thermal`` is (H, W): uint8 as a camera conditioned it, uint16 counts, or float32 in any unit, such as kelvin.
     Counts and floats are stretched between percentiles of this image, or as ``thermal_config`` says. ``visible`` may
     have another size: uint8, gray (H, W) or colour (H, W, 3) with blue first, as OpenCV reads it, or uint16, gray. The
-    result is uint8: (scale H, scale W) for a gray visible image, (scale H, scale W, 3) with blue first for colour.
+    result is uint8, gray for a gray visible image, (..., 3) with blue first for colour. It has ``output_size`` (width,
+    height); without one the visible image's size where that is sharper than thermal (model ``guided``), and ``scale``
+    times the thermal image's where both are of about one size (model ``realtime``).
 
     ``settings`` are those of :class:`~hkdnet_ros.inference.config.EngineConfig`: ``model``, ``scale``, ``device``,
     ``precision``, ``threads``. Without ``engine`` each call loads the network anew. To fuse many images, load it once,
@@ -44,13 +49,20 @@ def fuse(
     :class:`CheckpointError` for weights that cannot be loaded.
     """
     pair = Pair(_frame(thermal, THERMAL), _frame(visible, VISIBLE))
+    config = PerceptionConfig(
+        pipeline=PipelineConfig(output_size=output_size), thermal=thermal_config or ThermalConfig()
+    )
+
+    def fused(engine: Engine) -> NDArray[np.uint8]:
+        return FusionPipeline(engine, config).process(pair).image
+
     if engine is not None:
         if settings:
             raise ConfigError(f"{', '.join(settings)} cannot be set beside an engine; give one or the other")
-        return FusionPipeline(engine, thermal_config=thermal_config).process(pair).image
+        return fused(engine)
     loaded = load_engine(EngineConfig(**settings))
     try:
-        return FusionPipeline(loaded, thermal_config=thermal_config).process(pair).image
+        return fused(loaded)
     finally:
         loaded.close()
 

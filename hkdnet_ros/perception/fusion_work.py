@@ -79,14 +79,14 @@ class FusionWork:
         self._drops = drops
         self._statistics = statistics
         self._now_ns = now_ns
-        self._pipeline = FusionPipeline(engine, config.pipeline, config.thermal)
+        self._pipeline = FusionPipeline(engine, config)
         self._sizes = SizeWatch(engine, log, warm=config.pipeline.grid)  # who loaded the engine warmed it up for that
         self._runs = {THERMAL: 0, VISIBLE: 0}  # of the images before
         self.calibration = OutputCalibration(log)
 
     def reconfigure(self, config: PerceptionConfig) -> None:
         """Go by the live parameters of ``config`` from the next task on. Any thread may call this."""
-        self._pipeline.reconfigure(config.pipeline, config.thermal)
+        self._pipeline.reconfigure(config)
 
     def process(self, task: Task) -> None:
         try:
@@ -144,7 +144,7 @@ class FusionWork:
     def _fuse(self, thermal: Frame | None, visible: Frame | None) -> FusedFrame:
         stream, frame = (THERMAL, thermal) if thermal else (VISIBLE, visible)
         assert frame is not None
-        self._sizes.prepare(self._pipeline.grid_for(stream, frame), thermal, visible)
+        self._sizes.prepare(self._pipeline.plan(thermal, visible), thermal, visible)
         if thermal and visible:
             return self._pipeline.process(Pair(thermal, visible))
         return self._pipeline.process_alone(stream, frame)

@@ -56,7 +56,7 @@ class ModeConfig:
         high=3600,
         live=True,
     )
-    settle: float = option(
+    return_time: float = option(
         1.0,
         "A lost stream must be back for this long before images are fused again.",
         unit="s",
@@ -86,8 +86,9 @@ class ModeSelector:
     times per ``limit``.
 
     A stream is lost by comparison with the other, so that the end of a recording, where both fall silent, does not
-    pass through a mode of one of them. From a stream alone back to FUSED takes ``settle`` seconds in which both send;
-    from STOPPED it takes an image of each, as anything is better than nothing. What makes things worse counts at once.
+    pass through a mode of one of them. From a stream alone back to FUSED takes ``return_time`` seconds in which both
+    send; from STOPPED it takes an image of each, as anything is better than nothing. What makes things worse counts at
+    once.
     """
 
     def __init__(self, config: ModeConfig, now_ns: int, *, shutter_action: str = HOLD) -> None:
@@ -126,7 +127,7 @@ class ModeSelector:
 
     def clock_was_set(self, now_ns: int) -> None:
         """Give both streams a fresh ``limit``: the clock went back or leapt ahead to ``now_ns``. The mode stays."""
-        self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns)
+        self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns - 1)  # not now: no image has come since
         self._interrupted_ns = dict.fromkeys(self._interrupted_ns, now_ns)
         self._well_ns = None
 
@@ -138,9 +139,9 @@ class ModeSelector:
         else:
             if self._well_ns is None:
                 self._well_ns = now_ns
-            settle_ns = 0 if self._mode == STOPPED else self.config.settle * 1e9
+            return_ns = 0 if self._mode == STOPPED else self.config.return_time * 1e9
             # By arrivals, not by the clock: a stream that came once and is silent again has not settled.
-            if min(self._arrived_ns.values()) - self._well_ns < settle_ns:
+            if min(self._arrived_ns.values()) - self._well_ns < return_ns:
                 return None
         if mode == self._mode:
             return None

@@ -54,7 +54,8 @@ class OutputCalibration:
 
     def begin_anew(self) -> None:
         """Wait again before a calibration is said to be missing: the streams' clocks have jumped back."""
-        self._missing_since_ns = None
+        with self._lock:
+            self._missing_since_ns = None
 
     def scaled_to(
         self, fused: FusedFrame, thermal: Frame | None, visible: Frame | None, is_wanted: bool

@@ -198,7 +198,7 @@ class StampPairer(Generic[Payload]):
     def flush(self) -> list[Match[Payload]]:
         """Return the matches among the waiting messages, as at the end of both streams; the rest is dropped."""
         with self._lock:
-            matches = self._settle_all()
+            matches = self._decide_all()
             for stream in (self._thermal, self._visible):
                 stream.drop(len(stream.stamps), UNPAIRED)
             return matches
@@ -228,13 +228,13 @@ class StampPairer(Generic[Payload]):
         self._behind = None
         # The other stream has jumped already if its last stamp is nearer to where this one is than to where it was.
         if own.last is not None and other.last is not None and other.last - stamp > own.last - other.last:
-            matches = self._settle_all()
+            matches = self._decide_all()
             other.drop(len(other.stamps), RESET)
             self._behind = other
         own.restart()
         return matches
 
-    def _settle_all(self) -> list[Match[Payload]]:
+    def _decide_all(self) -> list[Match[Payload]]:
         matches: list[Match[Payload]] = []
         while decided := self._decide(final=True):
             matches += decided

@@ -3,105 +3,96 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConfigError, ImageError
+from ..errors import ImageError
 from ..images import color
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..images.resampling import resample
 from ..inference.engine_api import Engine
 from ..inference.sizes import SMALLEST
-from ..options import check_options, option
 from ..stage_clock import StageClock
+from .config import PerceptionConfig
 from .mode import FUSED
-from .thermal import ThermalConditioner, ThermalConfig
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineConfig:
-    """What is fused at which size, and what comes out."""
-
-    grid: tuple[int, int] = option(
-        (0, 0),
-        "Both images are brought to this width and height before they are fused; [0, 0] means the thermal "
-        "image's size.",
-        unit="px",
-        low=0,
-        high=8192,
-    )
-    output: str = option(
-        "auto",
-        "With auto the output is bgr8 where the visible image has colour, else mono8; with gray it is always mono8.",
-        choices=("auto", "gray"),
-        live=True,
-    )
-
-    def __post_init__(self) -> None:
-        check_options(self)
-        if len(self.grid) != 2 or (self.grid != (0, 0) and min(self.grid) < SMALLEST):
-            raise ConfigError(
-                f"grid is {list(self.grid)}; expected [width, height] of at least {SMALLEST} each, or [0, 0] for the "
-                "thermal image's size"
-            )
+from .plan import Plan, Planner, Size, size_of
+from .thermal import ThermalConditioner
 
 
 class FusionPipeline:
     """Turns pairs into fused frames, one after the other (the thermal range is carried from frame to frame)."""
 
-    def __init__(
-        self, engine: Engine, config: PipelineConfig | None = None, thermal_config: ThermalConfig | None = None
-    ) -> None:
-        self._engine = engine
-        self._config = config or PipelineConfig()
-        self._conditioner = ThermalConditioner(thermal_config)
-        self._last_grid = (0, 0)  # of the last pair
+    def __init__(self, engine: Engine, config: PerceptionConfig | None = None) -> None:
+        """``config`` is that of all stages, of which the pipeline has ``pipeline`` and ``thermal``."""
+        config = config or PerceptionConfig()
+        self._config = config.pipeline
+        self._conditioner = ThermalConditioner(config.thermal)
+        self._planner = Planner(engine)
 
-    def reconfigure(self, config: PipelineConfig, thermal_config: ThermalConfig) -> None:
+    def reconfigure(self, config: PerceptionConfig) -> None:
         """Go by other settings from the next frame on; the thermal range is kept. Any thread may call this."""
-        self._config = config
-        self._conditioner.reconfigure(thermal_config)
+        self._config = config.pipeline
+        self._conditioner.reconfigure(config.thermal)
+
+    def plan(self, thermal: Frame | None, visible: Frame | None) -> Plan:
+        """Return how a pair, or the one image where the other is None, will be fused.
+
+        Raises :class:`ImageError` for an image that is smaller than 16x16.
+        """
+        for frame, stream in ((thermal, THERMAL), (visible, VISIBLE)):
+            if frame is not None:
+                _check(frame, stream)
+        if thermal is None:
+            assert visible is not None
+            return self._planner.visible(visible, self._config)
+        if visible is None:
+            return self._planner.thermal(thermal, self._config)
+        return self._planner.pair(thermal, visible, self._config)
 
     def begin_anew(self) -> None:
         """Forget the thermal range with which the next frame has nothing to do: its stream's clock has jumped back."""
         self._conditioner.begin_anew()
 
     def process(self, pair: Pair) -> FusedFrame:
-        """Fuse one pair: ``scale`` times the grid's size, stamp and frame of the visible image.
+        """Fuse one pair to the output size of its :meth:`plan`, with stamp and frame of the visible image.
 
         ``timings`` has "thermal", "registration", "color" and the engine's own stages. Raises :class:`ImageError` for
         an image that is smaller than 16x16 or has NaN, and for a visible one of floats.
         """
-        _check(pair.thermal, THERMAL)
-        _check(pair.visible, VISIBLE)
         clock = StageClock()
-        self._last_grid = grid = self.grid_for(THERMAL, pair.thermal)
+        plan = self.plan(pair.thermal, pair.visible)
         thermal = self._thermal(pair.thermal, clock)
-        registered = _registered(thermal, grid, clock)
-        luma, chroma = self._visible(pair.visible, grid, clock)
-        fused = self._fuse(registered, luma, chroma, pair.visible, FUSED, clock)
+        registered = _registered(thermal, plan.thermal, clock)
+        luma, chroma = self._visible(pair.visible, plan, clock)
+        fused = self._fuse(plan, registered, luma, chroma, pair.visible, FUSED, clock)
         return dataclasses.replace(fused, thermal=thermal)
 
     def process_alone(self, stream: str, frame: Frame) -> FusedFrame:
-        """Super-resolve the image of one stream by the same ``scale``; the mode of the result is ``stream``.
+        """Return the image of one stream at the output's size; the mode of the result is ``stream``.
 
-        The network gets the luma of that image as both of its inputs: what two equal images have in common is the image
-        itself, so that what it adds is the resolution. The thermal image gives gray with its own stamp and frame.
-        Raises what :meth:`process` does.
+        A network that takes both images at one size gets the luma of that image as both of its inputs: what two equal
+        images have in common is the image itself, so that what it adds is the resolution. One that takes the visible
+        image at the output's size has nothing to add to it, and gets black in its place beside a thermal image. The
+        thermal image gives gray with its own stamp and frame. Raises what :meth:`process` does.
         """
-        _check(frame, stream)
         clock = StageClock()
-        grid = self.grid_for(stream, frame)
         if stream == VISIBLE:
-            luma, chroma = self._visible(frame, grid, clock)
-            return self._fuse(_registered(luma, grid, clock), luma, chroma, frame, stream, clock)
-        thermal = self._thermal(frame, clock)
-        registered = _registered(thermal, grid, clock)
-        luma = _registered(registered, self._visible_size(grid), clock)
-        return dataclasses.replace(self._fuse(registered, luma, None, frame, stream, clock), thermal=thermal)
+            plan = self.plan(None, frame)
+            luma, chroma = self._visible(frame, plan, clock)
+            thermal = _registered(luma, plan.thermal, clock) if plan.needs_network else luma
+            return self._fuse(plan, thermal, luma, chroma, frame, stream, clock)
+        plan = self.plan(frame, None)
+        conditioned = self._thermal(frame, clock)
+        registered = _registered(conditioned, plan.thermal, clock)
+        if plan.engine.sizes.visible == 1:
+            luma = np.zeros(plan.visible[::-1], np.uint8)
+        else:
+            luma = _registered(registered, plan.visible, clock)
+        fused = self._fuse(plan, registered, luma, None, frame, stream, clock)
+        return dataclasses.replace(fused, thermal=conditioned)
 
     def condition(self, frame: Frame) -> NDArray[np.float32]:
         """Return the thermal image that would be fused, (H, W) float32 in [0, 1] at its own size, and fuse nothing.
@@ -111,28 +102,14 @@ class FusionPipeline:
         _check(frame, THERMAL)
         return self._conditioner.condition(frame)
 
-    def grid_for(self, stream: str, frame: Frame) -> tuple[int, int]:
-        """Return width and height that ``frame`` of ``stream`` is fused at: ``grid``, or the thermal image's size.
-
-        A visible image that comes alone is brought to the grid of the last pair, so that the output keeps its size; to
-        its own size where there was none.
-        """
-        config = self._config
-        if any(config.grid):
-            return config.grid
-        height, width = frame.image.shape[:2]
-        return self._last_grid if stream == VISIBLE and any(self._last_grid) else (width, height)
-
     def _thermal(self, frame: Frame, clock: StageClock) -> NDArray[np.float32]:
         thermal = self._conditioner.condition(frame)
         clock.lap("thermal")
         return thermal
 
-    def _visible(
-        self, frame: Frame, grid: tuple[int, int], clock: StageClock
-    ) -> tuple[NDArray[Any], color.Chroma | None]:
+    def _visible(self, frame: Frame, plan: Plan, clock: StageClock) -> tuple[NDArray[Any], color.Chroma | None]:
         """Return luma at the size that the engine takes, and chroma where the output has colour."""
-        width, height = (self._engine.scale * side for side in grid)  # of the output
+        width, height = plan.engine.sizes.output_for(plan.visible)
         # More visible pixels than the output has serve nothing after this. Means of means over whole pixels are
         # means, so that shrinking twice, to the output and then to the grid, is still correct in area.
         rows, columns = frame.image.shape[:2]
@@ -145,14 +122,11 @@ class FusionPipeline:
         else:
             luma = color.luma(visible, frame.encoding)
         clock.lap("color")
-        return _registered(luma, self._visible_size(grid), clock), chroma
-
-    def _visible_size(self, grid: tuple[int, int]) -> tuple[int, int]:
-        """Return width and height at which the engine takes the visible image beside thermal at ``grid``."""
-        return self._engine.sizes.visible_for([self._engine.scale * side for side in grid])
+        return _registered(luma, plan.visible, clock), chroma
 
     def _fuse(
         self,
+        plan: Plan,
         thermal: NDArray[Any],
         visible: NDArray[Any],
         chroma: color.Chroma | None,
@@ -161,21 +135,27 @@ class FusionPipeline:
         clock: StageClock,
     ) -> FusedFrame:
         """Return the fused frame of two lumas, with stamp and frame of ``source``."""
-        fused = self._engine.fuse(thermal, visible)
-        clock.skip()
+        stages: Mapping[str, float] = {}
+        fused: NDArray[Any] = visible
+        if plan.needs_network:
+            fused = plan.engine.fuse(thermal, visible)
+            stages = plan.engine.timings
+            clock.skip()
+        elif fused.dtype == np.uint8:
+            fused = np.multiply(fused, np.float32(1 / 255), dtype=np.float32)
+        fused = _registered(fused, plan.output, clock)
         image = color.to_uint8(fused) if chroma is None else color.recombine(fused, chroma)
         clock.lap("color")
-        timings = {**clock.timings, **self._engine.timings}
-        return FusedFrame(image, source.stamp_ns, source.frame_id, mode, timings=timings)
+        return FusedFrame(image, source.stamp_ns, source.frame_id, mode, timings={**clock.timings, **stages})
 
 
-def _registered(image: NDArray[Any], grid: tuple[int, int], clock: StageClock) -> NDArray[Any]:
-    registered = resample(image, *grid)
+def _registered(image: NDArray[Any], size: Size, clock: StageClock) -> NDArray[Any]:
+    registered = resample(image, *size)
     clock.lap("registration")
     return registered
 
 
 def _check(frame: Frame, stream: str) -> None:
-    height, width = frame.image.shape[:2]
+    width, height = size_of(frame)
     if min(width, height) < SMALLEST:
         raise ImageError(f"{stream} image is {width}x{height}; the network needs at least {SMALLEST}x{SMALLEST}")

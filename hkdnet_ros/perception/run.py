@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from .incoming import Incoming
 from .session import Session
-from .stream_clock import LEAP_NS
 
 TICK_NS = 100_000_000
 """Time between two calls of :meth:`Session.tick`, as in the node."""
@@ -15,14 +14,14 @@ TICK_NS = 100_000_000
 def run(session: Session, arrivals: Iterable[Incoming]) -> None:
     """Feed ``arrivals`` to ``session``, which has no clock of its own and the policy EVERY.
 
-    Time is that of the recording, so that the outcome is the same in every run and on every machine. In a silence the
-    timer runs on for 10 s, in which all is decided that a silence decides. What waits at the end for a nearer partner
+    Time is that of the recording, so that the outcome is the same in every run and on every machine. In a long
+    silence the timer runs on for :attr:`Session.patience_ns`. What waits at the end for a nearer partner
     is left to :meth:`Session.flush`.
     """
     now_ns: int | None = None
     for incoming in arrivals:
         if now_ns is not None:
-            for tick_ns in range(now_ns + TICK_NS, min(incoming.arrived_ns, now_ns + LEAP_NS), TICK_NS):
+            for tick_ns in range(now_ns + TICK_NS, min(incoming.arrived_ns, now_ns + session.patience_ns), TICK_NS):
                 session.tick(tick_ns)
         session.receive(incoming)
         now_ns = incoming.arrived_ns

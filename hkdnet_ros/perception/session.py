@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from ..errors import HkdnetError
+from ..errors import ConfigError, HkdnetError
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..inference.engine_api import Engine
@@ -28,7 +28,7 @@ from .pairing import Match, OnDrop, PairingConfig, StampPairer
 from .shutter import HOLD, ShutterDetector
 from .sink import Drop, Sink
 from .statistics import NO_LIVE_VIEW, NO_SUBSCRIBER, ONE_STREAM, STOPPED, SUPERSEDED, Statistics, Totals, bad_image
-from .stream_clock import ZERO_STAMP, StreamClock
+from .stream_clock import LEAP_NS, ZERO_STAMP, StreamClock
 from .timing import StampWatch
 from .worker import EVERY, LATEST, EveryWorker, LatestWorker, Worker
 
@@ -67,6 +67,8 @@ class Session:
         now_ns: Callable[[], int] | None = None,
         make_pairer: MakePairer = StampPairer,
     ) -> None:
+        if policy not in (LATEST, EVERY):
+            raise ConfigError(f"policy is {policy!r}; choose {LATEST} or {EVERY}")
         self._sink = sink
         self._log = log
         self._told_ns = 0
@@ -75,7 +77,7 @@ class Session:
         self._statistics = Statistics()
         self._throttle = Throttle()
         self._drops = DropCounter(self._statistics, sink, log, self._throttle)
-        self._clock = StreamClock(begun_ns)
+        self._clock = StreamClock(begun_ns if now_ns else None)
         self._runs = {THERMAL: 0, VISIBLE: 0}  # how often each stream has begun anew
         self._paired_runs = dict(self._runs)  # what the pairer knows of it
         self._sync = config.sync
@@ -143,6 +145,11 @@ class Session:
             self._pair(match, self._now_ns())
 
     @property
+    def patience_ns(self) -> int:
+        """Silence after which all is decided that a silence decides."""
+        return LEAP_NS + round(self._selector.config.limit * 1e9)
+
+    @property
     def mode(self) -> str:
         """What is published at this time: FUSED, STOPPED or a single stream (mode.py)."""
         return self._selector.mode
@@ -195,7 +202,8 @@ class Session:
     def _judge(self, incoming: Incoming) -> bool:
         """Return whether an image's stamp is good; where its stream begins anew, tell all who look at single images."""
         stream, stamp_ns = incoming.stream, incoming.stamp_ns
-        verdict = self._clock.judge(stream, stamp_ns)
+        offset_s = self._sync.thermal_offset if stream == THERMAL else self._sync.visible_offset
+        verdict = self._clock.judge(stream, stamp_ns, round(offset_s * 1e9))
         if verdict.reason:
             self._drops.count(Drop.one(stream, stamp_ns, verdict.reason))
             if verdict.reason == ZERO_STAMP and self._throttle.passes(f"{stream} stamp"):

@@ -72,7 +72,7 @@ class ShutterConfig:
         low=0,
         high=1,
     )
-    settle: float = option(
+    settling_time: float = option(
         0.2,
         "After an interruption the thermal image must be live for this long to count as such again.",
         unit="s",
@@ -121,10 +121,14 @@ class ShutterDetector:
             self._flagged = min(begin, stamp_ns), stamp_ns
 
     def begin_anew(self) -> None:
-        """Forget the event and the flag of a stream whose clock has jumped back, but not what its noise is like."""
+        """Forget the event of a stream whose clock has jumped back, but not what its noise is like.
+
+        A flag that was raised after its last image came ahead of the first one now, and holds; an older one is of then.
+        """
+        is_ahead = self._last is not None and self._flagged[1] == _NEVER and self._flagged[0] >= self._last.stamp_ns
+        self._flagged = (0, _NEVER) if is_ahead else (0, 0)
         self._last = None
         self._verdict, self._live_ns = LIVE, None
-        self._flagged = (0, 0)
 
     def observe(self, frame: Frame) -> str:
         """Return LIVE (empty) or why ``frame`` is no live view: FROZEN, FLAT, FLAGGED or SETTLING."""
@@ -135,7 +139,7 @@ class ShutterDetector:
         elif self._verdict:
             if self._live_ns is None:
                 self._live_ns = frame.stamp_ns
-            is_settled = frame.stamp_ns - self._live_ns >= self._config.settle * 1e9
+            is_settled = frame.stamp_ns - self._live_ns >= self._config.settling_time * 1e9
             self._verdict = LIVE if is_settled else SETTLING
         return self._verdict
 

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..inference.engine_api import Engine
 from .log import Log
+from .plan import Plan
 
 _KEPT = 8  # sizes that an engine is taken to be warm for
 _TOLERANCE = 0.03  # 1 % or 2 % come from sizes rounded to multiples of 8
@@ -16,37 +17,59 @@ class SizeWatch:
     """Keeps the sizes that came; one thread at a time calls it. Sizes are (width, height)."""
 
     def __init__(self, engine: Engine, log: Log, warm: tuple[int, int]) -> None:
-        """``warm`` is the size that the engine was warmed up for already."""
-        self._engine = engine
+        """``warm`` is the size of the visible input that the engine was warmed up for already."""
         self._log = log
-        self._warm: OrderedDict[tuple[int, int], None] = OrderedDict([(warm, None)])
+        self._warm: OrderedDict[tuple[str, tuple[int, int]], None] = OrderedDict([((engine.model_name, warm), None)])
         self._warned: set[str] = set()
+        self._said = ""
 
-    def prepare(self, grid: tuple[int, int], thermal: Frame | None, visible: Frame | None) -> None:
-        """Warm the engine up for ``grid`` where it is new; warn where it has another aspect ratio than an image.
+    def prepare(self, plan: Plan, thermal: Frame | None, visible: Frame | None) -> None:
+        """Warm the engine up for sizes that are new; warn where the output has another aspect ratio than an image.
 
-        An aspect ratio is warned of once per camera.
+        An aspect ratio is warned of once per camera. Which network fuses what to which size is said when it changes.
         """
         for stream, frame in ((THERMAL, thermal), (VISIBLE, visible)):
             if frame is not None and stream not in self._warned:
-                self._compare(stream, frame, grid)
-        if grid in self._warm:
-            self._warm.move_to_end(grid)
+                self._compare(stream, frame, plan.output)
+        if not plan.needs_network:
             return
-        seconds = self._engine.warm_up(grid[1], grid[0])
-        self._warm[grid] = None
-        if len(self._warm) > _KEPT:
-            self._warm.popitem(last=False)
-        self._log.info(f"warmed up for {grid[0]}x{grid[1]} pixels in {seconds:.1f} s")
+        size = plan.visible
+        key = plan.engine.model_name, size
+        if key in self._warm:
+            self._warm.move_to_end(key)
+        else:
+            seconds = plan.engine.warm_up(size[1], size[0])
+            self._warm[key] = None
+            if len(self._warm) > _KEPT:
+                self._warm.popitem(last=False)
+            self._log.info(f"warmed up for {size[0]}x{size[1]} pixels in {seconds:.1f} s")
+        if thermal is not None and visible is not None:
+            self._say(plan, thermal, visible)
 
-    def _compare(self, stream: str, frame: Frame, grid: tuple[int, int]) -> None:
+    def _say(self, plan: Plan, thermal: Frame, visible: Frame) -> None:
+        """Say once for each combination of sizes by which network it is fused, and why."""
+        (thermal_height, thermal_width), (height, width) = thermal.image.shape[:2], visible.image.shape[:2]
+        takes_all = plan.engine.sizes.visible == 1
+        text = (
+            f"{plan.engine.model_name} fuses thermal {thermal_width}x{thermal_height} and visible {width}x{height} to "
+            f"{plan.output[0]}x{plan.output[1]}: "
+        )
+        if takes_all:
+            text += "it takes the visible image in full, and its time follows the output's pixels (output_size)"
+        else:
+            text += f"it takes both images at {plan.visible[0]}x{plan.visible[1]} (grid)"
+        if text != self._said:
+            self._said = text
+            self._log.info(text)
+
+    def _compare(self, stream: str, frame: Frame, output: tuple[int, int]) -> None:
         height, width = frame.image.shape[:2]
-        share = widening((width, height), grid)
+        share = widening((width, height), output)
         if abs(share) <= _TOLERANCE:
             return
         self._warned.add(stream)
         self._log.warning(
-            f"the {stream} image of {width}x{height} becomes {grid[0]}x{grid[1]}, {abs(share):.0%} "
+            f"the {stream} image of {width}x{height} becomes {output[0]}x{output[1]}, {abs(share):.0%} "
             f"{'wider' if share > 0 else 'narrower'} than it was; expected images of one view and aspect ratio: crop "
             "one camera's to the view of the other (image_proc's crop_decimate), or set grid in that ratio"
         )

@@ -56,18 +56,19 @@ class StreamClock:
     that is older than what came before.
     """
 
-    def __init__(self, now_ns: int) -> None:
-        """``now_ns`` is the receiver's clock, in ns."""
+    def __init__(self, now_ns: int | None = None) -> None:
+        """``now_ns`` is the receiver's clock, in ns; None where it will be told only."""
         self._now_ns = now_ns
         self._streams = {THERMAL: _Stream(), VISIBLE: _Stream()}
 
-    def judge(self, stream: str, stamp_ns: int) -> Verdict:
+    def judge(self, stream: str, stamp_ns: int, offset_ns: int = 0) -> Verdict:
         """Return what is to be done with an image of ``stream`` by its stamp.
 
-        What is wrong with a stamp, by the clock last told to :meth:`advance` too, is counted in :meth:`oddities`.
+        What is wrong with a stamp is counted in :meth:`oddities`, also by the clock last told to :meth:`advance`, from
+        which the stream's own is known to differ by ``offset_ns``.
         """
         own = self._streams[stream]
-        if stamp_ns > self._now_ns + FUTURE_TOLERANCE_NS:
+        if self._now_ns is not None and stamp_ns + offset_ns > self._now_ns + FUTURE_TOLERANCE_NS:
             own.oddities[FUTURE] += 1
         verdict = self._judge(own, stamp_ns)
         if verdict.reason:
@@ -77,9 +78,10 @@ class StreamClock:
     def advance(self, now_ns: int) -> bool:
         """Tell the receiver's clock; return whether it was set: went back, or leapt ahead by 10 s and more.
 
-        A simulation's clock starts again so, or gives its first time after 0.
+        A simulation's clock starts again so, or gives its first time after 0; and so does one that was not known yet.
         """
-        was_set = now_ns < self._now_ns or now_ns - self._now_ns > LEAP_NS
+        before_ns = self._now_ns
+        was_set = before_ns is None or not 0 <= now_ns - before_ns <= LEAP_NS
         self._now_ns = now_ns
         return was_set
 

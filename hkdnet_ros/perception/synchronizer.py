@@ -15,7 +15,7 @@ class StreamSynchronizer(Generic[Payload]):
 
     def __init__(self, config: PairingConfig | None = None) -> None:
         self._lock = threading.Lock()
-        self._clock = StreamClock(now_ns=0)
+        self._clock = StreamClock()
         self._pairer: StampPairer[Payload] = StampPairer(config)
         self._misstamped: Counter[str] = Counter()
 

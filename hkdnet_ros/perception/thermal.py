@@ -124,9 +124,10 @@ class ThermalConditioner:
         """Return the image as float32 (H, W) in [0, 1].
 
         8-bit gray is divided by 255; colour gives its luma; 16-bit counts and floats are stretched from the configured
-        range, or from the scene's smoothed percentiles. Those start with the first frame, after :meth:`begin_anew` and
-        when the encoding changes. A uniform image (a closed shutter) leaves them as they are. Bad pixels are mended
-        before that (:class:`PixelMender`), local contrast is raised after it (:func:`raise_local_contrast`).
+        range, or from the scene's smoothed percentiles. Those start with the first frame, after :meth:`begin_anew`,
+        where a stamp goes back and when the encoding changes. A uniform image (a closed shutter) leaves them as they
+        are. Bad pixels are mended before that (:class:`PixelMender`), local contrast is raised after it
+        (:func:`raise_local_contrast`).
 
         Raises :class:`ImageError` for NaN or infinite pixels.
         """
@@ -156,7 +157,8 @@ class ThermalConditioner:
         low, high = percentiles(frame.image, config.percentile_low, config.percentile_high)
         old_low, old_high = self._range
         elapsed = (frame.stamp_ns - self._stamp_ns) / 1e9
-        if old_low == old_high or frame.encoding != self._encoding:
+        # A pipeline that no session drives is not told where stamps go back.
+        if old_low == old_high or elapsed < 0 or frame.encoding != self._encoding:
             self._range = low, high
         elif high > low:
             share = -math.expm1(-elapsed / config.time_constant) if config.time_constant else 1.0
@@ -235,7 +237,7 @@ class PixelMender:
             self._is_bad = np.zeros(image.shape, np.bool_)
             self._bad = self._is_bad.nonzero()
             self._looked_ns = frame.stamp_ns
-        if self._looked_ns is None or frame.stamp_ns - self._looked_ns >= _LOOK_PERIOD_NS:
+        if self._looked_ns is None or not 0 <= frame.stamp_ns - self._looked_ns < _LOOK_PERIOD_NS:
             self._look(image, threshold)
             self._looked_ns = frame.stamp_ns
         if not self._bad[0].size:

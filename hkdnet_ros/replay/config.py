@@ -27,7 +27,14 @@ class ReplayConfig:
     )
     size: tuple[int, int] = option(
         (0, 0),
-        "Both images are brought to this width and height; unless it is given, they keep their own.",
+        "Both images are brought to this width and height, or the visible one alone where thermal_size is given; "
+        "unless it is given, they keep their own: the simulator's are 160x120 (thermal) and 640x480 (visible).",
+        unit="px",
+        low=0,
+    )
+    thermal_size: tuple[int, int] = option(
+        (0, 0),
+        "The thermal images are brought to this width and height; unless it is given, they follow size.",
         unit="px",
         low=0,
     )
@@ -58,5 +65,6 @@ class ReplayConfig:
 
     def __post_init__(self) -> None:
         check_options(self)
-        if len(self.size) != 2 or (min(self.size) < 1 and max(self.size) > 0):
-            raise ConfigError(f"size is {self.size}; expected width and height, both 0 for the images' own")
+        for name, size in (("size", self.size), ("thermal_size", self.thermal_size)):
+            if len(size) != 2 or (min(size) < 1 and max(size) > 0):
+                raise ConfigError(f"{name} is {size}; expected width and height, both 0 for the images' own")

@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def open_camera_source(config: ReplayConfig) -> CameraSource:
     """Return the source that ``config`` names; :class:`~hkdnet_ros.errors.SourceError` where it cannot be opened."""
     return open_source(
-        config.source, size=config.size if max(config.size) else None, fps=config.fps,
+        config.source, size=config.size if max(config.size) else None,
+        thermal_size=config.thermal_size if max(config.thermal_size) else None, fps=config.fps,
         thermal_topic=config.thermal_topic, visible_topic=config.visible_topic,
     )  # fmt: skip
 

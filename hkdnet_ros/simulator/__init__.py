@@ -1,1 +1,1 @@
-"""A procedural scene with known high-resolution truth, seen by a thermal and an RGB camera."""
+"""A procedural scene with known high-resolution truth, seen by a thermal and a visible camera."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import ConfigError
 from ..options import check_options, option
@@ -25,11 +26,14 @@ class SceneConfig:
         low=0,
         high=2**31 - 1,
     )
-    size: tuple[int, int] = option(
-        (320, 240), "Both cameras' images have this width and height.", unit="px", low=32, high=2048
+    thermal_size: tuple[int, int] = option(
+        (160, 120), "The thermal camera's images have this width and height.", unit="px", low=32, high=2048
+    )
+    visible_size: tuple[int, int] = option(
+        (640, 480), "The visible camera's images have this width and height.", unit="px", low=32, high=4096
     )
     scale: int = option(
-        2, "The truth is this many times as wide and as high as the cameras' images.", choices=(1, 2, 3, 4)
+        1, "The truth is this many times as wide and as high as the visible camera's images.", choices=(1, 2, 3, 4)
     )
     fps: float = option(30.0, "Both cameras take this many images per second.", unit="Hz", low=0.1, high=1000.0)
     people: int = option(6, "This many pedestrians walk in the scene.", low=0, high=12)
@@ -48,11 +52,25 @@ class SceneConfig:
 
     def __post_init__(self) -> None:
         check_options(self)
-        if len(self.size) != 2:
-            raise ConfigError(f"size is {self.size}; expected (width, height)")
-        pixels = self.size[0] * self.size[1] * self.scale**2
-        if pixels > MAX_TRUTH_PIXELS:
+        for name, size in (("thermal_size", self.thermal_size), ("visible_size", self.visible_size)):
+            if len(size) != 2:
+                raise ConfigError(f"{name} is {size}; expected (width, height)")
+        width, height = self.truth_size
+        made = "visible_size {}x{} at scale {} makes a truth of".format(*self.visible_size, self.scale)
+        if width * height > MAX_TRUTH_PIXELS:
+            raise ConfigError(f"{made} {width * height} pixels; expected {MAX_TRUTH_PIXELS} at most")
+        if self.thermal_size[0] > width or self.thermal_size[1] > height:
             raise ConfigError(
-                f"size {self.size[0]}x{self.size[1]} at scale {self.scale} makes a truth of {pixels} pixels; "
-                f"expected {MAX_TRUTH_PIXELS} at most"
+                f"{made} {width}x{height}, less than thermal_size {self.thermal_size[0]}x{self.thermal_size[1]}; "
+                "expected a thermal image of that size at most"
             )
+
+    @classmethod
+    def of_one_size(cls, size: tuple[int, int], scale: int = 2, **settings: Any) -> SceneConfig:
+        """Return a scene whose cameras both give images of ``size``; its truth is ``scale`` times as large."""
+        return cls(thermal_size=size, visible_size=size, scale=scale, **settings)
+
+    @property
+    def truth_size(self) -> tuple[int, int]:
+        """Width and height of the truth in pixels."""
+        return self.visible_size[0] * self.scale, self.visible_size[1] * self.scale

@@ -24,7 +24,7 @@ class ThermalSensor:
 
     def __init__(self, config: SceneConfig) -> None:
         self._config = config
-        width, height = config.size
+        width, height = config.thermal_size
         rng = np.random.default_rng([config.seed, 41])
         columns = rng.standard_normal((1, width)) * 0.7
         pixels = rng.standard_normal((height, width)) * 0.7

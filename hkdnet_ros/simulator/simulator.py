@@ -1,4 +1,4 @@
-"""Renders the scene: a high-resolution truth, and the images two aligned cameras of lower resolution take of it."""
+"""Renders the scene: a truth, and the images that two aligned cameras take of it, each at a resolution of its own."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ THERMAL_FRAME, VISIBLE_FRAME = "thermal_camera", "visible_camera"
 class SimulatedPair:
     """One moment as both cameras saw it, and as it was.
 
-    ``thermal`` is mono16 (14-bit counts), ``visible`` bgr8, both (h, w). ``truth_thermal`` (s*h, s*w) is float32, the
-    temperature stretched so that the setting's thermal span fills [0, 1], without sensor noise; ``truth_visible`` is
-    uint8 (s*h, s*w, 3) blue, green, red.
+    ``thermal`` is mono16 (14-bit counts), ``visible`` bgr8 (h, w), each of its camera's size. ``truth_thermal``
+    (s*h, s*w) is float32, the temperature stretched so that the setting's thermal span fills [0, 1], without sensor
+    noise; ``truth_visible`` is uint8 (s*h, s*w, 3) blue, green, red.
     """
 
     thermal: Frame
@@ -52,7 +52,7 @@ class Simulator:
     def __init__(self, config: SceneConfig | None = None) -> None:
         self.config = config = config or SceneConfig()
         self._light = light = SETTINGS_LIGHT[config.setting]
-        self._view = camera_view(*config.size).scaled(config.scale)
+        self._view = camera_view(*config.visible_size).scaled(config.scale)
         noise = NoiseBank(config.seed)
         # A large truth takes its own pixels as fine enough: set-up costs time and memory by the fine pixel.
         fine = self._view.scaled(2 if self._view.width * self._view.height <= _OVERSAMPLED_PIXELS else 1)
@@ -88,15 +88,16 @@ class Simulator:
 
     def camera_model(self, stream: str) -> CameraModel:
         """Return the intrinsics of the ``thermal`` or ``visible`` camera; they are aligned and free of distortion."""
-        width, height = self.config.size
+        width, height = self.config.visible_size
         view = camera_view(width, height)
         cx, cy = view.centre
         f = view.focal
-        return CameraModel(
+        model = CameraModel(
             width, height, THERMAL_FRAME if stream == "thermal" else VISIBLE_FRAME,
             k=(f, 0.0, cx, 0.0, f, cy, 0.0, 0.0, 1.0), d=(0.0,) * 5,
             p=(f, 0.0, cx, 0.0, 0.0, f, cy, 0.0, 0.0, 0.0, 1.0, 0.0),
         )  # fmt: skip
+        return model.resized(*self.config.thermal_size) if stream == "thermal" else model
 
     def truth(self, index: int) -> tuple[NDArray[np.uint8], Array]:
         """Render frame ``index`` at truth size: (colour (H, W, 3) uint8 blue, green, red; temperature (H, W) deg C)."""
@@ -121,8 +122,8 @@ class Simulator:
         config = self.config
         stamp_ns = round(index * 1e9 / config.fps)
         colour, temperature = self.truth(index)
-        seen = np.asarray(cv2.resize(colour, config.size, interpolation=cv2.INTER_AREA), np.uint8)
-        felt = np.asarray(cv2.resize(temperature, config.size, interpolation=cv2.INTER_AREA), np.float32)
+        seen = np.asarray(cv2.resize(colour, config.visible_size, interpolation=cv2.INTER_AREA), np.uint8)
+        felt = np.asarray(cv2.resize(temperature, config.thermal_size, interpolation=cv2.INTER_AREA), np.float32)
         low, high = self._light.thermal_span
         return SimulatedPair(
             Frame(self._thermal_sensor.read(felt, index), stamp_ns, THERMAL_FRAME, "mono16"),

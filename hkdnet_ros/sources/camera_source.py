@@ -61,10 +61,16 @@ class CameraSource(Protocol):
 
 
 class Resized:
-    """Another source with both images brought to ``size`` (width, height), and its camera models with them."""
+    """Another source with its images brought to other sizes, and its camera models with them.
 
-    def __init__(self, source: CameraSource, size: tuple[int, int]) -> None:
-        self._source, self._size = source, size
+    Sizes are (width, height); None leaves the images of that stream as they are.
+    """
+
+    def __init__(
+        self, source: CameraSource, thermal_size: tuple[int, int] | None, visible_size: tuple[int, int] | None
+    ) -> None:
+        self._source = source
+        self._sizes = {THERMAL: thermal_size, VISIBLE: visible_size}
         self.name = source.name
 
     @property
@@ -75,7 +81,7 @@ class Resized:
     def events(self) -> Iterator[tuple[str, Frame]]:
         """See :class:`CameraSource`."""
         for stream, frame in self._source.events():
-            yield stream, Frame(resample(frame.image, *self._size), frame.stamp_ns, frame.frame_id, frame.encoding)
+            yield stream, self._resized(stream, frame)
 
     def arrivals(self) -> Iterator[Incoming]:
         """See :class:`CameraSource`."""
@@ -83,8 +89,11 @@ class Resized:
             yield dataclasses.replace(incoming, decode=functools.partial(self._decoded, incoming))
 
     def _decoded(self, incoming: Incoming) -> Frame:
-        frame = incoming.decode()
-        return dataclasses.replace(frame, image=resample(frame.image, *self._size))
+        return self._resized(incoming.stream, incoming.decode())
+
+    def _resized(self, stream: str, frame: Frame) -> Frame:
+        size = self._sizes[stream]
+        return dataclasses.replace(frame, image=resample(frame.image, *size)) if size else frame
 
     def __len__(self) -> int:
         return len(self._source)
@@ -92,7 +101,8 @@ class Resized:
     def camera_model(self, stream: str) -> CameraModel | None:
         """See :class:`CameraSource`."""
         model = self._source.camera_model(stream)
-        return model and model.resized(*self._size)
+        size = self._sizes[stream]
+        return model.resized(*size) if model and size else model
 
     def close(self) -> None:
         """See :class:`CameraSource`."""
@@ -124,7 +134,7 @@ def as_taken(events: Iterable[tuple[str, Frame]]) -> Iterator[Incoming]:
     """Yield the frames of :meth:`CameraSource.events` as images that arrive at the moment they were taken."""
     for stream, frame in events:
         taken = shifted(frame, _START_NS)
-        content = np.ascontiguousarray(frame.image).reshape(-1).view(np.uint8)
+        content = np.ascontiguousarray(frame.image).reshape(-1).view(np.uint8) if stream == VISIBLE else None
         yield Incoming(
             stream, taken.stamp_ns, taken.stamp_ns, taken.frame_id, functools.partial(_itself, taken), content=content
         )

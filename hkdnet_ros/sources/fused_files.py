@@ -15,7 +15,9 @@ from ..images.files import read_image, read_thermal
 from ..images.frames import Frame, Pair
 from ..inference.config import EngineConfig
 from ..inference.engine_api import load_engine
+from ..perception.config import PerceptionConfig
 from ..perception.pipeline import FusionPipeline
+from ..perception.plan import NO_SIZE, PipelineConfig
 from ..perception.thermal import ThermalConfig
 from .pairs import PairPaths, match_folders
 
@@ -27,21 +29,26 @@ def fuse_files(
     thermal: Path,
     visible: Path,
     out: Path,
-    config: EngineConfig,
+    engine_config: EngineConfig,
     thermal_range: tuple[float, float] = FULL_RANGE,
+    output_size: tuple[int, int] = NO_SIZE,
 ) -> tuple[int, str]:
     """Fuse two files to the PNG file ``out``, or two folders to a folder; return how many, and by what, in words.
 
-    ``thermal_range`` says which counts of a 16-bit thermal image are shown as black and white. Raises
-    :class:`SourceError` for images that cannot be read, fused or written, :class:`ConfigError` and
-    :class:`~hkdnet_ros.errors.CheckpointError` as the engine does.
+    ``thermal_range`` says which counts of a 16-bit thermal image are shown as black and white, ``output_size`` which
+    width and height the results have, if they are not to follow from the images. Raises :class:`SourceError` for images
+    that cannot be read, fused or written, :class:`ConfigError` and :class:`~hkdnet_ros.errors.CheckpointError` as the
+    engine does.
     """
     low, high = thermal_range
     if not low < high:
         raise ConfigError(f"--thermal-range is {low:g} {high:g}; LOW must be below HIGH")
     pairs, outputs = _plan(thermal, visible, out)
-    with contextlib.closing(load_engine(config)) as engine:
-        pipeline = FusionPipeline(engine, thermal_config=ThermalConfig(range_low=low, range_high=high))
+    with contextlib.closing(load_engine(engine_config)) as engine:
+        config = PerceptionConfig(
+            pipeline=PipelineConfig(output_size=output_size), thermal=ThermalConfig(range_low=low, range_high=high)
+        )
+        pipeline = FusionPipeline(engine, config)
         for pair, output in zip(tqdm(pairs, desc="fuse", unit="pair", disable=len(pairs) == 1), outputs, strict=True):
             try:
                 fused = pipeline.process(read_frames(pair, thermal_range))

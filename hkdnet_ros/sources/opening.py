@@ -25,23 +25,27 @@ def open_source(
     spec: str,
     *,
     size: tuple[int, int] | None = None,
+    thermal_size: tuple[int, int] | None = None,
     fps: float = NOMINAL_FPS,
     thermal_topic: str = THERMAL_TOPIC,
     visible_topic: str = VISIBLE_TOPIC,
 ) -> CameraSource:
     """Open what ``spec`` names: see :data:`FORMS`.
 
-    ``size`` is the (width, height) that both images are brought to, None for their own; the simulator renders at it.
-    ``fps`` is the frame rate of the simulator and of a folder of images. The topics are those of images in a bag.
+    ``size`` is the (width, height) that both images are brought to, or the visible one alone where the thermal one has
+    ``thermal_size``; None for their own. The simulator renders at them. ``fps`` is the frame rate of the simulator and
+    of a folder of images. The topics are those of images in a bag.
     Raises :class:`SourceError` where there is nothing of these forms, or it cannot be opened.
     """
-    if size is not None and min(size) < 1:
-        raise SourceError(f"size {size[0]}x{size[1]} has no pixels; expected at least 1x1")
+    for wanted in (size, thermal_size):
+        if wanted is not None and min(wanted) < 1:
+            raise SourceError(f"size {wanted[0]}x{wanted[1]} has no pixels; expected at least 1x1")
+    thermal_size = thermal_size or size
     word, _, rest = spec.partition(":")
     if word == "simulator":
-        return SimulatedSource(scene_of(rest, size, fps))
+        return SimulatedSource(scene_of(rest, thermal_size, size, fps))
     source = _open_files(spec, fps, thermal_topic, visible_topic)
-    return source if size is None else Resized(source, size)
+    return Resized(source, thermal_size, size) if thermal_size or size else source
 
 
 def _open_files(spec: str, fps: float, thermal_topic: str, visible_topic: str) -> CameraSource:

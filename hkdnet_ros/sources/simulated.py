@@ -13,6 +13,9 @@ from ..simulator.config import SETTINGS, SceneConfig
 from ..simulator.simulator import Simulator
 from .camera_source import as_taken
 
+SCALE = 2
+"""The truth of two images of one size is this many times as wide and as high."""
+
 
 class SimulatedSource:
     """Endless frames of a simulated street. ``simulator`` renders the truth behind frame ``index`` on request."""
@@ -45,10 +48,21 @@ class SimulatedSource:
         """Nothing is open."""
 
 
-def scene_of(words: str, size: tuple[int, int] | None, fps: float) -> SceneConfig:
-    """Return the scene that ``SETTING[:SEED]`` or nothing names; :class:`SourceError` where it is neither."""
+def scene_of(
+    words: str, thermal_size: tuple[int, int] | None, visible_size: tuple[int, int] | None, fps: float
+) -> SceneConfig:
+    """Return the scene that ``SETTING[:SEED]`` or nothing names; :class:`SourceError` where it is neither.
+
+    Sizes are (width, height), None for the simulator's own. What is fused from images of one size is larger than they
+    are, so that its truth is, too.
+    """
     setting, _, seed = words.partition(":")
     setting = setting or SceneConfig().setting
     if setting not in SETTINGS or not (seed or "0").isdecimal():
         raise SourceError(f"simulator:{words}: no such scene; expected simulator[:{'|'.join(SETTINGS)}[:SEED]]")
-    return SceneConfig(setting=setting, seed=int(seed or 0), size=size or SceneConfig().size, fps=fps)
+    default = SceneConfig()
+    thermal, visible = thermal_size or default.thermal_size, visible_size or default.visible_size
+    scale = SCALE if thermal == visible else default.scale
+    return SceneConfig(
+        setting=setting, seed=int(seed or 0), thermal_size=thermal, visible_size=visible, scale=scale, fps=fps
+    )

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import CheckpointError, ConfigError
 from ..inference.checkpoint import is_half, load_network, save_checkpoint
+from ..network.guided import Guided
 from ..network.student import Student
 from ..network.teacher import Teacher
 
@@ -67,7 +68,9 @@ def _shares(count: int, weights: Sequence[float] | None) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def _check_same(network: Student | Teacher, other: Student | Teacher, path: Path, other_path: Path) -> None:
+def _check_same(
+    network: Student | Guided | Teacher, other: Student | Guided | Teacher, path: Path, other_path: Path
+) -> None:
     """Raise :class:`CheckpointError` where the two are of different kinds, presets or scales."""
     difference = ""
     if isinstance(network, Student) and isinstance(other, Student):

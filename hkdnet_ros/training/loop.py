@@ -43,7 +43,7 @@ class LoopConfig:
     crop: int = option(96, "Low-resolution crops, or a teacher's crops, have sides of this.", unit="px", low=16)
     learning_rate: float = option(1e-3, "The learning rate rises to this and falls from there.", low=1e-8, high=1.0)
     warmup: int = option(200, "The learning rate rises linearly over this many steps.", low=0)
-    average: float = option(
+    ema: float = option(
         0.999, "The saved weights are an average that decays by this factor in each step.", low=0.0, high=0.9999
     )
     validate_every: int = option(2000, "Validations and checkpoints are this many steps apart.", low=1)
@@ -260,7 +260,7 @@ def fit(
     optimizer = torch.optim.AdamW(
         trained.parameters(), lr=config.learning_rate, weight_decay=1e-4, fused=device.type == "cuda"
     )
-    averager = Averager(network, config.average)
+    averager = Averager(network, config.ema)
     state_path = out / "state.pt"
 
     def state(step: int) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class FusionWeights:
     checkerboard: float = option(50.0, "Weight of the checkerboard loss.", low=0.0)
     information: float = option(5.0, "Weight of the mutual information loss.", low=0.0)
     coarse_ssim: float = option(0.0, "Weight of the SSIM loss on means over 2x2 and 4x4 pixels.", low=0.0)
-    warmth: float = option(0.0, "Weight of the agreement with thermal where it is warm, by blocks.", low=0.0)
+    warmth: float = option(0.0, "Weight of the agreement with thermal where it is warm, by blocks of pixels.", low=0.0)
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -89,7 +89,9 @@ def test_model_and_baselines_stand_side_by_side(folder: Path, backend: type[Repe
         assert f"| {method} |" in as_is
         assert f"| {method}+stretch |" in stretched
     assert "hkdnet(realtime): fp32 on cpu" in report
-    assert backend.opened == [EngineConfig(scale=2, device="cpu")]  # what was not given is left to the engine
+    assert backend.opened == [
+        EngineConfig(model="realtime", scale=2, device="cpu")
+    ]  # what was not given is left to the engine
     assert backend.closed == 1
 
 
@@ -289,7 +291,7 @@ def test_an_empty_set_and_a_missing_folder_are_named(tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("scale,method,image\n", "lacks the column EN"),
+        ("scale,method,image\n", "lacks the column MI"),
         ("", "lacks the column scale"),
         ("HEAD\n3,x,a.png,ROW\n", "holds no row of scale 2"),
         ("HEAD\n2,x,a.png,ROW\n", "x lacks 2 of the 3 images, as b.png"),

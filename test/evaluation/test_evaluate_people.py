@@ -12,9 +12,11 @@ from hkdnet_ros import cli
 from hkdnet_ros.evaluation.baselines import baselines
 from hkdnet_ros.evaluation.people import measure_people
 from hkdnet_ros.evaluation.resampling import enlarge_bicubic
+from hkdnet_ros.inference.sizes import Sizes
 from hkdnet_ros.simulator.config import SceneConfig
 
-SCENE = SceneConfig(setting="night", size=(160, 120), people=4, cars=0)
+DOUBLED = Sizes(thermal=2, visible=2)
+SCENE = SceneConfig.of_one_size((160, 120), setting="night", people=4, cars=0)
 
 
 def evaluate(tmp_path: Path, *options: str) -> int:
@@ -26,7 +28,7 @@ def test_people_are_bright_in_thermal_and_a_method_is_measured_as_its_source_is(
     def thermal_alone(thermal: np.ndarray, _: np.ndarray) -> np.ndarray:
         return enlarge_bicubic(thermal, 2)
 
-    rows = list(measure_people(SCENE, 3, {"thermal alone": thermal_alone, **baselines(2)}))
+    rows = list(measure_people(SCENE, 3, {"thermal alone": thermal_alone, **baselines(DOUBLED)}))
     of = {name: [row.values for row in rows if row.method == name] for name in {row.method for row in rows}}
     assert len(of["bicubic>thermal"]) >= 3
     assert of["thermal alone"] == of["bicubic>thermal"]
@@ -35,9 +37,22 @@ def test_people_are_bright_in_thermal_and_a_method_is_measured_as_its_source_is(
     assert all(0 <= row["ground"] < 150 for row in of["bicubic>thermal"])  # by night
 
 
+def test_a_visible_camera_of_full_size_is_measured_as_it_is() -> None:
+    scene = SceneConfig(thermal_size=(80, 60), visible_size=(320, 240), setting="day", people=4, cars=0)
+    guided = Sizes(thermal=4, visible=1)
+
+    def visible_alone(_: np.ndarray, visible: np.ndarray) -> np.ndarray:
+        return visible.astype(np.float32)
+
+    rows = list(measure_people(scene, 2, {"visible alone": visible_alone, **baselines(guided)}))
+    of = {name: [row.values for row in rows if row.method == name] for name in {row.method for row in rows}}
+    assert len(of["bicubic>thermal"]) >= 2
+    assert of["visible alone"] == of["bicubic>visible"]
+
+
 def test_nobody_is_found_where_nobody_is() -> None:
-    empty = SceneConfig(size=(64, 48), people=0)
-    assert not list(measure_people(empty, 1, baselines(2)))
+    empty = SceneConfig.of_one_size((64, 48), people=0)
+    assert not list(measure_people(empty, 1, baselines(DOUBLED)))
 
 
 def test_the_report_has_everybody_and_those_before_bright_ground(tmp_path: Path) -> None:
@@ -52,6 +67,14 @@ def test_the_report_has_everybody_and_those_before_bright_ground(tmp_path: Path)
     assert {row["image"].split("#")[0] for row in rows} <= {"day:0/00000", "day:0/00060"}
     count = sum(float(row["ground"]) >= 153 for row in rows) // 5
     assert bright.startswith(f" ({count})")
+
+
+def test_with_a_guide_thermal_alone_is_coarse(tmp_path: Path) -> None:
+    words = ("--size", "32", "32", "--scenes", "1", "--frames", "1", "--setting", "night", "--guide", "--scale", "8")
+    assert cli.main(["evaluate", "people", "--out", str(tmp_path), *words, "--model"]) == 0
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert report.startswith("# People at x8, visible at full size")
+    assert "| bicubic>maximum |" in report
 
 
 @pytest.mark.parametrize(

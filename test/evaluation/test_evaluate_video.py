@@ -15,9 +15,11 @@ from hkdnet_ros.evaluation.baselines import baselines
 from hkdnet_ros.evaluation.measurements import mean_values
 from hkdnet_ros.evaluation.resampling import enlarge_bicubic, reduce_bilinear
 from hkdnet_ros.evaluation.video import gray_pairs, measure_clip
+from hkdnet_ros.inference.sizes import Sizes
 from hkdnet_ros.metrics.fusion import FUSION_KEYS, fusion_metrics
 from hkdnet_ros.sources.opening import open_source
 
+DOUBLED = Sizes(thermal=2, visible=2)
 SOURCES = ["thermal", "visible", "bicubic>thermal", "bicubic>visible"]
 METHODS = ["bicubic>average", "bicubic>maximum", "bicubic>laplacian"]
 
@@ -50,7 +52,7 @@ def values(tmp_path: Path) -> list[dict[str, str]]:
 
 
 def test_sources_and_fused_images_flicker_in_one_unit() -> None:
-    means = mean_values(measure_clip(clip(), 2, baselines(2), reduce=True, every=0))
+    means = mean_values(measure_clip(clip(), 2, baselines(DOUBLED), reduce=True, every=0))
     assert list(means) == SOURCES + METHODS
     assert means["thermal"] == {"brightness": 0, "change": 0, "flicker": 0}
     assert means["visible"] == {"brightness": 8, "change": 8, "flicker": 8}
@@ -74,11 +76,11 @@ def test_a_method_that_passes_a_source_through_flickers_as_it_does() -> None:
 
 
 def test_quality_is_that_of_the_reduced_pair_fused_against_the_pair() -> None:
-    rows = list(measure_clip(clip(3), 2, baselines(2), reduce=True, every=2))
+    rows = list(measure_clip(clip(3), 2, baselines(DOUBLED), reduce=True, every=2))
     measured = {(row.image, row.method): row.values for row in rows if "MI" in row.values}
     assert set(measured) == {(image, method) for image in ("00000", "00002") for method in METHODS}
     thermal, visible = clip(3)[2]
-    fused = baselines(2)["bicubic>maximum"](reduce_bilinear(thermal, 2), reduce_bilinear(visible, 2))
+    fused = baselines(DOUBLED)["bicubic>maximum"](reduce_bilinear(thermal, 2), reduce_bilinear(visible, 2))
     found = measured["00002", "bicubic>maximum"]
     assert {key: found[key] for key in FUSION_KEYS} == fusion_metrics(thermal, visible, fused)
 

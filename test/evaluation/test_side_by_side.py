@@ -24,6 +24,15 @@ def test_the_three_images_stand_in_their_order_at_the_size_of_the_fused_one():
         assert (panel == colour).all()
 
 
+def test_what_has_the_size_of_the_fused_image_is_shown_pixel_for_pixel():
+    """As it is where a visible camera guides: its detail is what there is to see."""
+    visible = np.random.default_rng(0).integers(0, 256, (96, 128, 3)).astype(np.uint8)
+    row = side_by_side(Moment(flat(32, 24, 50), visible, visible[::-1]))
+    assert (row[STRIP:, :128] == 50).all()
+    np.testing.assert_array_equal(row[STRIP:, 128 + GAP : 256 + GAP], visible)
+    np.testing.assert_array_equal(row[STRIP:, -128:], visible[::-1])
+
+
 def test_each_panel_has_a_caption_in_black_on_white():
     row = side_by_side(Moment(flat(40, 30, 50), flat(40, 30, 50), flat(160, 120, 50)))
     for start in (0, 160 + GAP, 2 * (160 + GAP)):

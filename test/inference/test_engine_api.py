@@ -16,7 +16,9 @@ from hkdnet_ros.inference import engine_api
 from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.inference.engine_api import load_engine
 from hkdnet_ros.inference.fallback_engine import FallbackEngine
-from hkdnet_ros.perception.pipeline import FusionPipeline, PipelineConfig
+from hkdnet_ros.perception.config import PerceptionConfig
+from hkdnet_ros.perception.pipeline import FusionPipeline
+from hkdnet_ros.perception.plan import PipelineConfig
 from hkdnet_ros.perception.thermal import ThermalConfig
 
 
@@ -28,7 +30,7 @@ def _rows(monkeypatch):
 
 
 def engine(backend="toy", **settings):
-    return load_engine(EngineConfig(model="toy", **settings), backend)
+    return load_engine(EngineConfig(model="toy", backend=backend, **settings))
 
 
 def pair(thermal, visible=None, seed=0):
@@ -118,14 +120,14 @@ def test_a_guided_engine_takes_thermal_at_half_the_visible_images_size():
 def test_a_device_that_is_lost_is_left_for_the_cpu(monkeypatch):
     monkeypatch.setattr(ToyBackend, "lost", "cuda")
     warnings = []
-    it = FallbackEngine(lambda config: load_engine(config, "toy"), EngineConfig(device="cuda"), "cpu", warnings.append)
+    it = FallbackEngine(load_engine, EngineConfig(model="toy", backend="toy", device="cuda"), "cpu", warnings.append)
     assert it.fuse(*pair((20, 30))).shape == (40, 60)
     assert (it.device, it.sizes, it.failure) == ("cpu", ToyBackend.sizes, "the toy is out of memory")
     assert len(warnings) == 2
 
 
-@pytest.mark.parametrize(("backend", "visible_size"), [("toy", (24, 32)), ("guided", (48, 64))])
-def test_the_pipeline_brings_both_images_to_the_sizes_that_the_engine_takes(monkeypatch, backend, visible_size):
+@pytest.mark.parametrize("backend", ["toy", "guided"])
+def test_the_pipeline_brings_both_images_to_the_sizes_that_the_engine_takes(monkeypatch, backend):
     given = []
     run = ToyBackend.run
 
@@ -134,7 +136,8 @@ def test_the_pipeline_brings_both_images_to_the_sizes_that_the_engine_takes(monk
         return run(self, thermal, visible, lap)
 
     pipeline = FusionPipeline(
-        engine(backend), PipelineConfig(grid=(32, 24)), ThermalConfig(range_low=0, range_high=255)
+        engine(backend),
+        PerceptionConfig(PipelineConfig(grid=(32, 24)), thermal=ThermalConfig(range_low=0, range_high=255)),
     )
     monkeypatch.setattr(ToyBackend, "run", watched)
     random = np.random.default_rng(0)
@@ -145,9 +148,14 @@ def test_the_pipeline_brings_both_images_to_the_sizes_that_the_engine_takes(monk
         pipeline.process_alone(THERMAL, thermal),
         pipeline.process_alone(VISIBLE, visible),
     ]
-    assert given == [((24, 32), visible_size)] * 3
-    assert [frame.image.shape for frame in fused] == [(48, 64, 3), (48, 64), (48, 64, 3)]
-    assert all({"upload", "network", "download"} <= set(frame.timings) for frame in fused)
+    if backend == "guided":  # the visible image's size is the output's, which its image alone is without a network
+        assert given == [((100, 150), (200, 300))] * 2
+        assert [frame.image.shape for frame in fused] == [(200, 300, 3), (200, 300), (200, 300, 3)]
+        np.testing.assert_allclose(fused[2].image, visible.image, atol=2)  # but for the way to luma and chroma and back
+    else:
+        assert given == [((24, 32), (24, 32))] * 3
+        assert [frame.image.shape for frame in fused] == [(48, 64, 3), (48, 64), (48, 64, 3)]
+    assert all({"upload", "network", "download"} <= set(frame.timings) for frame in fused[:2])
 
 
 def test_without_the_back_ends_package_its_name_is_said(monkeypatch):
@@ -161,3 +169,8 @@ def test_torch_is_not_imported_before_an_engine_is_loaded():
     modules = "hkdnet_ros.inference.engine_api, hkdnet_ros.perception.pipeline"
     program = f"import sys, {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_back_end_that_nobody_knows_is_refused_with_those_that_are():
+    with pytest.raises(ConfigError, match="backend is 'tensor'; choose one of torch"):
+        engine("tensor")

@@ -73,7 +73,50 @@ def test_the_command_writes_a_program_from_a_checkpoint(student_file, tmp_path, 
     out = tmp_path / "small.pt2"
     assert main(["export", "--model", str(student_file(2)), "--size", f"{WIDTH}x{HEIGHT}", "--out", str(out)]) == 0
     assert out.stat().st_size > 0
-    assert f"input {WIDTH}x{HEIGHT}, x2" in capsys.readouterr().out
+    sizes = f"thermal {WIDTH}x{HEIGHT}, visible {WIDTH}x{HEIGHT}, output {2 * WIDTH}x{2 * HEIGHT}"
+    assert sizes in capsys.readouterr().out
+
+
+def run_file(path, thermal, visible):
+    """Return what an exported file makes of two images (H, W)."""
+    images = {"thermal": thermal[None, None], "visible": visible[None, None]}
+    if path.suffix == ".onnx":
+        runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+        session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        return session.run(["fused"], images)[0][0, 0]
+    with torch.inference_mode():
+        program = torch.export.load(path).module()
+        return program(*(torch.from_numpy(image) for image in images.values()))[0, 0].numpy()
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_the_shipped_guided_network_takes_any_size_and_gives_the_engines_picture(tmp_path, suffix, capsys):
+    if suffix == ".onnx":
+        pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    path = tmp_path / f"guided{suffix}"
+    assert main(["export", "--model", "guided", "--out", str(path)]) == 0
+    assert "any multiples of 8 pixels, thermal 1/2 as wide" in capsys.readouterr().out
+    engine = load_engine(EngineConfig(model="guided", device="cpu", precision="fp32"))
+    random = np.random.default_rng(0)
+    for height, width in ((32, 48), (64, 40)):
+        thermal = random.random((height // 2, width // 2), dtype=np.float32)
+        visible = random.random((height, width), dtype=np.float32)
+        np.testing.assert_allclose(run_file(path, thermal, visible), engine.fuse(thermal, visible), atol=1e-4)
+
+
+def test_a_size_that_is_given_is_fixed_and_may_be_odd(tmp_path, capsys):
+    path = tmp_path / "guided.pt2"
+    assert main(["export", "--model", "guided", "--size", "43x35", "--out", str(path)]) == 0
+    assert "thermal 22x18, visible 43x35, output 43x35" in capsys.readouterr().out
+    random = np.random.default_rng(0)
+    thermal, visible = random.random((18, 22), dtype=np.float32), random.random((35, 43), dtype=np.float32)
+    engine = load_engine(EngineConfig(model="guided", device="cpu", precision="fp32"))
+    np.testing.assert_allclose(run_file(path, thermal, visible), engine.fuse(thermal, visible), atol=1e-4)
+
+
+def test_an_export_is_of_one_network(tmp_path, capsys):
+    assert main(["export", "--model", "auto", "--out", str(tmp_path / "hkdnet.onnx")]) == 1
+    assert "auto is neither a preset" in capsys.readouterr().err
 
 
 def test_unusable_requests_are_named(small_student, tmp_path):
@@ -81,5 +124,7 @@ def test_unusable_requests_are_named(small_student, tmp_path):
         export(small_student(2), tmp_path / "student.bin", height=HEIGHT, width=WIDTH)
     with pytest.raises(ConfigError, match="at least 16x16"):
         export(small_student(2), tmp_path / "student.pt2", height=8, width=WIDTH)
+    with pytest.raises(ConfigError, match="a guided network and multiples of 8"):
+        export(small_student(2), tmp_path / "student.pt2", height=16, width=24, any_size=True)
     with pytest.raises(SourceError, match="is no folder"):
         export(small_student(2), tmp_path / "no" / "student.pt2", height=HEIGHT, width=WIDTH)

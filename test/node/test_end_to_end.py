@@ -15,7 +15,9 @@ from hkdnet_ros.images.messages import decode_message
 from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.inference.engine_api import load_engine
 from hkdnet_ros.node.image_messages import encode_image
-from hkdnet_ros.perception.pipeline import FusionPipeline, PipelineConfig
+from hkdnet_ros.perception.config import PerceptionConfig
+from hkdnet_ros.perception.pipeline import FusionPipeline
+from hkdnet_ros.perception.plan import PipelineConfig
 from hkdnet_ros.simulator.config import SceneConfig
 from hkdnet_ros.simulator.simulator import Simulator
 from hkdnet_ros.sources.opening import open_source
@@ -37,7 +39,7 @@ def recorded_pairs(data_folder):
 
 def simulated_pairs(data_folder):
     """Return the first frames of the simulator: 16-bit thermal counts, whose range is carried from frame to frame."""
-    simulator = Simulator(SceneConfig(setting="night", seed=3, size=GRID))
+    simulator = Simulator(SceneConfig.of_one_size(GRID, setting="night", seed=3))
     renderings = [simulator.render(index) for index in range(FRAMES)]
     return [Pair(rendering.thermal, rendering.visible) for rendering in renderings]
 
@@ -51,15 +53,15 @@ def test_published_pixels_are_those_of_the_engine_run_directly(make_node, rig, r
     data_folder = request.getfixturevalue("data_folder") if pairs_of is recorded_pairs else None
     pairs = pairs_of(data_folder)
     assert len(pairs) == FRAMES
-    make_node(load_engine, device="cpu", grid=list(GRID))
+    make_node(load_engine, model="realtime", device="cpu", grid=list(GRID))
     rig.wait_for_node()
     for index, pair in enumerate(pairs):
         rig.thermal.publish(message(pair.thermal, index))
         rig.visible.publish(message(pair.visible, index))
         wait_for(lambda: len(rig.statuses) == index + 1 == len(rig.images), what=f"fused image {index}")  # noqa: B023
 
-    engine = load_engine(EngineConfig(device="cpu"))
-    pipeline = FusionPipeline(engine, PipelineConfig(grid=GRID))
+    engine = load_engine(EngineConfig(model="realtime", device="cpu"))
+    pipeline = FusionPipeline(engine, PerceptionConfig(PipelineConfig(grid=GRID)))
     for index, (pair, published) in enumerate(zip(pairs, rig.images, strict=True)):
         sent = Pair(decode_message(message(pair.thermal, index)), decode_message(message(pair.visible, index)))
         expected = pipeline.process(sent)

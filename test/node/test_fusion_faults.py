@@ -43,7 +43,7 @@ CODES = 251  # numbers in the pixels begin again after this
 LIMITS = {
     "sync.slop": SLOP_NS / 1e9,
     "mode.limit": 0.4,
-    "mode.settle": 0.3,
+    "mode.return_time": 0.3,
     "mode.frozen_limit": 0.6,
     "shutter.frozen_time": 0.1,
 }

@@ -112,10 +112,8 @@ def test_a_model_that_cannot_be_loaded_later_leaves_the_one_before(make_node, re
     assert remote.set("model", "bad") == (True, "")
     lines = kept_log(node, monkeypatch)
     assert node.trigger_configure() == SUCCESS
-    assert (
-        lines[0] == "error: no file bad; expected a preset name or a path; going back to the model before, realtime x2"
-    )
-    assert remote.get("model").string_value == "realtime"
+    assert lines[0] == "error: no file bad; expected a preset name or a path; going back to the model before, auto x2"
+    assert remote.get("model").string_value == "auto"
     assert remote.set("model", "other")[0] is False  # fixed again
     assert node.trigger_activate() == SUCCESS
 

@@ -24,7 +24,7 @@ from hkdnet_ros.perception.worker import EVERY, LatestWorker
 
 PERIOD_S = 0.1
 S, MS = 10**9, 10**6
-PARAMETERS = {"mode.settle": 0.3, "mode.limit": 0.5, "thermal.time_constant": 1.0}
+PARAMETERS = {"mode.return_time": 0.3, "mode.limit": 0.5, "thermal.time_constant": 1.0, "shutter.noise": 0.0}
 
 
 def scene(index: int, stream: str) -> np.ndarray:
@@ -43,22 +43,30 @@ def image(stream: str, index: int, stamp_ns: int):
 def a_bad_day() -> list[list[tuple[str, object]]]:
     """Return what two cameras send, step by step: well, badly stamped, malformed, one silent, the recording again."""
 
-    def both(index: int, begin_ns: int) -> list[tuple[str, object]]:
-        stamp_ns = begin_ns + round(index * PERIOD_S * S)
+    begin_ns = time.time_ns() - 3600 * S
+
+    def stamp_of(index: int) -> int:
+        return begin_ns + round(index * PERIOD_S * S)
+
+    def both(index: int) -> list[tuple[str, object]]:
+        stamp_ns = stamp_of(index)
         skew_ns = 4 * MS if 5 <= index < 9 else 0  # equal stamps pair at once, also while the rates are not known yet
         return [(THERMAL, image(THERMAL, index, stamp_ns)), (VISIBLE, image(VISIBLE, index, stamp_ns + skew_ns))]
 
-    begin_ns = time.time_ns() - 3600 * S
-    day = [both(index, begin_ns) for index in range(8)]
+    day = [both(index) for index in range(8)]
     day.append([(THERMAL, image(THERMAL, 8, 0)), (VISIBLE, image(VISIBLE, 7, begin_ns + 704 * MS))])  # zero, repeated
-    day.append([(THERMAL, image(THERMAL, 6, begin_ns + 650 * MS)), *both(9, begin_ns)])  # late
+    day.append([(THERMAL, image(THERMAL, 6, begin_ns + 650 * MS)), *both(9)])  # late
     malformed = image(VISIBLE, 10, begin_ns + S)
     malformed.step = 7
-    day.append([(VISIBLE, malformed), *both(10, begin_ns)])
-    day += [both(index, begin_ns) for index in range(11, 14)]
-    day += [both(index, begin_ns)[1:] for index in range(14, 24)]  # thermal silent for 1 s
-    day += [both(index, begin_ns) for index in range(24, 34)]
-    day += [both(index, begin_ns) for index in range(10)]  # the loop
+    day.append([(VISIBLE, malformed), *both(10)])
+    day += [both(index) for index in range(11, 14)]
+    day += [both(index)[1:] for index in range(14, 24)]  # thermal silent for 1 s
+    day += [both(index) for index in range(24, 34)]
+    day += [[(THERMAL, image(THERMAL, 33, stamp_of(index))), both(index)[1]] for index in range(34, 41)]  # frozen
+    day += [both(index) for index in range(41, 46)]
+    day += [[] for _ in range(8)]  # both silent for .8 s
+    day += [both(index) for index in range(54, 58)]
+    day += [both(index) for index in range(10)]  # the loop
     return day
 
 
@@ -106,9 +114,11 @@ def test_the_same_arrivals_give_the_same_over_dds_and_offline(make_node, spun, l
     assert core.totals() == live
     assert set(live.drops) >= {"zero stamp", "duplicate", "late", "bad visible image"}
     assert [output.fused.mode for output in sink.outputs] == [status.mode for status in rig.statuses]
-    assert {"fused", "visible"} <= {output.fused.mode for output in sink.outputs}
-    assert [f"mode {change.mode}: {change.cause}" for change in sink.changes] == changes
-    assert [change.mode for change in sink.changes] == ["visible", "fused"]
+    assert {"fused", "visible", "held"} == {output.fused.mode for output in sink.outputs}
+    # A silence is noticed by the timer, so that the cause of stopping may differ by a tenth of a second.
+    assert [line.partition(":")[0] for line in changes] == [f"mode {change.mode}" for change in sink.changes]
+    assert [change.mode for change in sink.changes] == ["visible", "fused", "stopped", "fused"]
+    assert [change.cause for change in sink.changes[:2]] == [line.partition(": ")[2] for line in changes[:2]]
     skews = [status.skew.sec * S + status.skew.nanosec for status in rig.statuses]
     assert [output.skew_ns for output in sink.outputs] == skews
     for output, message in zip(sink.outputs, rig.images, strict=True):

@@ -51,9 +51,9 @@ def test_a_fixed_thermal_range_holds(engine):
 
 def test_the_shipped_network_is_loaded_by_its_settings_and_differs_by_scale():
     pytest.importorskip("torch")
-    fused = fuse(GRAY, COLOR, scale=3, device="cpu", precision="fp32")
+    fused = fuse(GRAY, COLOR, model="realtime", scale=3, device="cpu", precision="fp32")
     assert fused.shape == (72, 96, 3)
-    engine = load_engine(EngineConfig(scale=3, device="cpu", precision="fp32"))
+    engine = load_engine(EngineConfig(model="realtime", scale=3, device="cpu", precision="fp32"))
     np.testing.assert_array_equal(fused, fuse(GRAY, COLOR, engine=engine))
     engine.close()
 

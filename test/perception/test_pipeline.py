@@ -10,7 +10,9 @@ from hkdnet_ros.errors import ConfigError, ImageError
 from hkdnet_ros.images import color
 from hkdnet_ros.images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from hkdnet_ros.inference.sizes import Sizes
-from hkdnet_ros.perception.pipeline import FusionPipeline, PipelineConfig
+from hkdnet_ros.perception.config import PerceptionConfig
+from hkdnet_ros.perception.pipeline import FusionPipeline
+from hkdnet_ros.perception.plan import PipelineConfig
 from hkdnet_ros.perception.thermal import ThermalConfig
 
 
@@ -22,6 +24,9 @@ class Average:
         self.sizes = Sizes(thermal=scale, visible=scale)
         self.timings = {"network": 1.5}
         self.given: list[NDArray[np.float32]] = []
+
+    def choose(self, thermal: tuple[int, int], visible: tuple[int, int]) -> Average:
+        return self
 
     def fuse(self, thermal: NDArray[np.generic], visible: NDArray[np.generic]) -> NDArray[np.float32]:
         assert thermal.shape == visible.shape
@@ -55,7 +60,7 @@ def fuse(
     thermal: Frame, visible: Frame, config: PipelineConfig | None = None, scale: int = 2
 ) -> tuple[FusedFrame, Average]:
     fuser = Average(scale)
-    return FusionPipeline(fuser, config).process(Pair(thermal, visible)), fuser
+    return FusionPipeline(fuser, PerceptionConfig(config or PipelineConfig())).process(Pair(thermal, visible)), fuser
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -146,7 +151,7 @@ def test_messages_pixels_are_read_only_and_stay_as_they_are() -> None:
 
 def test_thermal_settings_reach_the_conditioner() -> None:
     fuser = Average()
-    pipeline = FusionPipeline(fuser, thermal_config=ThermalConfig(range_low=0, range_high=1000))
+    pipeline = FusionPipeline(fuser, PerceptionConfig(thermal=ThermalConfig(range_low=0, range_high=1000)))
     pipeline.process(Pair(thermal_frame(encoding="mono16"), visible_frame()))
     np.testing.assert_allclose(fuser.given[0], thermal_frame().image / 1000, atol=1e-6)
 
@@ -172,7 +177,7 @@ def test_a_visible_image_alone_before_any_pair_is_taken_at_its_own_size() -> Non
 
 def test_a_thermal_image_alone_is_conditioned_gray_with_its_own_stamp_and_frame() -> None:
     fuser = Average()
-    pipeline = FusionPipeline(fuser, thermal_config=ThermalConfig(range_low=0, range_high=1000))
+    pipeline = FusionPipeline(fuser, PerceptionConfig(thermal=ThermalConfig(range_low=0, range_high=1000)))
     fused = pipeline.process_alone(THERMAL, thermal_frame(encoding="mono16"))
     assert (fused.mode, fused.image.shape, fused.frame_id) == ("thermal", (48, 64), "thermal_optical")
     np.testing.assert_allclose(fuser.given[0], thermal_frame().image / 1000, atol=1e-6)
@@ -180,7 +185,7 @@ def test_a_thermal_image_alone_is_conditioned_gray_with_its_own_stamp_and_frame(
 
 def test_the_conditioned_thermal_image_comes_along_at_its_own_size() -> None:
     config, settings = PipelineConfig(grid=(64, 48)), ThermalConfig(range_low=0, range_high=1000)
-    pipeline = FusionPipeline(Average(), config, settings)
+    pipeline = FusionPipeline(Average(), PerceptionConfig(config, thermal=settings))
     expected = thermal_frame(encoding="mono16").image / 1000
     for fused in (
         pipeline.process(Pair(thermal_frame(encoding="mono16"), visible_frame())),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from core_rig import MS, NOW_NS, KeepingSink, S, bgr, noisy
 from rigging import FakeEngine, Logger
@@ -47,7 +49,33 @@ def test_a_silence_is_noticed_when_it_would_have_been():
     assert [change.mode for change in sink.changes] == ["stopped", "fused"]
     assert sink.changes[0].cause == "neither camera has sent an image for 1.1 s"
     assert len(sink.outputs) == 40
-    assert [line for line in logger.lines if line.startswith("nothing paired")] == []
+    assert len([line for line in logger.lines if line.startswith("nothing paired for 10 s")]) == 1
+
+
+def test_after_a_silence_of_any_length_it_takes_an_image_of_each_to_fuse_again():
+    before = list(arrivals(np.arange(0, 2, 0.1)))
+    for begin in (9, 60):
+        alone, both = arrivals(np.arange(begin, begin + 0.5, 0.1), ["visible"]), arrivals([begin + 0.5, begin + 0.6])
+        sink, _, _ = outcome([*before, *alone, *both])
+        assert [change.mode for change in sink.changes] == ["stopped", "fused"]
+        assert sink.times[-1] == NOW_NS + round((begin + 0.5) * S) + 20 * MS
+
+
+def test_a_recording_may_begin_with_one_stream_at_any_time():
+    for begin_ns in (MS, S, 2 * S, NOW_NS):
+        recording = [*arrivals([0, 0.04, 0.08], ["thermal"]), *arrivals(np.arange(0.12, 1, 0.1))]
+        back_ns = recording[0].arrived_ns - begin_ns
+        sink, _, _ = outcome(dataclasses.replace(it, arrived_ns=it.arrived_ns - back_ns) for it in recording)
+        assert sink.changes == []
+        assert len(sink.outputs) == 9
+
+
+def test_a_silence_is_noticed_whatever_the_limit():
+    sink = KeepingSink()
+    config = build({"mode.limit": 20.0})
+    session = Session(config, FakeEngine(), sink, Logger(), policy=EVERY)
+    run(session, [*arrivals(np.arange(0, 2, 0.1)), *arrivals(np.arange(60, 62, 0.1))])
+    assert [change.mode for change in sink.changes] == ["stopped", "fused"]
 
 
 def test_age_is_that_of_the_recording():

@@ -12,7 +12,7 @@ import pytest
 from core_rig import MS, NOW_NS, S, bgr, calibration, gray
 from rigging import wait_for
 
-from hkdnet_ros.errors import ImageError
+from hkdnet_ros.errors import ConfigError, ImageError
 from hkdnet_ros.images.frames import Frame, Pair
 from hkdnet_ros.perception.pipeline import FusionPipeline
 from hkdnet_ros.perception.sink import Drop, Wants
@@ -140,6 +140,13 @@ def test_stamps_of_no_use_are_drops_of_their_own(make_core):
         assert [line for line in core.logger.lines if line.startswith(f"{stream} image has a stamp of 0 ns")]
         assert core.it.health().stamp_oddities[stream] == {"zero stamp": 1, "duplicate": 1, "late": 1}
     assert [fused.stamp_ns for fused in core.fused] == [NOW_NS, NOW_NS + 40 * MS]
+
+
+def test_a_camera_whose_clock_is_known_to_be_ahead_has_no_odd_stamps(make_core):
+    core = make_core(**{"sync.thermal_offset": -3600.0})
+    core.pair(NOW_NS, thermal=gray(NOW_NS + 3600 * S))
+    assert core.it.health().stamp_oddities == {"thermal": {}, "visible": {}}
+    assert len(core.fused) == 1
 
 
 def test_nan_in_a_float_image_drops_the_pair_and_the_next_is_fused(make_core):
@@ -318,7 +325,7 @@ def test_a_clock_that_is_set_is_no_silence(make_core):
 
 def test_every_image_is_fused_or_dropped_whatever_comes(make_core):
     random = np.random.default_rng(1)
-    core = make_core(**{"mode.without_visible": "thermal", "mode.settle": 0.1})
+    core = make_core(**{"mode.without_visible": "thermal", "mode.return_time": 0.1})
     sent = 0
     for _ in range(800):
         core.now_ns += int(random.integers(1, 60)) * MS
@@ -333,6 +340,11 @@ def test_every_image_is_fused_or_dropped_whatever_comes(make_core):
     assert core.drops
     assert fused + dropped == sent
     assert core.fused
+
+
+def test_a_policy_that_is_none_is_refused(make_core):
+    with pytest.raises(ConfigError, match="latest or every"):
+        make_core(policy="all")
 
 
 def test_a_policy_of_every_needs_no_thread(make_core):

@@ -56,7 +56,7 @@ def frozen_from(core):
     [("hold", ["fused", "held", "fused"]), ("skip", ["fused"]), ("visible", ["fused", "visible", "fused"])],
 )
 def test_a_closed_shutter_is_bridged_as_the_parameter_says(make_core, action, expected):
-    core = make_core(**{"shutter.action": action, "mode.settle": 0.3})
+    core = make_core(**{"shutter.action": action, "mode.return_time": 0.3})
     core.stream(4)
     core.stream(2, make_thermal=frozen_from(core))
     assert core.it.mode == ("visible" if action == "visible" else "fused")

@@ -77,7 +77,7 @@ def test_frozen_camera_is_live_again_when_it_has_settled(camera: Camera) -> None
 
 
 def test_settling_begins_again_when_the_image_freezes_again() -> None:
-    camera = Camera(ShutterConfig(settle=1.0))
+    camera = Camera(ShutterConfig(settling_time=1.0))
     camera.run(5)
     camera.repeat(camera.noisy(), 1)
     assert camera.run(0.5) == {SETTLING}
@@ -86,7 +86,7 @@ def test_settling_begins_again_when_the_image_freezes_again() -> None:
 
 
 def test_without_settle_time_the_first_new_image_is_live() -> None:
-    camera = Camera(ShutterConfig(settle=0.0))
+    camera = Camera(ShutterConfig(settling_time=0.0))
     camera.run(5)
     camera.repeat(camera.noisy(), 1)
     assert camera.run(1) == {LIVE}
@@ -221,6 +221,13 @@ def test_flag_is_heeded_in_every_run_of_a_looping_bag(camera: Camera) -> None:
         assert camera.run(2) == {SETTLING, LIVE}
 
 
+def test_flag_that_comes_ahead_of_the_first_image_of_a_new_run_holds(camera: Camera) -> None:
+    camera.detector.set_flag(True, camera.stamp_ns)  # after its last image
+    camera.stamp_ns -= 5 * SECOND
+    camera.detector.begin_anew()
+    assert camera.run(1) == {FLAGGED}
+
+
 # Stamps
 
 
@@ -258,7 +265,7 @@ def test_any_stamps_images_and_flags_give_a_verdict(steps: list[tuple[int, int, 
         assert verdict in {LIVE, FROZEN, FLAT, FLAGGED, SETTLING}
 
 
-@pytest.mark.parametrize("wrong", [{"action": "stop"}, {"settle": -1.0}, {"noise": 2.0}, {"frozen_frames": -1}])
+@pytest.mark.parametrize("wrong", [{"action": "stop"}, {"settling_time": -1.0}, {"noise": 2.0}, {"frozen_frames": -1}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         ShutterConfig(**wrong)  # type: ignore[arg-type]

@@ -65,6 +65,21 @@ def test_what_is_odd_is_counted_by_stream() -> None:
     assert clock.oddities(VISIBLE) == {}
 
 
+def test_a_clock_that_is_known_to_be_ahead_sends_no_stamps_of_the_future() -> None:
+    clock = StreamClock(BEGIN_NS)
+    clock.judge(THERMAL, BEGIN_NS + 3600 * S, offset_ns=-3600 * S)
+    clock.judge(VISIBLE, BEGIN_NS, offset_ns=S)
+    assert clock.oddities(THERMAL) == {}
+    assert clock.oddities(VISIBLE) == {FUTURE: 1}
+
+
+def test_a_clock_that_was_not_known_begins_with_its_first_time() -> None:
+    clock = StreamClock()
+    clock.judge(THERMAL, BEGIN_NS)
+    assert clock.oddities(THERMAL) == {}
+    assert [clock.advance(now_ns) for now_ns in (S, S, 2 * S)] == [True, False, False]
+
+
 @pytest.mark.parametrize(
     ("times", "set_at"),
     [([0.1, 0.2, 5, 9], []), ([0.1, 0.05, 0.2], [1]), ([0.1, 12, 13], [1]), ([10, 20, 30.5], [2])],

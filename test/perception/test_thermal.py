@@ -118,6 +118,14 @@ def test_a_stream_that_begins_anew_and_another_encoding_start_the_range_anew(beg
     assert shown_range(conditioner, changed) == pytest.approx(np.percentile(changed.image, (0.5, 99.5)), abs=1)
 
 
+@pytest.mark.parametrize("back", [0.5, 50.0, 3600.0])
+def test_without_being_told_a_stamp_that_goes_back_starts_the_range_anew(back: float) -> None:
+    conditioner = ThermalConditioner()
+    conditioner.condition(frame(scene(), 4000.0))
+    changed = frame(scene(1, 100, 300), 4000.0 - back)
+    assert shown_range(conditioner, changed) == pytest.approx(np.percentile(changed.image, (0.5, 99.5)), abs=1)
+
+
 def test_closed_shutter_leaves_the_range_as_it_is() -> None:
     conditioner = ThermalConditioner()
     before = shown_range(conditioner, frame(scene()))

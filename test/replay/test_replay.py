@@ -214,6 +214,15 @@ def test_simulator_frames_can_be_traced_back_to_their_truth(ears, play):
         np.testing.assert_array_equal(visible[index].image, pair.visible.image)
 
 
+def test_each_stream_may_have_a_size_of_its_own(tmp_path, ears, play):
+    play(write_bag(tmp_path / "bag", count=3), size=(16, 12), thermal_size=(8, 6))
+    thermal, visible = ears.wait_for(3, 3)
+    assert (thermal[0].image.shape, visible[0].image.shape) == ((6, 8), (12, 16, 3))
+    for stream, size in (("thermal", (8, 6)), ("visible", (16, 12))):
+        infos = wait_for(lambda stream=stream: ears.infos[stream][2:] and ears.infos[stream], what="camera infos")
+        assert {(info.width, info.height) for info in infos} == {size}
+
+
 def test_a_source_that_breaks_off_raises_its_error(tmp_path, play):
     write_folder(tmp_path, count=3)
     (tmp_path / "thermal" / "frame_001.png").write_bytes(b"broken")
@@ -318,6 +327,7 @@ def test_the_node_takes_its_settings_from_parameters(tmp_path, spun):
         ("rate:=fast", "rate is 'fast'"),
         ("size:=[1.5, 2.0]", "size is"),
         ("size:=[16]", "size is"),
+        ("thermal_size:=[16, 0]", "thermal_size is"),
         ("loop:=1", "loop is 1"),
         ("source:=/nowhere", "/nowhere"),
         ("reliability:=perfect", "reliable"),

@@ -130,17 +130,17 @@ def test_a_canvas_outside_the_image_is_empty_and_harmless() -> None:
 
 def test_thermal_noise_is_as_large_as_the_settings_say() -> None:
     scene = np.full((120, 160), 20.0, np.float32)
-    config = SceneConfig(size=(160, 120), netd=0.5, fixed_pattern=0.0, drift=0.0)
+    config = SceneConfig.of_one_size((160, 120), netd=0.5, fixed_pattern=0.0, drift=0.0)
     frames = np.stack([ThermalSensor(config).read(scene, index) for index in range(6)]).astype(float)
     assert frames.std(axis=0).mean() / COUNTS_PER_KELVIN == pytest.approx(0.46, abs=0.06)  # 0.95 of sigma for 6 samples
-    config = SceneConfig(size=(160, 120), netd=0.0, fixed_pattern=0.5, drift=0.0)
+    config = SceneConfig.of_one_size((160, 120), netd=0.0, fixed_pattern=0.5, drift=0.0)
     first, second = (ThermalSensor(config).read(scene, index).astype(float) for index in (0, 500))
     np.testing.assert_array_equal(first, second)
     assert first.std() / COUNTS_PER_KELVIN == pytest.approx(0.5, abs=0.07)
 
 
 def test_drift_moves_slowly_within_its_amplitude() -> None:
-    sensor = ThermalSensor(SceneConfig(size=(64, 48), drift=2.0, fps=30.0))
+    sensor = ThermalSensor(SceneConfig.of_one_size((64, 48), drift=2.0, fps=30.0))
     offsets = np.array([sensor.drift(index) for index in range(0, 9000)])
     assert np.abs(offsets).max() <= 2.0
     assert np.ptp(offsets) > 2.0

@@ -24,7 +24,7 @@ def arrays(pair: SimulatedPair) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_equal_settings_give_equal_images_in_any_order(setting: str) -> None:
-    config = SceneConfig(setting=setting, size=SMALL)
+    config = SceneConfig.of_one_size(SMALL, setting=setting)
     forwards, backwards = Simulator(config), Simulator(config)
     first = [forwards.render(index) for index in (3, 40, 250)]
     second = [backwards.render(index) for index in (250, 40, 3)][::-1]
@@ -34,8 +34,8 @@ def test_equal_settings_give_equal_images_in_any_order(setting: str) -> None:
 
 
 def test_another_seed_or_index_gives_another_image() -> None:
-    simulator = Simulator(SceneConfig(size=SMALL))
-    other = Simulator(SceneConfig(size=SMALL, seed=1)).render(0)
+    simulator = Simulator(SceneConfig.of_one_size(SMALL))
+    other = Simulator(SceneConfig.of_one_size(SMALL, seed=1)).render(0)
     assert (np.abs(simulator.render(0).truth_visible.astype(int) - other.truth_visible) > 20).mean() > 0.2
     assert (simulator.render(0).truth_visible != simulator.render(250).truth_visible).any()
 
@@ -44,7 +44,7 @@ def test_another_seed_or_index_gives_another_image() -> None:
     ("size", "scale"), [((96, 72), 2), ((67, 49), 3), ((48, 64), 1), ((50, 40), 4), ((620, 420), 2)]
 )
 def test_images_have_the_promised_types_and_sizes(size: tuple[int, int], scale: int) -> None:
-    simulator = Simulator(SceneConfig(size=size, scale=scale, fps=20.0, setting="smoke"))
+    simulator = Simulator(SceneConfig.of_one_size(size, scale=scale, fps=20.0, setting="smoke"))
     pair = simulator.render(5)
     width, height = size
     assert (pair.thermal.image.shape, pair.thermal.image.dtype) == ((height, width), np.uint16)
@@ -63,8 +63,31 @@ def test_images_have_the_promised_types_and_sizes(size: tuple[int, int], scale: 
         assert (model.k[2], model.k[5]) == ((width - 1) / 2, (height - 1) / 2)
 
 
+def test_cameras_of_different_sizes_look_at_one_truth() -> None:
+    config = SceneConfig(thermal_size=(48, 36), visible_size=(192, 144), setting="night", **CLEAN)
+    simulator = Simulator(config)
+    colour, temperature = simulator.truth(CROSSING_INDEX)
+    pair = simulator.render(CROSSING_INDEX)
+    assert pair.truth_thermal.shape == pair.visible.image.shape[:2] == colour.shape[:2] == (144, 192)
+    mean = temperature.reshape(36, 4, 48, 4).mean(axis=(1, 3))
+    np.testing.assert_allclose(pair.thermal.image, np.clip(counts_of(mean), 0, MAX_COUNT), atol=0.51)
+    assert abs((pair.visible.image - colour.astype(float)).mean()) < 0.2
+    for stream, (width, height), focal in (("thermal", (48, 36), 0.25), ("visible", (192, 144), 1.0)):
+        model = simulator.camera_model(stream)
+        assert (model.width, model.height) == (width, height)
+        assert (model.k[2], model.k[5]) == ((width - 1) / 2, (height - 1) / 2)
+        assert model.k[0] == model.p[0] == pytest.approx(focal * simulator.camera_model("visible").k[0])
+
+
+def test_the_default_is_a_visible_camera_four_times_as_sharp_whose_truth_has_its_size() -> None:
+    config = SceneConfig()
+    assert (config.thermal_size, config.visible_size, config.truth_size) == ((160, 120), (640, 480), (640, 480))
+    one = SceneConfig.of_one_size((320, 240), 3, setting="night")
+    assert (one.thermal_size, one.visible_size, one.truth_size) == ((320, 240), (320, 240), (960, 720))
+
+
 def test_clean_thermal_counts_are_the_area_mean_of_the_true_temperature() -> None:
-    simulator = Simulator(SceneConfig(size=SMALL, **CLEAN))
+    simulator = Simulator(SceneConfig.of_one_size(SMALL, **CLEAN))
     _, temperature = simulator.truth(CROSSING_INDEX)
     mean = temperature.reshape(SMALL[1], 2, SMALL[0], 2).mean(axis=(1, 3))
     counts = simulator.render(CROSSING_INDEX).thermal.image
@@ -72,7 +95,7 @@ def test_clean_thermal_counts_are_the_area_mean_of_the_true_temperature() -> Non
 
 
 def test_thermal_range_maps_counts_onto_the_truth() -> None:
-    simulator = Simulator(SceneConfig(size=SMALL, scale=1, **CLEAN))
+    simulator = Simulator(SceneConfig.of_one_size(SMALL, scale=1, **CLEAN))
     pair = simulator.render(CROSSING_INDEX)
     low, high = simulator.thermal_range
     stretched = np.clip((pair.thermal.image - low) / (high - low), 0.0, 1.0)
@@ -80,7 +103,7 @@ def test_thermal_range_maps_counts_onto_the_truth() -> None:
 
 
 def test_visible_image_is_the_area_mean_of_its_truth_up_to_noise() -> None:
-    pair = Simulator(SceneConfig(size=SMALL)).render(CROSSING_INDEX)
+    pair = Simulator(SceneConfig.of_one_size(SMALL)).render(CROSSING_INDEX)
     expected = cv2.resize(pair.truth_visible, SMALL, interpolation=cv2.INTER_AREA).astype(float)
     error = pair.visible.image - expected
     assert abs(error.mean()) < 0.2
@@ -89,7 +112,7 @@ def test_visible_image_is_the_area_mean_of_its_truth_up_to_noise() -> None:
 
 def people_mask(setting: str) -> tuple[np.ndarray, np.ndarray]:
     """Change of temperature (H, W) and of luma (H, W) that the people make, in an otherwise equal scene."""
-    config = SceneConfig(setting=setting, size=(160, 120), cars=0)
+    config = SceneConfig.of_one_size((160, 120), setting=setting, cars=0)
     colour, temperature = Simulator(config).truth(CROSSING_INDEX)
     empty_colour, empty_temperature = Simulator(dataclasses.replace(config, people=0)).truth(CROSSING_INDEX)
     lumas = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(float) for image in (colour, empty_colour)]
@@ -112,7 +135,7 @@ def test_at_night_people_are_warm_but_hardly_seen() -> None:
 
 
 def test_smoke_hides_what_stands_behind_from_the_eye_but_not_from_the_thermal_camera() -> None:
-    simulator = Simulator(SceneConfig(setting="smoke", size=(160, 120), people=0, cars=0))
+    simulator = Simulator(SceneConfig.of_one_size((160, 120), setting="smoke", people=0, cars=0))
     colour, temperature = simulator.truth(90)
     simulator._sheets = []
     clear_colour, clear_temperature = simulator.truth(90)
@@ -125,13 +148,13 @@ def test_smoke_hides_what_stands_behind_from_the_eye_but_not_from_the_thermal_ca
 
 
 def test_scene_holds_things_colder_than_the_air_and_hotter_than_a_body() -> None:
-    _, temperature = Simulator(SceneConfig(size=(160, 120))).truth(30)
+    _, temperature = Simulator(SceneConfig.of_one_size((160, 120))).truth(30)
     assert temperature.min() < 0.0
     assert temperature.max() > 45.0
 
 
 def test_cars_pass_and_are_gone_when_people_cross() -> None:
-    config = SceneConfig(size=SMALL, people=0)
+    config = SceneConfig.of_one_size(SMALL, people=0)
     empty = Simulator(dataclasses.replace(config, cars=0))
     driven = Simulator(config)
     changed = [
@@ -145,8 +168,10 @@ def test_cars_pass_and_are_gone_when_people_cross() -> None:
     "bad",
     [
         {"setting": "fog"},
-        {"size": (0, 240)},
-        {"size": (320,)},
+        {"thermal_size": (0, 240)},
+        {"visible_size": (320,)},
+        {"thermal_size": (648, 480)},
+        {"visible_size": (2048, 2048), "scale": 2},
         {"scale": 5},
         {"fps": 0.0},
         {"seed": -1},

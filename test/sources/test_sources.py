@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -196,6 +197,17 @@ def test_simulator_is_a_source_without_end(tmp_path):
         len(source)
 
 
+def test_the_simulators_cameras_may_differ_in_size():
+    own = open_source("simulator").simulator.config
+    assert (own.thermal_size, own.visible_size, own.truth_size) == ((160, 120), (640, 480), (640, 480))
+    source = open_source("simulator", size=(64, 64), thermal_size=(32, 32))
+    (_, thermal), (_, visible) = itertools.islice(source.events(), 2)
+    assert (thermal.image.shape, visible.image.shape) == ((32, 32), (64, 64, 3))
+    assert [source.camera_model(stream).width for stream in ("thermal", "visible")] == [32, 64]
+    assert source.simulator.config.truth_size == (64, 64)
+    assert open_source("simulator", size=(64, 64)).simulator.config.truth_size == (128, 128)
+
+
 @pytest.mark.parametrize("spec", ["simulator:fog", "simulator:day:x", "simulator:day:-1"])
 def test_simulator_of_no_known_scene_is_refused(spec):
     with pytest.raises(SourceError, match="day"):
@@ -221,11 +233,24 @@ def test_size_resamples_images_and_cameras(tmp_path):
     assert open_source(str(tmp_path / "bag"), size=(16, 18)).camera_model("visible").k[5] == pytest.approx(8.5)
 
 
+@pytest.mark.parametrize("sizes", [{"size": (16, 18), "thermal_size": (8, 9)}, {"thermal_size": (8, 9)}])
+def test_thermal_may_have_a_size_of_its_own(tmp_path, sizes):
+    source = open_source(str(write_bag(tmp_path / "bag")), **sizes)
+    thermal, visible = frames_of(source)
+    width, height = sizes.get("size", VISIBLE_SIZE)
+    np.testing.assert_array_equal(thermal[1].image, resample(thermal_image(1, np.uint16), 8, 9))
+    np.testing.assert_array_equal(visible[1].image, resample(visible_image(1), width, height))
+    arrived = {incoming.stream: incoming.decode().image.shape[:2] for incoming in source.arrivals()}
+    assert arrived == {"thermal": (9, 8), "visible": (height, width)}
+    assert [source.camera_model(stream).width for stream in ("thermal", "visible")] == [8, width]
+
+
 @pytest.mark.parametrize("size", [(0, 10), (10, -1)])
-def test_size_without_pixels_is_refused(tmp_path, size):
+@pytest.mark.parametrize("name", ["size", "thermal_size"])
+def test_size_without_pixels_is_refused(tmp_path, name, size):
     write_folder(tmp_path)
     with pytest.raises(SourceError, match="no pixels"):
-        open_source(str(tmp_path), size=size)
+        open_source(str(tmp_path), **{name: size})
 
 
 @pytest.mark.parametrize("name", ["gone", "a,b,c", "notes.txt", "empty", ""])

@@ -17,7 +17,7 @@ from hkdnet_ros.errors import ConfigError
 from hkdnet_ros.training.distributed import is_first, joined, mean_of_all, rank, share, wait
 from hkdnet_ros.training.loop import LoopConfig, TrainingError, fit, prepare_folder, step_generator
 
-CONFIG = LoopConfig(steps=12, warmup=3, validate_every=4, learning_rate=0.05, average=0.9, device="cpu", seed=5)
+CONFIG = LoopConfig(steps=12, warmup=3, validate_every=4, learning_rate=0.05, ema=0.9, device="cpu", seed=5)
 
 
 def line(seed):

@@ -13,7 +13,7 @@ from torch import nn
 from hkdnet_ros.errors import ConfigError, SourceError
 from hkdnet_ros.training.loop import Averager, LoopConfig, TrainingError, averaged, fit, learning_rate, prepare_folder
 
-CONFIG = LoopConfig(steps=12, warmup=3, validate_every=4, learning_rate=0.05, average=0.9, device="cpu", seed=5)
+CONFIG = LoopConfig(steps=12, warmup=3, validate_every=4, learning_rate=0.05, ema=0.9, device="cpu", seed=5)
 
 
 def line() -> nn.Module:

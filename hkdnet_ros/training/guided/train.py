@@ -1,4 +1,4 @@
-"""The guided student's training, or that of a teacher of its kind, against the full-resolution pair."""
+"""The training of the guided student, or of a teacher of its kind, against the full-resolution pair."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
     from .report import DemoFigures
 
 SECONDS = 20.0
-FPS = 15.0  # more than two processor cores fuse, so that the node always has a pair to work on
+FPS = 30.0  # as most cameras have
 SIMULATOR = "simulator:night"  # of its settings the one in which a thermal camera is needed most
-PREPARED_BYTES, BYTES_PER_PIXEL = 512 << 20, 2.5  # mono16 and bgr8 in turn
-WIDEST = 320  # of a recording, unless --size says otherwise
+PREPARED_BYTES = 640 << 20
+BYTES_PER_PIXEL = {THERMAL: 2, VISIBLE: 3}  # mono16, bgr8
+WIDEST = {THERMAL: 320, VISIBLE: 640}
+"""A recording's images are reduced to these widths, in pixels, unless --size says otherwise."""
+
+Size = tuple[int, int]  # width, height
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +39,8 @@ class DemoConfig:
 
     ``seconds`` of the stream or ``frames`` fused images end it, a recording is looped for them; where neither is given,
     it is SECONDS or a shorter recording once. ``rate`` is the speed, 1 as recorded; ``fps`` in Hz is that of the
-    simulator and of image folders. Both images are brought to ``size`` (width, height); where that is None, to the
-    thermal image's, at most WIDEST wide.
+    simulator and of image folders. Both images are brought to ``size`` (width, height); where that is None, each keeps
+    its own, in a recording at most WIDEST wide.
     """
 
     source: str = SIMULATOR
@@ -43,7 +48,7 @@ class DemoConfig:
     frames: int | None = None
     rate: float = 1.0
     fps: float = FPS
-    size: tuple[int, int] | None = None
+    size: Size | None = None
     engine: EngineConfig = field(default_factory=EngineConfig)
 
     def __post_init__(self) -> None:
@@ -79,13 +84,16 @@ def _stream(config: DemoConfig, source: CameraSource, files: DemoFiles) -> DemoF
             "ROS 2 workspace in which this package is built"
         ) from error
     keep_to_this_machine()
-    width, height = _replayed_size(source, config.size)
+    sizes = dict.fromkeys(WIDEST, config.size) if config.size else _own_sizes(source)
     thermal = _thermal_config(source)
     settings = StreamSettings(
-        replay=(config.source, "--size", f"{width}x{height}", *_pace(config, width * height)),
+        replay=(
+            config.source, "--size", "{}x{}".format(*sizes[VISIBLE]), "--thermal-size", "{}x{}".format(*sizes[THERMAL]),
+            *_pace(config, sizes),
+        ),
         parameters={
             "model": config.engine.model, "device": config.engine.device, "precision": config.engine.precision,
-            "grid": [width, height], "thermal.range_low": thermal.range_low, "thermal.range_high": thermal.range_high,
+            "thermal.range_low": thermal.range_low, "thermal.range_high": thermal.range_high,
         },
         seconds=config.seconds or (0.0 if config.frames else SECONDS),
         frames=config.frames or 0,
@@ -95,40 +103,48 @@ def _stream(config: DemoConfig, source: CameraSource, files: DemoFiles) -> DemoF
     return write_results(run_stream(settings, files), thermal, source, files)
 
 
-def _pace(config: DemoConfig, pixels: int) -> list[str]:
-    """Return the replay's options on time."""
+def _pace(config: DemoConfig, sizes: Mapping[str, Size]) -> list[str]:
+    """Return the replay's options on time, for images of ``sizes`` by stream."""
     words = ["--fps", f"{config.fps}", "--rate", f"{config.rate}"]
     if config.seconds is not None or config.frames is not None:
         words.append("--loop")
     if config.frames is None:
         recorded_s = (config.seconds or SECONDS) * config.rate + 1.0
-        images = math.ceil(2 * recorded_s * max(config.fps, NOMINAL_FPS))
+        pairs = math.ceil(recorded_s * max(config.fps, NOMINAL_FPS))
+        pair_bytes = sum(width * height * BYTES_PER_PIXEL[stream] for stream, (width, height) in sizes.items())
         words += ["--duration", f"{recorded_s}"]
-        if images * pixels * BYTES_PER_PIXEL <= PREPARED_BYTES:
+        if pairs * pair_bytes <= PREPARED_BYTES:
             # All rendered or decoded before the stream begins, so that both processor cores are the node's.
-            words += ["--ahead", f"{images}"]
+            words += ["--ahead", f"{2 * pairs}"]
     return words
 
 
-def _replayed_size(source: CameraSource, wanted: tuple[int, int] | None) -> tuple[int, int]:
-    """Return the (width, height) that both images are to have.
+def _own_sizes(source: CameraSource) -> dict[str, Size]:
+    """Return the size that each stream's images are to have where none is asked for.
 
     Raises :class:`SourceError` where the source lacks a stream.
     """
-    width, height = wanted or _thermal_size(source)
-    if wanted or width <= WIDEST or isinstance(source, SimulatedSource):
-        return width, height
-    size = WIDEST, max(1, round(height * WIDEST / width))
-    print(f"Both images are reduced to {size[0]}x{size[1]}; --size {width}x{height} shows them as recorded.")
-    return size
+    sizes = _first_sizes(source)
+    if isinstance(source, SimulatedSource):
+        return sizes
+    for stream, (width, height) in sizes.items():
+        widest = WIDEST[stream]
+        if width > widest:
+            sizes[stream] = widest, max(1, round(height * widest / width))
+            print(
+                f"The {stream} images of {width}x{height} are reduced to {widest}x{sizes[stream][1]}; --size brings "
+                "both images to another size."
+            )
+    return sizes
 
 
-def _thermal_size(source: CameraSource) -> tuple[int, int]:
-    sizes: dict[str, tuple[int, ...]] = {}
+def _first_sizes(source: CameraSource) -> dict[str, Size]:
+    sizes: dict[str, Size] = {}
     for stream, frame in source.events():
-        sizes.setdefault(stream, frame.image.shape)
+        height, width = frame.image.shape[:2]
+        sizes.setdefault(stream, (width, height))
         if len(sizes) == 2:
-            return sizes[THERMAL][1], sizes[THERMAL][0]
+            return sizes
     lacking = " and ".join(stream for stream in (THERMAL, VISIBLE) if stream not in sizes)
     raise SourceError(f"{source.name}: has no {lacking} images; the demo needs both")
 

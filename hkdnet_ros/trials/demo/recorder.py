@@ -16,7 +16,7 @@ from sensor_msgs.msg import Image
 
 from hkdnet_ros.msg import FusionStatus
 
-BUDGET_BYTES = 384 << 20
+BUDGET_BYTES = 640 << 20
 _RECENT_BYTES = 96 << 20  # of each camera's images, which wait for their fused image
 _NS = 1_000_000_000
 

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...evaluation.baselines import baselines
+from ...errors import ImageError
+from ...evaluation.baselines import average, maximum
 from ...images.color import luma
+from ...images.resampling import resample
 from ...metrics.fusion import fusion_metrics
 from ...simulator.simulator import SimulatedPair, Simulator
 
 KEYS = ("Qabf", "VIFp", "MI", "SCD", "SSIM")
-BASELINE = "bicubic>average"
+BASELINES = {"bicubic>average": average, "bicubic>maximum": maximum}
+"""Rules over both camera images, each brought to the fused image's size."""
+
 _REACH = 64  # frames to either side of where one is looked for
 
 
@@ -46,8 +50,8 @@ def measure(simulator: Simulator, sample: FusedSample) -> dict[str, dict[str, fl
     """Return {"fused" or baseline: {measure: value}} against the truth; None where its frame is not found.
 
     The thermal truth spans the simulator's ``thermal_range``, so the fused image must have been made with that range.
-    The baseline is made from the same two camera images. Raises :class:`ImageError` where the fused image does not
-    have the truth's size.
+    All is measured at the fused image's size; a larger truth is reduced to it. The baselines are made from the same two
+    camera images. Raises :class:`ImageError` where the fused image is larger than the truth.
     """
     pair = find_pair(simulator, sample.visible, sample.number)
     if pair is None:
@@ -55,10 +59,20 @@ def measure(simulator: Simulator, sample: FusedSample) -> dict[str, dict[str, fl
     low, high = simulator.thermal_range
     thermal = np.clip((pair.thermal.image.astype(np.float32) - low) / (high - low), 0, 1)
     seen = luma(pair.visible.image, pair.visible.encoding)
-    average = baselines(simulator.config.scale)[BASELINE](np.rint(thermal * 255).astype(np.uint8), seen)
-    truth = pair.truth_thermal * np.float32(255), luma(pair.truth_visible, "bgr8")
-    images: dict[str, NDArray[Any]] = {"fused": sample.fused, BASELINE: average}
-    return {name: fusion_metrics(*truth, image, KEYS) for name, image in images.items()}
+    height, width = sample.fused.shape
+    known = pair.truth_thermal.shape
+    if height > known[0] or width > known[1]:
+        raise ImageError(f"the fused image is {width}x{height}, larger than the truth of {known[1]}x{known[0]}")
+    truth = [
+        resample(image, width, height)
+        for image in (pair.truth_thermal * np.float32(255), luma(pair.truth_visible, "bgr8"))
+    ]
+    taken = [resample(image, width, height) for image in (thermal * np.float32(255), seen.astype(np.float32))]
+    images: dict[str, NDArray[Any]] = {
+        "fused": sample.fused,
+        **{name: rule(*taken) for name, rule in BASELINES.items()},
+    }
+    return {name: fusion_metrics(truth[0], truth[1], image, KEYS) for name, image in images.items()}
 
 
 def mean_of(measured: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:

@@ -28,7 +28,7 @@ class SoakConfig:
     hold: float = option(5.0, "Each fault lasts this long.", unit="s", low=0.1, high=3600.0)
     seed: int = option(0, "The order of the faults, and noise, losses and jitter follow from this number.", low=0)
     model: str = option(
-        _ENGINE.model,
+        "realtime",  # both cameras' images have one size, whatever the faults do to them
         "The network has the weights of this preset, which comes with the package, or of this .safetensors file.",
     )
     device: str = option(

@@ -13,7 +13,7 @@ from ...node.schema import SPECS
 STREAMS = (THERMAL, VISIBLE)
 STORM_HZ = 100.0
 _JUMP_S = 20.0
-_STORMED = ("mode.settle", "thermal.time_constant", "output", "jpeg_quality")  # which storm_of_sets changes
+_STORMED = ("mode.return_time", "thermal.time_constant", "output", "jpeg_quality")  # which storm_of_sets changes
 
 
 class Rig(Protocol):
@@ -96,7 +96,7 @@ def storm_of_sets() -> Iterator[tuple[str, Any, bool]]:
     """Yield sets that are live, wrong in value, in type or in name, and of parameters that are fixed, in turn."""
     for index in itertools.count():
         yield from (
-            ("mode.settle", (1.0, 0.9)[index % 2], True),
+            ("mode.return_time", (1.0, 0.9)[index % 2], True),
             ("sync.slop", -1.0, False),
             ("thermal.time_constant", (2.0, 3.0)[index % 2], True),
             ("scale", 3 + index % 2, False),

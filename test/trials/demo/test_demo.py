@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from recordings import THERMAL_SIZE, VISIBLE_SIZE, write_folder
 from rigging import wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
@@ -84,7 +85,7 @@ def test_the_simulator_leaves_pictures_a_video_and_figures_that_agree(demo, mode
     assert {"queue", "decode", "network", "publish", "own cost", "age"} <= figures["latencies"].keys()
     assert figures["memory"]["most"] > 50
     assert figures["quality_frames"] == 12
-    assert set(figures["quality"]) == {"fused", "bicubic>average"}
+    assert set(figures["quality"]) == {"fused", "bicubic>average", "bicubic>maximum"}
 
     frames = sorted((tmp_path / "frames").glob("*.png"))
     assert len(frames) == figures["kept"] >= 12
@@ -95,6 +96,37 @@ def test_the_simulator_leaves_pictures_a_video_and_figures_that_agree(demo, mode
     page = (tmp_path / "summary.md").read_text()
     assert f"{figures['published']} in" in page
     assert "stopped:" in (tmp_path / "fusion_node.log").read_text()
+
+
+def test_by_default_a_sharper_visible_camera_guides_a_coarse_thermal_one(demo, tmp_path):
+    run = demo("--out", tmp_path, "--frames", 3, "--fps", 5)
+    assert run.finish() == 0, run.errors
+    figures = json.loads((tmp_path / "summary.json").read_text())
+    assert [figures[f"{name}_size"] for name in ("thermal", "visible", "fused")] == ["160x120", "640x480", "640x480"]
+    assert figures["model"] == "guided"
+    assert figures["quality_frames"] >= 3
+    frame = next((tmp_path / "frames").glob("*.png"))
+    assert cv2.imread(str(frame)).shape == (480, 640, 3)
+    assert "thermal 160x120 and visible 640x480 to 640x480" in run.output
+
+
+def test_a_recordings_images_are_reduced_each_by_its_own_width(tmp_path, capsys):
+    from hkdnet_ros.sources.opening import open_source
+    from hkdnet_ros.trials.demo.demo import _own_sizes
+
+    write_folder(tmp_path / "small", count=1)
+    assert _own_sizes(open_source(str(tmp_path / "small"))) == {"thermal": THERMAL_SIZE, "visible": VISIBLE_SIZE}
+    assert not capsys.readouterr().out
+    for stream, size in (("thermal", (640, 512)), ("visible", (1280, 720))):
+        (tmp_path / "large" / stream).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "large" / stream / "a.png"), np.zeros(size[::-1], np.uint8))
+    assert _own_sizes(open_source(str(tmp_path / "large"))) == {"thermal": (320, 256), "visible": (640, 360)}
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(";")[0] for line in lines] == [
+        "The thermal images of 640x512 are reduced to 320x256", "The visible images of 1280x720 are reduced to 640x360"
+    ]  # fmt: skip
+    simulator = open_source("simulator", size=(700, 500))
+    assert _own_sizes(simulator) == {"thermal": (700, 500), "visible": (700, 500)}
 
 
 def test_a_recording_is_played_once(demo, model, tmp_path):
