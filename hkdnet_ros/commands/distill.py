@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..arguments import add_options, read_options
 from ..network.presets import PRESETS, SCALES, preset
-from ..training.distill import DistillationWeights, distill_student, override
+from ..training.distill import DistillationWeights, distill_student
+from ..training.setup import override
 from ..training.train import FusionWeights
 from .training_options import add_training_options, begun
 
@@ -31,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Distil a student as the command line says."""
-    student_config = override(preset(arguments.preset, scale=arguments.scale), arguments.overrides)
+    student_config = override(
+        preset(arguments.preset, scale=arguments.scale), arguments.overrides, fixed=("decoder_channels", "scale")
+    )
     with begun(arguments, "student.safetensors") as config:
         distill_student(
             arguments.data,

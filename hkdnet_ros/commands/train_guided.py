@@ -8,7 +8,8 @@ from pathlib import Path
 from ..arguments import add_options, read_options
 from ..network.guided import GUIDED_PRESETS
 from ..training.guided.lesson import GuidedWeights
-from ..training.guided.train import override, train_guided
+from ..training.guided.train import train_guided
+from ..training.setup import override
 from ..training.train import FusionWeights
 from .training_options import add_training_options, begun
 

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..network.presets import GUIDED
 from .config import EngineConfig
 from .sizes import SMALLEST, Sizes
 
@@ -16,8 +17,8 @@ SHARPER = 1.5
 """From so many visible pixels along one thermal pixel on guided fuses, which takes thermal at half of its output."""
 
 
-STUDENT, GUIDED = "realtime", "guided"
-"""The presets for images of about one size and for a visible image that is sharper than thermal."""
+STUDENT = "realtime"
+"""The preset for images of about one size."""
 
 
 def model_for(thermal: Sequence[int], visible: Sequence[int]) -> str:

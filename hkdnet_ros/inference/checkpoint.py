@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError
 from ..files import written_whole
-from ..network.guided import GUIDED, Guided, GuidedConfig
-from ..network.presets import PRESETS, StudentConfig
+from ..network.guided import Guided, GuidedConfig
+from ..network.presets import GUIDED, PRESETS, StudentConfig
 from ..network.student import Student
 from ..network.teacher import Teacher
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from .common import SLOPE, activate, conv3x3
+from .presets import GUIDED
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,9 +36,6 @@ class GuidedConfig:
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more")
 
-
-GUIDED = "guided"
-"""The preset that ships weights."""
 
 GUIDED_PRESETS = {
     GUIDED: GuidedConfig(),

@@ -8,6 +8,9 @@ from ..errors import ConfigError
 
 SCALES = (2, 3, 4)
 
+GUIDED = "guided"
+"""The preset of the guided network (guided.py, which needs torch) that ships weights."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StudentConfig:

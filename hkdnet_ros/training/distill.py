@@ -188,15 +188,3 @@ def _teacher(path: Path | None, device: torch.device) -> Teacher:
             "distillation needs --teacher WEIGHTS; or train without one: --distill-u 0 --distill-t 0 --distill-output 0"
         )
     return channels_last(load_teacher(path)[0].to(device)).requires_grad_(False)
-
-
-def override(config: StudentConfig, settings: list[str]) -> StudentConfig:
-    """Return ``config`` with ``FIELD=INTEGER`` settings applied; :class:`ConfigError` for an unknown or wrong one."""
-    known = {field.name for field in dataclasses.fields(config)} - {"decoder_channels", "scale"}
-    changes: dict[str, int] = {}
-    for setting in settings:
-        name, _, value = setting.partition("=")
-        if name not in known or not value.isdigit():
-            raise ConfigError(f"--set {setting}: expected FIELD=INTEGER with a field among {', '.join(sorted(known))}")
-        changes[name] = int(value)
-    return dataclasses.replace(config, **changes)  # type: ignore[arg-type]

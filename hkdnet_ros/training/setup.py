@@ -1,15 +1,21 @@
-"""What the trainings set up alike: precision, and the layout of weights."""
+"""What the trainings set up alike: precision, the layout of weights, and changes of a preset."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+import dataclasses
+from collections.abc import Collection, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
+from ..errors import ConfigError
 from ..inference.device import has_bf16
+from ..network.guided import GuidedConfig
+from ..network.presets import StudentConfig
 
 Module = TypeVar("Module", bound=nn.Module)
+Config = TypeVar("Config", StudentConfig, GuidedConfig)
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:
@@ -23,3 +29,18 @@ def channels_last(network: Module) -> Module:
     """Lay the weights of ``network`` out for channels-last images, in place, and return it."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
+
+
+def override(config: Config, settings: Sequence[str], *, fixed: Collection[str] = ()) -> Config:
+    """Return ``config``, a dataclass, with ``FIELD=INTEGER`` settings applied, but for the fields that are ``fixed``.
+
+    Raises :class:`ConfigError` for an unknown or wrong one.
+    """
+    known = {field.name for field in dataclasses.fields(config)}.difference(fixed)
+    changes: dict[str, Any] = {}
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        if name not in known or not value.isdigit():
+            raise ConfigError(f"--set {setting}: expected FIELD=INTEGER with a field among {', '.join(sorted(known))}")
+        changes[name] = int(value)
+    return dataclasses.replace(config, **changes)

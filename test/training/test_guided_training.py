@@ -17,8 +17,9 @@ from hkdnet_ros.training.data import Batch, PairSet
 from hkdnet_ros.training.guided.detector import THERMAL_SHARE, Detector, detection_loss
 from hkdnet_ros.training.guided.lesson import GuidedLesson, GuidedWeights
 from hkdnet_ros.training.guided.observe import Observed, observe, to_grid
-from hkdnet_ros.training.guided.train import override, train_guided
+from hkdnet_ros.training.guided.train import train_guided
 from hkdnet_ros.training.loop import LoopConfig
+from hkdnet_ros.training.setup import override
 from hkdnet_ros.training.train import FusionWeights
 
 SMALL = GuidedConfig(

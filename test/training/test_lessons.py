@@ -12,7 +12,8 @@ from hkdnet_ros.errors import ConfigError
 from hkdnet_ros.network.presets import preset
 from hkdnet_ros.network.student import Student, StudentOutput
 from hkdnet_ros.network.teacher import Teacher, TeacherOutput
-from hkdnet_ros.training.distill import Apprentice, DistillationWeights, override
+from hkdnet_ros.training.distill import Apprentice, DistillationWeights
+from hkdnet_ros.training.setup import override
 from hkdnet_ros.training.train import FusionWeights, TeacherLesson, fusion_losses
 
 LOSSES = [field.name for field in dataclasses.fields(FusionWeights)]

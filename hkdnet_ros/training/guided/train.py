@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import torch
@@ -121,15 +120,3 @@ def _teacher(path: Path | None, device: torch.device) -> tuple[Teach | None, tup
         raise ConfigError(f"{path} is a guided student; a teacher sees thermal at full size (thermal_full)")
     channels = network.config.detail_channels
     return channels_last(network.to(device)).requires_grad_(False), (channels, channels)
-
-
-def override(config: GuidedConfig, settings: list[str]) -> GuidedConfig:
-    """Return ``config`` with ``FIELD=INTEGER`` settings applied; :class:`ConfigError` for an unknown or wrong one."""
-    known = {field.name for field in dataclasses.fields(config)}
-    changes: dict[str, int] = {}
-    for setting in settings:
-        name, _, value = setting.partition("=")
-        if name not in known or not value.isdigit():
-            raise ConfigError(f"--set {setting}: expected FIELD=INTEGER with a field among {', '.join(sorted(known))}")
-        changes[name] = int(value)
-    return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
