@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ..errors import SourceError
 from ..images.frames import THERMAL, VISIBLE
-from .bags import BagSource
+from .bags.bag_source import BagSource
+from .bags.folder import is_bag
 from .camera_source import NOMINAL_FPS, CameraSource, Resized
 from .folders import FolderSource
 from .simulated import SimulatedSource, scene_of
@@ -14,10 +15,10 @@ from .videos import VideoSource
 
 THERMAL_TOPIC, VISIBLE_TOPIC = "thermal/image_raw", "visible/image_raw"
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".m4v", ".webm")
-BAG_SUFFIXES = (".mcap", ".db3")
 FORMS = (
     "simulator[:day|night|smoke[:SEED]], a folder with thermal/ and visible/ images, a folder with thermal.mp4 and "
-    "visible.mp4, THERMAL.mp4,VISIBLE.mp4, or a rosbag2 (folder, .mcap or .db3)"
+    "visible.mp4, THERMAL.mp4,VISIBLE.mp4, or a bag: a rosbag2 (folder, .mcap or .db3), one of ROS 1 (.bag), or "
+    "BAG,BAG for cameras in two"
 )
 
 
@@ -51,34 +52,31 @@ def open_source(
 def _open_files(spec: str, fps: float, thermal_topic: str, visible_topic: str) -> CameraSource:
     path = Path(spec).expanduser()
     if path.is_dir():
-        if (path / "metadata.yaml").is_file():
-            return _open_bag(path, thermal_topic, visible_topic)
-        if (path / "thermal").is_dir() and (path / "visible").is_dir():
+        if (path / "thermal").is_dir() and (path / "visible").is_dir() and not is_bag(path):
             return FolderSource(path, fps)
         videos = [_video_named(path, stream) for stream in (THERMAL, VISIBLE)]
-        if all(videos):
-            return _open_videos(*(video for video in videos if video))
-        bags = sorted(file for file in path.iterdir() if file.suffix in BAG_SUFFIXES)
-        if len(bags) == 1:
-            return _open_bag(bags[0], thermal_topic, visible_topic)
-        raise SourceError(f"{path}: a folder without a recording in it; expected {FORMS}")
+        if all(videos) and not is_bag(path):
+            return VideoSource(*(video for video in videos if video))
+        if not is_bag(path):
+            inside = sorted(str(folder) for folder in path.iterdir() if is_bag(folder))
+            if inside:
+                raise SourceError(f"{path}: holds {len(inside)} recordings; name one of them, such as {inside[0]}")
+            raise SourceError(f"{path}: a folder without a recording in it; expected {FORMS}")
+        return BagSource([path], thermal_topic, visible_topic)
     if path.is_file():
-        if path.suffix in BAG_SUFFIXES:
-            return _open_bag(path, thermal_topic, visible_topic)
+        if is_bag(path):
+            return BagSource([path], thermal_topic, visible_topic)
         raise SourceError(f"{path}: a file of no known recording; expected {FORMS}")
-    files = spec.split(",")
-    if len(files) == 2 and all(files):
-        return _open_videos(*(Path(file).expanduser() for file in files))
+    files = [Path(file).expanduser() for file in spec.split(",")]
+    if len(files) > 1 and any(is_bag(file) for file in files):
+        for file in files:
+            if not is_bag(file):
+                raise SourceError(f"{file}: no bag; expected one on each side of the comma in {spec}")
+        return BagSource(files, thermal_topic, visible_topic)
+    if len(files) == 2 and all(spec.split(",")):
+        return VideoSource(*files)
     raise SourceError(f"{spec}: no such file or folder; expected {FORMS}")
 
 
 def _video_named(folder: Path, stem: str) -> Path | None:
     return next((file for suffix in VIDEO_SUFFIXES if (file := folder / (stem + suffix)).is_file()), None)
-
-
-def _open_videos(thermal: Path, visible: Path) -> CameraSource:
-    return VideoSource(thermal, visible)
-
-
-def _open_bag(path: Path, thermal_topic: str, visible_topic: str) -> CameraSource:
-    return BagSource(path, thermal_topic, visible_topic)
