@@ -44,6 +44,7 @@ def messages_of_chunks(
                     found.append(Message(recorded_ns, by_key[key], bytes(data)))
         except DamageError as damage:
             damages.append(damage)
+            found = found[:-1]  # the last before the damage may be torn: a disk that lost power ends it in zeros
         yield from sorted(found, key=lambda message: message.recorded_ns)
 
     yield from merged((chunk.start_ns, functools.partial(messages, chunk)) for chunk in wanted)

@@ -187,7 +187,7 @@ def _records_in(content: bytes | memoryview) -> Iterator[tuple[int, memoryview]]
             raise DamageError("a chunk ends inside a record")
         op, length = _RECORD.unpack_from(content, position)
         position += _RECORD.size
-        if position + length > len(content):
+        if op == 0 or position + length > len(content):
             raise DamageError("a chunk ends inside a record")
         yield op, content[position : position + length]
         position += length

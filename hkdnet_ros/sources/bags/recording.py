@@ -83,9 +83,9 @@ class Recording:
         """
         kind = message.connection.msgtype
         try:
-            data = message_data(message.data)
+            data: bytes | memoryview = message_data(message.data)
             if message.connection.encoding == ROS1:
-                return self._store.deserialize_ros1(data, kind)
+                data = self._store.ros1_to_cdr(data, kind)
             return self._store.deserialize_cdr(data, kind)
         except Exception as error:  # a damaged message fails anywhere in rosbags' generated code
             raise ImageError(f"damaged message of {len(message.data)} bytes") from error
