@@ -197,7 +197,8 @@ def write_bag(
     encoding = {np.uint8: "mono8", np.uint16: "mono16"}[dtype]
     with BagWriter(path, storage, compression) as bag:
         for stream, size in (("thermal", THERMAL_SIZE), ("visible", VISIBLE_SIZE)):
-            bag.camera_info(f"{namespace}/{stream}/camera_info", size, 40.0, START_NS, f"{stream}_optical")
+            stamp = START_NS + first * 50_000_000
+            bag.camera_info(f"{namespace}/{stream}/camera_info", size, 40.0, stamp, f"{stream}_optical")
         for index in range(first, first + count):
             stamp = START_NS + index * 50_000_000
             if "visible" in streams:
