@@ -30,12 +30,14 @@ def open_source(
     fps: float = NOMINAL_FPS,
     thermal_topic: str = THERMAL_TOPIC,
     visible_topic: str = VISIBLE_TOPIC,
+    thermal_offset: float = 0.0,
 ) -> CameraSource:
     """Open what ``spec`` names: see :data:`FORMS`.
 
     ``size`` is the (width, height) that both images are brought to, or the visible one alone where the thermal one has
     ``thermal_size``; None for their own. The simulator renders at them. ``fps`` is the frame rate of the simulator and
-    of a folder of images. The topics are those of images in a bag.
+    of a folder of images. The topics are those of images in a bag; ``thermal_offset``, in seconds, is added to the
+    stamps of its thermal ones.
     Raises :class:`SourceError` where there is nothing of these forms, or it cannot be opened.
     """
     for wanted in (size, thermal_size):
@@ -46,6 +48,10 @@ def open_source(
     if word == "simulator":
         return SimulatedSource(scene_of(rest, thermal_size, size, fps))
     source = _open_files(spec, fps, thermal_topic, visible_topic)
+    if thermal_offset and not isinstance(source, BagSource):
+        raise SourceError(f"{spec}: an offset of thermal stamps is for bags; the images of this have none of their own")
+    if isinstance(source, BagSource):
+        source.thermal_offset_ns = round(thermal_offset * 1e9)
     return Resized(source, thermal_size, size) if thermal_size or size else source
 
 

@@ -32,6 +32,7 @@ class BagSource:
     camera has no clock or another one, :class:`~hkdnet_ros.sources.bags.common_time.CommonTime` says where they lie. A
     message that is damaged or of an unknown encoding is skipped and counted in :attr:`skipped`. Intrinsics are those of
     the first message on the ``camera_info`` topic beside the images. ``recording`` is the bag itself, with all topics.
+    ``thermal_offset_ns`` is added to thermal stamps in :meth:`events`, before they are put in order.
     """
 
     def __init__(self, paths: Sequence[Path], thermal_topic: str, visible_topic: str) -> None:
@@ -46,6 +47,8 @@ class BagSource:
         self.name = self.recording.name
         self._skipped: Counter[str] = Counter()
         self._remarks: set[str] = set()
+        self._lateness: dict[str, float] = {}
+        self.thermal_offset_ns = 0
         try:
             topics = {THERMAL: thermal_topic, VISIBLE: visible_topic}
             bag_each = len(paths) == 2 and thermal_topic.strip("/") == visible_topic.strip("/")
@@ -65,6 +68,11 @@ class BagSource:
         """See :class:`~hkdnet_ros.sources.camera_source.CameraSource`."""
         return self._skipped
 
+    @property
+    def lateness(self) -> Mapping[str, float]:
+        """See :class:`~hkdnet_ros.sources.camera_source.CameraSource`; known once the images are read."""
+        return self._lateness
+
     def topic(self, stream: str) -> str:
         """Return the topic on which the images of ``stream`` were recorded."""
         return self._connections[stream][0].topic
@@ -74,11 +82,14 @@ class BagSource:
         self._skipped.clear()
         images = {stream: self._stamped(stream) for stream in self._connections}
         first = {stream: list(itertools.islice(images[stream], LOOK)) for stream in images}
-        time = CommonTime({stream: least_delay(first[stream]) for stream in first if first[stream]}, self._remark)
+        delays = {stream: least_delay(first[stream]) for stream in first if first[stream]}
+        time = CommonTime(delays, self._remark)
+        offsets_ns = {THERMAL: self.thermal_offset_ns, VISIBLE: 0}
+        self._lateness = {stream: (time.lateness_ns(stream) - offsets_ns[stream]) / 1e9 for stream in delays}
 
         def placed(stream: str) -> Iterator[tuple[int, Stamped[Any]]]:
             for image in itertools.chain(first[stream], images[stream]):
-                yield time.of(stream, image.stamp_ns, image.recorded_ns), image
+                yield time.of(stream, image.stamp_ns, image.recorded_ns) + offsets_ns[stream], image
 
         def ordered(stream: str) -> Iterator[tuple[int, str, Any]]:
             return ((time_ns, stream, message) for time_ns, message in in_order(placed(stream)))

@@ -67,6 +67,10 @@ class CommonTime:
                     f"sync.thermal_offset: {apart_ns / 1e9:.3f} does"
                 )
 
+    def lateness_ns(self, stream: str) -> int:
+        """Return how much later than it lies on the line of time an image of ``stream`` was recorded at the least."""
+        return self._delays[stream] - self._shift[stream]
+
     def of(self, stream: str, stamp_ns: int, recorded_ns: int) -> int:
         """Return where on the line of time an image of ``stream`` lies; a stream's come in the order of recording."""
         if not stamp_ns:
