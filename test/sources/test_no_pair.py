@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from recordings import START_NS, BagWriter, assert_one_line, thermal_image, visible_image
+from recordings import START_NS, BagWriter, assert_one_line, thermal_image, visible_image, write_folder
 
 from hkdnet_ros.errors import SourceError
 from hkdnet_ros.sources.opening import open_source
@@ -73,6 +73,12 @@ def test_clocks_that_differ_by_more_than_the_recording(tmp_path):
     assert write_pairs(open_source(source.name, thermal_offset=8.0), tmp_path / "out", every=0.0)[0] == 30
     wrong_sign = open_source(source.name, thermal_offset=-8.0)
     assert "--thermal-offset 8.000" in refusal(wrong_sign, tmp_path, thermal_offset=-8.0)
+
+
+def test_offset_of_images_without_stamps_is_refused(tmp_path):
+    write_folder(tmp_path)
+    with pytest.raises(SourceError, match="an offset of thermal stamps is for bags"):
+        open_source(str(tmp_path), thermal_offset=1.0)
 
 
 def test_cameras_recorded_one_after_the_other(tmp_path):

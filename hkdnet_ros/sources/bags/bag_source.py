@@ -32,14 +32,16 @@ class BagSource:
     camera has no clock or another one, :class:`~hkdnet_ros.sources.bags.common_time.CommonTime` says where they lie. A
     message that is damaged or of an unknown encoding is skipped and counted in :attr:`skipped`. Intrinsics are those of
     the first message on the ``camera_info`` topic beside the images. ``recording`` is the bag itself, with all topics.
-    ``thermal_offset_ns`` is added to thermal stamps in :meth:`events`, before they are put in order.
     """
 
-    def __init__(self, paths: Sequence[Path], thermal_topic: str, visible_topic: str) -> None:
+    def __init__(
+        self, paths: Sequence[Path], thermal_topic: str, visible_topic: str, thermal_offset: float = 0.0
+    ) -> None:
         """Open bags and find the topics.
 
         A topic may be given with or without its namespace; where only its ``/compressed`` form was recorded, that is
-        taken. Where both topics have one name in two bags, the first bag is the thermal camera's. Raises
+        taken. Where both topics have one name in two bags, the first bag is the thermal camera's. ``thermal_offset``,
+        in seconds, is added to thermal stamps in :meth:`events`, before they are put in order. Raises
         :class:`SourceError` where a bag cannot be opened or has no such images, and :class:`MissingDependencyError`
         without rosbags.
         """
@@ -48,7 +50,7 @@ class BagSource:
         self._skipped: Counter[str] = Counter()
         self._remarks: set[str] = set()
         self._lateness: dict[str, float] = {}
-        self.thermal_offset_ns = 0
+        self._offsets_ns = {THERMAL: round(thermal_offset * 1e9), VISIBLE: 0}
         try:
             topics = {THERMAL: thermal_topic, VISIBLE: visible_topic}
             bag_each = len(paths) == 2 and thermal_topic.strip("/") == visible_topic.strip("/")
@@ -84,12 +86,11 @@ class BagSource:
         first = {stream: list(itertools.islice(images[stream], LOOK)) for stream in images}
         delays = {stream: least_delay(first[stream]) for stream in first if first[stream]}
         time = CommonTime(delays, self._remark)
-        offsets_ns = {THERMAL: self.thermal_offset_ns, VISIBLE: 0}
-        self._lateness = {stream: (time.lateness_ns(stream) - offsets_ns[stream]) / 1e9 for stream in delays}
+        self._lateness = {stream: (time.lateness_ns(stream) - self._offsets_ns[stream]) / 1e9 for stream in delays}
 
         def placed(stream: str) -> Iterator[tuple[int, Stamped[Any]]]:
             for image in itertools.chain(first[stream], images[stream]):
-                yield time.of(stream, image.stamp_ns, image.recorded_ns) + offsets_ns[stream], image
+                yield time.of(stream, image.stamp_ns, image.recorded_ns) + self._offsets_ns[stream], image
 
         def ordered(stream: str) -> Iterator[tuple[int, str, Any]]:
             return ((time_ns, stream, message) for time_ns, message in in_order(placed(stream)))
