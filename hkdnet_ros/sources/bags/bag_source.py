@@ -18,7 +18,7 @@ from ...images.messages import camera_model, check_message, decode_message, stam
 from ...perception.incoming import Incoming
 from ..camera_source import shifted
 from .bag_file import Connection
-from .common_time import LOOK, CommonTime, Stamped, in_order, least_delay
+from .common_time import CommonTime, Stamped, first_images, in_order, least_delay
 from .recording import Recording
 from .topics import camera_info_beside, find_images
 
@@ -83,17 +83,16 @@ class BagSource:
         """See :class:`~hkdnet_ros.sources.camera_source.CameraSource`."""
         self._skipped.clear()
         images = {stream: self._stamped(stream) for stream in self._connections}
-        first = {stream: list(itertools.islice(images[stream], LOOK)) for stream in images}
+        first = {stream: first_images(images[stream]) for stream in images}
         delays = {stream: least_delay(first[stream]) for stream in first if first[stream]}
         time = CommonTime(delays, self._remark)
         self._lateness = {stream: (time.lateness_ns(stream) - self._offsets_ns[stream]) / 1e9 for stream in delays}
 
-        def placed(stream: str) -> Iterator[tuple[int, Stamped[Any]]]:
-            for image in itertools.chain(first[stream], images[stream]):
-                yield time.of(stream, image.stamp_ns, image.recorded_ns) + self._offsets_ns[stream], image
-
         def ordered(stream: str) -> Iterator[tuple[int, str, Any]]:
-            return ((time_ns, stream, message) for time_ns, message in in_order(placed(stream)))
+            stray = functools.partial(self._skip, stream, "its stamp is out of all order")
+            placed = time.placed(stream, itertools.chain(first[stream], images[stream]), stray)
+            for time_ns, message in in_order(placed, stray):
+                yield time_ns + self._offsets_ns[stream], stream, message
 
         start_ns: int | None = None
         # Each stream is read on its own: however much later one was recorded, no image waits in memory for that.
@@ -150,7 +149,7 @@ class BagSource:
             self._skip(stream, error)
             return None
 
-    def _skip(self, stream: str, error: ImageError) -> None:
+    def _skip(self, stream: str, error: ImageError | str) -> None:
         reason = f"{stream}: {error}"
         if reason not in self._skipped:
             _log.warning("%s: skipped an image on %s: %s", self.name, self.topic(stream), error)
