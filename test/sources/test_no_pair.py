@@ -7,6 +7,7 @@ import pytest
 from recordings import START_NS, BagWriter, assert_one_line, thermal_image, visible_image, write_folder
 
 from hkdnet_ros.errors import SourceError
+from hkdnet_ros.evaluation.video import evaluate_video
 from hkdnet_ros.sources.opening import open_source
 from hkdnet_ros.sources.pair_files import write_pairs
 
@@ -95,6 +96,13 @@ def test_cameras_that_were_on_in_turns(tmp_path):
 def test_driver_that_stamps_all_images_alike(tmp_path):
     text = refusal(bag(tmp_path / "bag", [500.0] * 20, AT_10_HZ + 37), tmp_path)
     assert "all thermal ones bear one stamp; let the thermal driver stamp its images" in text
+
+
+def test_clip_without_pairs_is_refused_with_the_same_cause(tmp_path):
+    source = bag(tmp_path / "bag", AT_10_HZ + 5000, AT_10_HZ)
+    with pytest.raises(SourceError) as caught:
+        evaluate_video(source, tmp_path / "out", 2, [])
+    assert_one_line(caught.value, "gives no pairs: 30 thermal and 30 visible", "2.100 s before", "`hkdnet pairs`")
 
 
 def test_one_image_each(tmp_path):
