@@ -102,7 +102,9 @@ def test_clip_without_pairs_is_refused_with_the_same_cause(tmp_path):
     source = bag(tmp_path / "bag", AT_10_HZ + 5000, AT_10_HZ)
     with pytest.raises(SourceError) as caught:
         evaluate_video(source, tmp_path / "out", 2, [])
-    assert_one_line(caught.value, "gives no pairs: 30 thermal and 30 visible", "2.100 s before", "`hkdnet pairs`")
+    assert_one_line(
+        caught.value, "no pair within 0.05 s: 30 thermal and 30 visible", "2.100 s before", "`hkdnet pairs`"
+    )
 
 
 def test_one_image_each(tmp_path):

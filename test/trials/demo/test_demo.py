@@ -153,6 +153,18 @@ def test_the_topics_of_a_bag_may_have_any_name(demo, model, tmp_path):
     assert "image topics there: /flir/image, /rgb" in run.errors
 
 
+def test_a_recording_without_pairs_is_refused_before_the_node_starts(demo, tmp_path):
+    with BagWriter(tmp_path / "bag", "mcap") as bag:
+        for index in range(20):
+            stamp = START_NS + index * 100_000_000
+            bag.image("/thermal/image_raw", thermal_image(index), "mono8", stamp, "t")
+            bag.image("/visible/image_raw", visible_image(index), "bgr8", stamp + 3_000_000_000, "v")
+    run = demo("--source", tmp_path / "bag", "--out", tmp_path / "out")
+    assert run.finish() == 1
+    assert "the last thermal image was taken 1.100 s before the first visible one" in run.errors
+    assert "Starting the fusion node" not in run.output
+
+
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make on the path")
 def test_make_hands_on_the_topics_that_it_is_given():
     def command(*words):
