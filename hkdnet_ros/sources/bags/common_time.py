@@ -80,7 +80,7 @@ class CommonTime:
                 note(
                     f"thermal and visible stamps count from different moments, {apart_ns / 1e9:+.3f} s apart by the "
                     "times of recording, which put them side by side here, to within what a message takes; live, "
-                    f"sync.thermal_offset: {apart_ns / 1e9:.3f} does"
+                    f"sync.thermal_offset: {apart_ns / 1e9:.3f} does that"
                 )
         self._shift = dict(self._start)
         self._shifts = sorted(set(self._start.values()))  # all that were used, by either stream

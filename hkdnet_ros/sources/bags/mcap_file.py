@@ -108,7 +108,7 @@ class McapFile:
             raise DamageError("no topic in it is whole")
         if not ended:
             self._note(
-                f"is still being recorded, or broken off: read are the {whole} of {size} bytes that are whole; {_MENDS}"
+                f"is still being recorded, or broken off: its first {whole} of {size} bytes are whole and read; {_MENDS}"
             )
 
     def _scan_chunk(self, position: int, content: memoryview) -> None:
