@@ -19,6 +19,7 @@ setup(
     install_requires=[
         "numpy",
         "opencv-python-headless<5",
+        "PyYAML",
         "rosbags",
         "safetensors",
         "tensorboardX",
