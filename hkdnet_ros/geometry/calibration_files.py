@@ -6,7 +6,7 @@ Which of the first two a file is follows from what is in it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,9 @@ def load_camera_info(path: str | Path) -> CameraModel:
 def save_calibration(path: str | Path, calibration: PairCalibration, notes: dict[str, Any] | None = None) -> None:
     """Write our own YAML, which :func:`load_calibration` reads; ``notes`` say how it was made, and nothing reads them.
 
+    They are texts, numbers and lists of Python's own types. A camera's ``frame_id`` is written where it has one: it is
+    how a calibration of another camera is noticed.
+
     Raises :class:`ConfigError` where the file cannot be written.
     """
     content: dict[str, Any] = {"format": FORMAT}
@@ -66,11 +69,11 @@ def save_calibration(path: str | Path, calibration: PairCalibration, notes: dict
     if calibration.thermal_to_visible is not None:
         content["thermal_to_visible"] = {
             "rotation": _rows(calibration.thermal_to_visible.rotation),
-            "translation": list(calibration.thermal_to_visible.translation),
+            "translation": _plain(calibration.thermal_to_visible.translation),
         }
     if calibration.homography is not None:
         content["homography_thermal_to_visible"] = _rows(calibration.homography)
-    content["thermal_offset"] = calibration.thermal_offset
+    content["thermal_offset"] = float(calibration.thermal_offset)
     if notes:
         content["notes"] = notes
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120)
@@ -166,12 +169,13 @@ def _kalibr_camera(fields: Fields) -> CameraModel:
 def _camera(fields: Fields) -> CameraModel:
     """Return the model of a camera_info YAML, or of a camera of which no more than the size is known."""
     width, height = fields.integer("image_width"), fields.integer("image_height")
+    frame_id = fields.text("frame_id")
     if "camera_matrix" not in fields:
-        return CameraModel(width, height, "", (0.0,) * 9)
+        return CameraModel(width, height, frame_id, (0.0,) * 9)
     model = CameraModel(
         width,
         height,
-        "",
+        frame_id,
         k=fields.numbers("camera_matrix", 9),
         d=fields.numbers("distortion_coefficients") if "distortion_coefficients" in fields else (),
         distortion_model=fields.text("distortion_model", "plumb_bob"),
@@ -188,21 +192,27 @@ def _camera(fields: Fields) -> CameraModel:
 def _camera_fields(model: CameraModel) -> dict[str, Any]:
     """Return the fields of a camera_info YAML of the image sent."""
     sent = model.resized(*model.image_size) if model.is_calibrated else model
-    size = {"image_width": sent.width, "image_height": sent.height}
+    size: dict[str, Any] = {"frame_id": sent.frame_id} if sent.frame_id else {}
+    size |= {"image_width": sent.width, "image_height": sent.height}
     if not sent.is_calibrated:
         return size
     return {
         **size,
-        "camera_matrix": {"rows": 3, "cols": 3, "data": list(sent.k)},
+        "camera_matrix": {"rows": 3, "cols": 3, "data": _plain(sent.k)},
         "distortion_model": sent.distortion_model,
-        "distortion_coefficients": {"rows": 1, "cols": len(sent.d), "data": list(sent.d)},
-        "rectification_matrix": {"rows": 3, "cols": 3, "data": list(sent.r)},
-        "projection_matrix": {"rows": 3, "cols": 4, "data": list(sent.p)},
+        "distortion_coefficients": {"rows": 1, "cols": len(sent.d), "data": _plain(sent.d)},
+        "rectification_matrix": {"rows": 3, "cols": 3, "data": _plain(sent.r)},
+        "projection_matrix": {"rows": 3, "cols": 4, "data": _plain(sent.p)},
     }
 
 
 def _rows(matrix: tuple[float, ...]) -> list[list[float]]:
-    return [list(matrix[row : row + 3]) for row in (0, 3, 6)]
+    return [_plain(matrix[row : row + 3]) for row in (0, 3, 6)]
+
+
+def _plain(numbers: Sequence[float]) -> list[float]:
+    """Return numbers as YAML can write them: what NumPy computed is no float to it."""
+    return [float(number) for number in numbers]
 
 
 def _at(place: str, made: Callable[[], RigidTransform]) -> RigidTransform:

@@ -35,7 +35,7 @@ class LookupTable:
     def __init__(self, trace: Trace, size: Size, source_size: Size) -> None:
         """``trace`` goes from the grid of ``size`` to the image of ``source_size``."""
         self.size, self.source_size = size, source_size
-        traced = trace(_pixel_grid(size, 1))
+        traced = trace(pixel_grid(size))
         inside = _inside(traced, source_size)
         self.is_complete = bool(inside.all())
         self.validity = np.where(inside, np.uint8(255), np.uint8(0))
@@ -53,7 +53,7 @@ class LookupTable:
             most = min(_OVERSAMPLED, max(1, int(np.sqrt(_MOST_SAMPLES / (size[0] * size[1])))))
             self._samples = min(int(np.ceil(left_over / _ENOUGH)), most)
             if self._samples > 1:
-                traced = trace(_pixel_grid(size, self._samples))
+                traced = trace(pixel_grid(size, self._samples))
         self._maps = _fixed_maps(traced, source_size, self._shrunk)
 
     @property
@@ -64,11 +64,12 @@ class LookupTable:
     def apply(self, image: NDArray[Any], interpolation: int = cv2.INTER_CUBIC) -> NDArray[Any]:
         """Return ``image`` on the grid: (H, W) or (H, W, C), uint8, uint16 or float32; 0 where it does not show it.
 
-        ``image`` has the source size. Floats interpolated by cubics are held to the range of ``image``.
+        ``image`` has the source size. Floats interpolated by cubics are held to the range of ``image``; by
+        cv2.INTER_LINEAR no value leaves the range of its neighbours, and one beside NaN is NaN.
         """
         if self.is_resampling:
-            return resample(image, *self.size)
-        shrunk = resample(image, *self._shrunk)
+            return resample(image, *self.size, growing=interpolation)
+        shrunk = resample(image, *self._shrunk, growing=interpolation)
         on_grid = cv2.remap(shrunk, *self._maps, interpolation, borderMode=cv2.BORDER_REPLICATE)
         if self._samples > 1:
             on_grid = cv2.resize(on_grid, self.size, interpolation=cv2.INTER_AREA)
@@ -79,7 +80,7 @@ class LookupTable:
         return on_grid
 
 
-def _pixel_grid(size: Size, samples: int) -> NDArray[np.float64]:
+def pixel_grid(size: Size, samples: int = 1) -> NDArray[np.float64]:
     """Return the places (n * H, n * W, 2) of ``samples`` to a pixel on each side, in pixels of a grid of ``size``."""
     width, height = size
     x = (np.arange(width * samples) + 0.5) / samples - 0.5
@@ -89,7 +90,7 @@ def _pixel_grid(size: Size, samples: int) -> NDArray[np.float64]:
 
 def _stretched(size: Size, source_size: Size) -> NDArray[np.float64]:
     """Return where the pixels of a grid lie when it covers the source image from edge to edge."""
-    return (_pixel_grid(size, 1) + 0.5) * (np.asarray(source_size) / size) - 0.5
+    return (pixel_grid(size) + 0.5) * (np.asarray(source_size) / size) - 0.5
 
 
 def _inside(traced: NDArray[np.float64], size: Size) -> NDArray[np.bool_]:

@@ -68,6 +68,11 @@ class CameraModel:
         # Offsets alone are no region: without width and height the message means the full resolution.
         return self.roi_width or self.width, self.roi_height or self.height
 
+    def cropped(self, left: int, top: int, width: int, height: int) -> CameraModel:
+        """Return the model of a part of the image this camera sends, as a region of interest of that image."""
+        sent = self.resized(*self.image_size)
+        return replace(sent, roi_x_offset=left, roi_y_offset=top, roi_width=width, roi_height=height)
+
     def resized(self, width: int, height: int) -> CameraModel:
         """Return the model of the image this camera sends, resized to ``width`` x ``height`` with its edges kept.
 

@@ -79,6 +79,11 @@ class FusedFrame:
     (the thermal frame's in mode THERMAL). ``mode`` says what went into it (perception/mode.py). ``timings`` are
     milliseconds by stage. ``thermal`` is the conditioned thermal image at its camera's size, (H, W) float32 in [0, 1],
     None where there was none.
+
+    ``reference`` is the camera whose view and calibration the image has, ``window`` the part of that camera's image
+    that it shows (left, top, width, height), None for all of it. Where they were asked for, ``validity`` is (H, W)
+    uint8, 255 where both cameras see the place, else 0, and ``temperature`` (H, W) float32 in kelvin, NaN where none is
+    measured; both have the size of ``image``.
     """
 
     image: NDArray[np.uint8]
@@ -87,3 +92,7 @@ class FusedFrame:
     mode: str = "fused"
     timings: Mapping[str, float] = field(default_factory=dict)
     thermal: NDArray[np.float32] | None = None
+    reference: str = VISIBLE
+    window: tuple[int, int, int, int] | None = None
+    validity: NDArray[np.uint8] | None = None
+    temperature: NDArray[np.float32] | None = None

@@ -65,7 +65,7 @@ def _camera(
 ) -> CameraModel:
     """Return a camera of ``fov`` degrees across; its principal point is off the middle by shares of the width."""
     width, height = size
-    f = 0.5 * width / np.tan(np.radians(fov) / 2)
+    f = float(0.5 * width / np.tan(np.radians(fov) / 2))
     cx, cy = (width - 1) / 2 + off_centre[0] * width, (height - 1) / 2 + off_centre[1] * width
     return CameraModel(
         width, height, frame_id,

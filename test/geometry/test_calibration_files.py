@@ -26,7 +26,7 @@ def unnamed(model):
     "calibration",
     [
         PairCalibration(unnamed(NARROW), unnamed(WIDE), THERMAL_TO_VISIBLE, thermal_offset=0.0125),
-        PairCalibration(unnamed(EQUIDISTANT), unnamed(RATIONAL), THERMAL_TO_VISIBLE),
+        PairCalibration(EQUIDISTANT, RATIONAL, THERMAL_TO_VISIBLE),
         PairCalibration(
             CameraModel(160, 120, "", (0.0,) * 9), CameraModel(640, 480, "", (0.0,) * 9),
             homography=(4.0, 0.1, 3.0, -0.1, 4.1, 5.0, 1e-5, 0.0, 1.0),
