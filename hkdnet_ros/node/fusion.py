@@ -1,7 +1,8 @@
 """The fusion node: a lifecycle node around :class:`~hkdnet_ros.node.session.FusionSession`.
 
-Subscribed: thermal/image_raw, thermal/camera_info, thermal/shutter, visible/image_raw, visible/camera_info. Published:
-fused/image, fused/image/compressed, fused/camera_info, fused/status, thermal/preview, /diagnostics. Parameters:
+Subscribed: thermal/image_raw, thermal/camera_info, thermal/shutter, visible/image_raw, visible/camera_info, and where
+registration needs them depth/image_raw and /tf_static. Published: fused/image, fused/image/compressed,
+fused/camera_info, fused/status, fused/validity, fused/temperature, thermal/preview, /diagnostics. Parameters:
 docs/parameters.md.
 """
 
@@ -35,6 +36,7 @@ from ..inference.config import EngineConfig
 from ..inference.engine_api import Engine, load_engine, runs_on
 from ..inference.fallback_engine import FallbackEngine
 from ..perception.output_calibration import TOPICS as CAMERA_INFO_TOPICS
+from ..perception.registration import DEPTH, RECTIFY, load_registration
 from .bond import ManagerBond
 from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
 from .distributions import ClockType, ForgivingLifecycleMixin
@@ -43,9 +45,11 @@ from .health import ERROR, OK, Report, device_report, qos_report, reports
 from .parameters import NodeParameters
 from .schema import COMPRESSED, PARAMETERS, FusionConfig
 from .session import FusionSession, Outputs
+from .static_transforms import static_transforms
 
 IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "visible/image_raw"}
 SHUTTER_TOPIC = "thermal/shutter"
+DEPTH_TOPIC = "depth/image_raw"
 PREVIEW_TOPIC = "thermal/preview"
 _SILENCE_S = 2.0  # after which a camera is listened to whatever it offers when it comes back
 _TICK_S = 0.1
@@ -128,6 +132,8 @@ class FusionNode(ForgivingLifecycleMixin, Node):
                 (self._compressed("fused/image"), CompressedImage),
                 ("fused/camera_info", CameraInfo),
                 ("fused/status", FusionStatus),
+                ("fused/validity", Image),
+                ("fused/temperature", Image),
                 (PREVIEW_TOPIC, Image),
             )
         }
@@ -206,6 +212,7 @@ class FusionNode(ForgivingLifecycleMixin, Node):
         begun = time.perf_counter()
         self._config = config = self._parameters_of_node.config()  # from here on only live parameters change
         try:
+            load_registration(config.registration)  # which an activation could only refuse when it is too late
             self._engine = engine = self._load_engine(config)
         except BaseException:
             self._config = None
@@ -290,6 +297,8 @@ class FusionNode(ForgivingLifecycleMixin, Node):
             compressed=self._outputs[self._compressed("fused/image")],
             camera_info=self._outputs["fused/camera_info"],
             status=self._outputs["fused/status"],
+            validity=self._outputs["fused/validity"],
+            temperature=self._outputs["fused/temperature"],
             preview=self._outputs[PREVIEW_TOPIC],
             now_ns=lambda: int(self.get_clock().now().nanoseconds),
             device_lost=self._device_lost.trigger,
@@ -317,6 +326,13 @@ class FusionNode(ForgivingLifecycleMixin, Node):
             event_callbacks=no_events(),
         )
         self._small_subscriptions.append(subscription)
+        if config.registration.mode == DEPTH:
+            depth = FollowingSubscription(self, Image, DEPTH_TOPIC, session.receive_depth, self._receiving)
+            self._subscriptions_now.append(depth)
+        if config.registration.mode in (RECTIFY, DEPTH):
+            transforms = static_transforms(self, session.receive_transforms, self._receiving)
+            if transforms is not None:
+                self._small_subscriptions.append(transforms)
         self._bond.start(config.node.bond_heartbeat_period)
 
     def _stop(self, state: LifecycleState) -> None:
