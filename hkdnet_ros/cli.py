@@ -19,6 +19,7 @@ VERBS = {
     "demo": "run the node on a recording or the simulator, as pictures and figures",
     "replay": "publish a recording or the simulator as camera topics",
     "soak": "run the node under one fault after the other, every published pair checked",
+    "calibrate": "find how the two cameras of a recording stand to each other, with a target or without",
     "fuse": "fuse two images, or two folders of images",
     "pairs": "write a recording's pairs as images to train and to evaluate on",
     "evaluate": "measure fusion quality on pairs and clips, baselines beside it",

@@ -21,6 +21,10 @@ class RegistrationError(HkdnetError):
     """Two images cannot be brought to one view: a calibration, transform or depth is missing or of something else."""
 
 
+class CalibrationError(HkdnetError):
+    """A recording cannot support a calibration: views, tilt, contrast or overlap are missing."""
+
+
 class SourceError(HkdnetError):
     """A recording or image file cannot be opened, read or written."""
 
