@@ -141,8 +141,8 @@ def main(folder: Path, chosen: list[str]) -> None:
             residual = mean_error(places, transform_points(own, places))
             rows.append((name, is_night, *errors, residual))
             scale = np.sqrt(np.linalg.det(truth[:2, :2]))
-            print(f"{paths.name:24} {'night' if is_night else 'day':5} x{scale:.2f} {name:12} error "
-                  f"{errors[0]:6.2f}, beside the pair as it was {errors[1]:6.2f}, off by {residual:.2f}", flush=True)  # fmt: skip
+            said = f"error {errors[0]:.2f}, beside the pair as it was {errors[1]:.2f}, which is off by {residual:.2f}"
+            print(f"{paths.name:24} {'night' if is_night else 'day':5} x{scale:.2f} {name:12} {said}", flush=True)
     for name in chosen:
         for light in (False, True):
             values = np.array([row[2:] for row in rows if row[0] == name and row[1] == light])

@@ -69,8 +69,8 @@ def calibrate_by_target(
         counts = [sum(getattr(view, stream) is not None for view in views) for stream in (THERMAL, VISIBLE)]
         raise CalibrationError(
             f"the target was found in {counts[0]} thermal and {counts[1]} visible images of {len(views)} pairs, in "
-            f"both of {len(both)}; expected {FEWEST_VIEWS} at least: show all of it to both cameras, heated or cooled until "
-            "its pattern is plain in thermal, and check --target and --grid"
+            f"both of {len(both)}; expected {FEWEST_VIEWS} at least: show all of it to both cameras, heated or "
+            "cooled until its pattern is plain in thermal, and check --target and --grid"
         )
     seen = {THERMAL: [pair[0] for pair in both], VISIBLE: [pair[1] for pair in both]}
     models = {}
