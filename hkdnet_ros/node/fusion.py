@@ -326,10 +326,11 @@ class FusionNode(ForgivingLifecycleMixin, Node):
             event_callbacks=no_events(),
         )
         self._small_subscriptions.append(subscription)
-        if config.registration.mode == DEPTH:
+        registration = config.registration
+        if registration.mode == DEPTH:
             depth = FollowingSubscription(self, Image, DEPTH_TOPIC, session.receive_depth, self._receiving)
             self._subscriptions_now.append(depth)
-        if config.registration.mode in (RECTIFY, DEPTH):
+        if registration.mode in (RECTIFY, DEPTH) and load_registration(registration).thermal_to_visible is None:
             transforms = static_transforms(self, session.receive_transforms, self._receiving)
             if transforms is not None:
                 self._small_subscriptions.append(transforms)
