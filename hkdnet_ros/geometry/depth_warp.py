@@ -103,9 +103,7 @@ class DepthWarp:
         """Return ``image`` on the grid: (H, W) or (H, W, C), uint8, uint16 or float32; 0 where it is not valid."""
         straight = self._straight.apply(image, interpolation)
         on_grid = cv2.remap(straight, self._x, self._y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        if not self.is_complete:
-            on_grid[self.validity == 0] = 0
-        return on_grid
+        return on_grid if self.is_complete else cv2.copyTo(on_grid, self.validity)
 
 
 def _bounds(
@@ -147,6 +145,5 @@ def _warp(grid: _Grid, z: NDArray[np.float32], baseline: float) -> DepthWarp:
     is_seen = (front[place] - nearness) * np.float32(fx * baseline) <= _MOST_PARALLAX
     validity = np.zeros(z.shape, np.uint8)
     validity[inside] = np.where(is_seen, grid.inner.ravel()[place], 0)
-    x[~inside] = -1
-    y[~inside] = -1
+    x[~inside] = y[~inside] = 0  # not shown, and quicker than a place outside
     return DepthWarp(grid.straight, x, y, validity)
