@@ -27,8 +27,5 @@ def read_image(path: str | Path) -> tuple[NDArray[Any], str]:
 
 
 def read_thermal(path: str | Path) -> tuple[NDArray[Any], str]:
-    """Return a thermal image file as :func:`read_image` does, but one in colour, a rendering, as its luma in mono8."""
-    image, encoding = read_image(path)
-    if color.is_color(encoding):
-        return color.luma(image, encoding), "mono8"
-    return image, encoding
+    """Return a thermal image file as :func:`read_image` does, but one in colours without colour as mono8."""
+    return color.gray_if_colourless(*read_image(path))

@@ -79,7 +79,7 @@ class FusionWork:
         self._drops = drops
         self._statistics = statistics
         self._now_ns = now_ns
-        self._pipeline = FusionPipeline(engine, config)
+        self._pipeline = FusionPipeline(engine, config, log=log, is_taken=True)
         self._sizes = SizeWatch(engine, log, warm=config.pipeline.grid)  # who loaded the engine warmed it up for that
         self._runs = {THERMAL: 0, VISIBLE: 0}  # of the images before
         self.calibration = OutputCalibration(log)
@@ -87,6 +87,10 @@ class FusionWork:
     def reconfigure(self, config: PerceptionConfig) -> None:
         """Go by the live parameters of ``config`` from the next task on. Any thread may call this."""
         self._pipeline.reconfigure(config)
+
+    def show_shutter(self, frame: Frame) -> None:
+        """Let a thermal image of a closed shutter show which pixels are bad. Any thread may call this."""
+        self._pipeline.show_shutter(frame)
 
     def process(self, task: Task) -> None:
         try:

@@ -21,11 +21,13 @@ from .freeze import FreezeDetector
 from .fusion_work import FusionWork, Taken, Task
 from .health import Health
 from .incoming import Incoming
+from .intake import ThermalIntake
 from .log import Log, Throttle
 from .mode import FUSED, ModeSelector
 from .mode import STOPPED as STOPPED_MODE
 from .pairing import Match, OnDrop, PairingConfig, StampPairer
-from .shutter import HOLD, ShutterDetector
+from .plan import check_size, size_of
+from .shutter import FLAGGED, FLAT, HOLD, ShutterDetector
 from .sink import Drop, Sink
 from .statistics import NO_LIVE_VIEW, NO_SUBSCRIBER, ONE_STREAM, STOPPED, SUPERSEDED, Statistics, Totals, bad_image
 from .stream_clock import LEAP_NS, ZERO_STAMP, StreamClock
@@ -83,6 +85,8 @@ class Session:
         self._sync = config.sync
         self._pairer = make_pairer(config.sync, lambda *dropped: self._drops.count(Drop.one(*dropped)))
         self._watch = StampWatch(config.sync, begun_ns)
+        self._intake = ThermalIntake(config.thermal, log)
+        self._pipeline = config.pipeline
         self._shutter = ShutterDetector(config.shutter)
         self._shutter_action = config.shutter.action
         self._live_thermal: Taken | None = None
@@ -105,7 +109,7 @@ class Session:
         try:
             incoming.check()
             # A view, as a rule. Pixels of visible images are left to the worker.
-            frame = incoming.decode() if stream == THERMAL else None
+            frame = self._take_in(incoming) if stream == THERMAL else None
         except HkdnetError as error:
             self._drops.say(Drop.one(stream, stamp_ns, bad_image(stream)), str(error))
             return
@@ -219,12 +223,22 @@ class Session:
                 self._freeze.begin_anew()
         return True
 
+    def _take_in(self, incoming: Incoming) -> Frame:
+        """Return a thermal image without what is no picture in it, and let its calibration follow."""
+        sent = incoming.decode()
+        frame = self._intake.take(sent)
+        check_size(frame, THERMAL, self._pipeline)  # else each pair would fail, and the mode not know
+        self._work.calibration.cut(THERMAL, size_of(sent), self._intake.margins(sent))
+        return frame
+
     def _observe(self, incoming: Incoming, frame: Frame | None, now_ns: int) -> str:
         """Return why an image is no live view, empty where it is one, and let the mode know."""
         if frame is None:
             reason = "" if incoming.content is None else self._freeze.observe(incoming.content)
         else:
             reason = self._shutter.observe(frame)
+            if reason in (FLAT, FLAGGED):
+                self._work.show_shutter(frame)
             self._thermal_stamp_ns = incoming.stamp_ns
             if bool(reason) != bool(self._thermal_interruption):
                 text = f"thermal image is {reason}; {self._shutter_action}" if reason else "thermal image is live"

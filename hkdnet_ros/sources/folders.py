@@ -17,8 +17,7 @@ from .pairs import list_pairs
 class FolderSource:
     """Images of ``thermal/`` and ``visible/`` in the order of their names at a nominal frame rate.
 
-    Thermal images are mono8 or, from 16-bit files, mono16; colour ones are turned to gray. Visible images are mono8,
-    mono16 or bgr8.
+    Images are mono8, mono16 from 16-bit files, or bgr8; thermal ones without colour are mono8.
     """
 
     skipped: Mapping[str, int] = {}

@@ -16,7 +16,9 @@ from ..files import make_folder, write_file
 from ..images import color
 from ..images.frames import Frame
 from ..images.resampling import resample
+from ..perception.intake import ThermalIntake
 from ..perception.pairing import PairingConfig
+from ..perception.palette import AUTO, PaletteReader
 from .camera_source import CameraSource, matches
 
 KELVIN = (100.0, 655.35)
@@ -43,11 +45,13 @@ def write_pairs(
         raise ConfigError(f"--every is {every:g}; it must be 0 or more")
     count, last_ns = 0, None
     unusable: Counter[str] = Counter()
+    intake, palettes = ThermalIntake(), PaletteReader()
     for match in tqdm(matches(source, PairingConfig(slop=slop)), desc="pairs", unit="pair"):
         thermal, visible = match.thermal, match.visible
         if last_ns is not None and 0 <= thermal.stamp_ns - last_ns < round(every * 1e9):
             continue
         try:
+            thermal = palettes.to_gray(intake.take(thermal), AUTO)
             heat = thermal_levels(thermal)
             grid = on_thermal_grid(visible, thermal, homography)
         except ImageError as error:
@@ -86,12 +90,10 @@ def read_homography(path: Path) -> NDArray[np.float64]:
 def thermal_levels(thermal: Frame) -> NDArray[Any]:
     """Return a thermal image as a PNG file can hold it, (H, W) of 8 or 16 bits.
 
-    Counts keep their depth. A thermal image in colour is a rendering, of which its luma is all there is. Floats are
-    taken to be kelvin and become hundredths of it (centikelvin, as FLIR's TLinear sends them), rounded; what is hotter
-    than 655.35 K is held to that. Raises :class:`ImageError` for NaN and infinity and for floats that are no kelvin.
+    Counts and gray levels keep their depth. Floats are taken to be kelvin and become hundredths of it (centikelvin, as
+    FLIR's TLinear sends them), rounded; what is hotter than 655.35 K is held to that. Raises :class:`ImageError` for
+    NaN and infinity and for floats that are no kelvin.
     """
-    if color.is_color(thermal.encoding):
-        return color.luma(thermal.image, thermal.encoding)
     if thermal.image.dtype.kind != "f":
         return thermal.image
     kelvin = thermal.image.astype(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,13 @@ from numpy.typing import NDArray
 
 from ..errors import SourceError
 from ..images import color
-from ..images.files import read_image
+from ..images.files import read_image, read_thermal
 from ..images.frames import Frame
+from ..perception.intake import ThermalIntake
+from ..perception.log import OnceLog
 from ..perception.thermal import ThermalConditioner
+
+_log = OnceLog(logging.getLogger(__name__))
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 """Files with other suffixes are passed over."""
@@ -68,10 +73,10 @@ def read_conditioned(path: str | Path) -> NDArray[np.float32]:
     """Return a thermal image file as float32 (H, W) in [0, 1], as the node would condition it as a first frame.
 
     16-bit counts are stretched between percentiles of the scene, for a camera's 14 bits in 16 would be nearly black;
-    all else is as :func:`read_gray` gives it. Errors as :func:`~hkdnet_ros.images.files.read_image`.
+    margins are cut off and the palette of a rendering is undone. Errors as :func:`~hkdnet_ros.images.files.read_image`.
     """
-    image, encoding = read_image(path)
-    return ThermalConditioner().condition(Frame(image, 0, "", encoding))
+    image, encoding = read_thermal(path)
+    return ThermalConditioner(log=_log).condition(ThermalIntake(log=_log).take(Frame(image, 0, "", encoding)))
 
 
 def read_pair(paths: PairPaths) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
