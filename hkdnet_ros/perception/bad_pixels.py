@@ -187,17 +187,18 @@ class _Outliers:
         self.noise = max(float(np.median(spread[::4, ::4])), 0.0 if image.dtype.kind == "f" else 1.0)
         self.limit = np.float32(threshold) * np.maximum(spread, np.float32(self.noise))
         stands_out = difference > self.limit
-        count = cv2.boxFilter(
-            stands_out.view(np.uint8), cv2.CV_8U, (_NEIGHBOURHOOD, _NEIGHBOURHOOD), None, (-1, -1), False,
-            cv2.BORDER_CONSTANT,
-        )  # fmt: skip
-        self.isolated: NDArray[np.bool_] = stands_out & (count <= _CLUSTER)
+        self.isolated: NDArray[np.bool_] = stands_out & (_count_around(stands_out) <= _CLUSTER)
 
     @property
     def is_nothing(self) -> bool:
         """Whether nothing but noise and a smooth shading is in the image."""
         smooth = cv2.blur(self.median, (15, 15), borderType=cv2.BORDER_REFLECT)
         return float(np.mean(cv2.absdiff(self.median, smooth) > 4 * self.noise)) < _ROUGH
+
+
+def _count_around(mask: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return how many pixels of ``mask`` are in the 5x5 around each; what reaches the border goes on behind it."""
+    return cv2.boxFilter(mask.view(np.uint8), cv2.CV_8U, (_NEIGHBOURHOOD, _NEIGHBOURHOOD), normalize=False)
 
 
 def _stuck(image: NDArray[Any], threshold: float, noise: float) -> NDArray[np.intp]:
@@ -213,9 +214,7 @@ def _stuck(image: NDArray[Any], threshold: float, noise: float) -> NDArray[np.in
     at_end = image == ends[0]
     for end in ends[1:]:
         at_end |= image == end
-    size = (_NEIGHBOURHOOD, _NEIGHBOURHOOD)
-    count = cv2.boxFilter(at_end.view(np.uint8), cv2.CV_8U, size, None, (-1, -1), False, cv2.BORDER_CONSTANT)
-    candidates = np.flatnonzero(at_end & (count <= _CLUSTER))
+    candidates = np.flatnonzero(at_end & (_count_around(at_end) <= _CLUSTER))
     if not candidates.size:
         return candidates
     around, is_good = _around(image, candidates, at_end.ravel())

@@ -218,9 +218,11 @@ def _ycc(colours: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _nearest(points: NDArray[np.float32], palette: str) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Return for each point of :func:`_ycc` its squared distance from the nearest colour of a palette, and which."""
     colours = _ycc(curve(palette))
-    squared = -2 * points @ colours.T + np.square(colours).sum(axis=1)
-    nearest = squared.argmin(axis=1)
-    return squared[np.arange(len(points)), nearest] + np.square(points).sum(axis=1), nearest
+    # |p - c|^2 = |p|^2 + (p, 1) . (-2 c, |c|^2), where the first term is the same for all colours.
+    terms = np.column_stack([-2 * colours, np.square(colours).sum(axis=1)]).astype(np.float32)
+    rest = np.column_stack([points, np.ones(len(points), np.float32)]) @ terms.T
+    nearest = rest.argmin(axis=1)
+    return rest[np.arange(len(points)), nearest] + np.square(points).sum(axis=1), nearest
 
 
 @functools.cache
@@ -230,5 +232,5 @@ def _table(palette: str) -> NDArray[np.uint8]:
     middle = ((side << (8 - _BITS)) + (1 << (7 - _BITS))).astype(np.uint8)
     blue, green, red = np.meshgrid(middle, middle, middle, indexing="ij")
     colours = np.stack([blue.ravel(), green.ravel(), red.ravel()], axis=1)
-    parts = np.array_split(colours, 64)  # or the distances of all from all would take 256 MiB
+    parts = np.array_split(colours, 128)  # or the distances of all from all would take 256 MiB
     return np.concatenate([_nearest(_ycc(part), palette)[1] for part in parts]).astype(np.uint8)
