@@ -32,7 +32,8 @@ _SPILL = 0.05  # of what a target stands out by, optics spread at least this to 
 
 _ROUGH = 0.005  # share of the pixels by which an image of nothing may have structure
 _SHUTTER_NS = 5_000_000_000  # the longest time behind the shutter
-_SAME = 0.9  # of the pixels are as before, where a camera at rest had its shutter closed
+_SAME = 0.9  # of the pixels are as before, where a camera at rest had its shutter closed,
+_AWAY = 0.5  # and of so many it showed something else meanwhile
 
 
 def read_bad_pixels(path: str | Path, threshold: float) -> NDArray[np.bool_]:
@@ -78,7 +79,8 @@ class PixelMender:
         self._surroundings: NDArray[Any] = np.empty((0, 0))  # of each pixel, when a look last counted for it
         self._before: NDArray[Any] | None = None  # the last scene that was one, and its stamp
         self._before_ns = 0
-        self._in_nothing: NDArray[np.bool_] | None = None  # outliers of the images of nothing since then
+        self._in_nothing: NDArray[np.bool_] | None = None  # outliers of all images of nothing since then
+        self._nothing: NDArray[Any] = np.empty((0, 0))  # the last of these
         self._shutter: Frame | None = None
 
     def begin_anew(self) -> None:
@@ -147,21 +149,24 @@ class PixelMender:
         """Follow the shutter of a camera at rest; return whether it has opened on the scene before it closed.
 
         Cameras that do not say so send an image of nothing meanwhile. That the same scene is there again tells it from
-        a sky, in which a target is no bad pixel.
+        a sky, and that all of it was away from a wall that somebody walked by: a target in these is no bad pixel.
         """
         if outliers.is_nothing:
-            so_far = self._in_nothing
+            so_far, self._nothing = self._in_nothing, outliers.median
             self._in_nothing = outliers.isolated if so_far is None else so_far & outliers.isolated
             return False
         before, self._before = self._before, outliers.median
         elapsed_ns, self._before_ns = stamp_ns - self._before_ns, stamp_ns
-        if self._in_nothing is None or before is None or not 0 <= elapsed_ns <= _SHUTTER_NS:
+        is_over = (
+            self._in_nothing is not None
+            and before is not None
+            and 0 <= elapsed_ns <= _SHUTTER_NS
+            and np.mean(cv2.absdiff(before, outliers.median) <= outliers.limit) >= _SAME
+            and np.mean(cv2.absdiff(before, self._nothing) > outliers.limit) >= _AWAY
+        )
+        if not is_over:
             self._in_nothing = None
-            return False
-        if np.mean(cv2.absdiff(before, outliers.median) <= outliers.limit) < _SAME:
-            self._in_nothing = None
-            return False
-        return True
+        return bool(is_over)
 
     def _learn(self, is_bad: NDArray[np.bool_]) -> None:
         self._score[is_bad] = _BAD

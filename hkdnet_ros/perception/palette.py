@@ -150,7 +150,7 @@ class PaletteReader:
         self._said: set[str] = set()
 
     def begin_anew(self) -> None:
-        """Look at the next image whatever its stamp: the stream's clock has jumped back."""
+        """Go by the next image alone: the stream's clock has jumped back, or it is another file."""
         self._looked_ns = None
 
     def to_gray(self, frame: Frame, palette: str) -> Frame:
@@ -174,7 +174,8 @@ class PaletteReader:
         if looked_ns is not None and 0 < stamp_ns - looked_ns < _PERIOD_NS:
             return self._palette
         found = recognise(_bgr(frame))
-        is_alone = not self._said or looked_ns == stamp_ns  # the first, or files, which are no video
+        # The first of a stream, or files, which are no video and of one stamp.
+        is_alone = not self._said or looked_ns is None or looked_ns == stamp_ns
         self._looked_ns = stamp_ns
         if found is not None:
             if is_alone or found == self._candidate:

@@ -184,6 +184,16 @@ def test_a_sky_between_two_scenes_is_no_shutter() -> None:
     assert not rest_closed_rest(PixelMender(), after=40)
 
 
+def test_a_wall_between_two_people_who_walk_by_is_no_shutter() -> None:
+    mender = PixelMender()
+    for step in range(150):
+        counts = scene(0, step, contrast=0.0)
+        if step % 30 < 15:
+            counts[20:90, 4 * (step % 30) : 4 * (step % 30) + 18] += 400
+        counts[8, 100] += 500  # a lamp
+        assert not changed(mender, frame(counts, step / 10))
+
+
 def test_what_lasts_longer_than_a_shutter_is_none() -> None:
     assert not rest_closed_rest(PixelMender(), after=0, closed_s=5.6)
 
