@@ -44,7 +44,7 @@ def fuse(
     video use :class:`~hkdnet_ros.perception.pipeline.FusionPipeline`, whose thermal range follows the scene from frame
     to frame.
 
-    Raises :class:`ImageError` for arrays that are no such images, are smaller than 16x16 or hold NaN,
+    Raises :class:`ImageError` for arrays that are no such images, are smaller than 16x16 or mostly NaN,
     :class:`ConfigError` for settings that cannot be had or that come beside an ``engine``, and
     :class:`CheckpointError` for weights that cannot be loaded.
     """

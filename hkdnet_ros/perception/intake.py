@@ -14,8 +14,8 @@ from ..images.frames import Frame
 from .bad_pixels import check_shape, read_bad_pixels
 from .crop import Cropper, Margins
 from .log import Log
-from .not_finite import mend_not_finite
 from .thermal import ThermalConfig
+from .unmeasured import mend_unmeasured
 
 _log = logging.getLogger(__name__)
 
@@ -34,12 +34,12 @@ class ThermalIntake:
         return self._cropper.margins(frame)
 
     def take(self, frame: Frame) -> Frame:
-        """Return ``frame`` cropped (:mod:`.crop`) and finite (:mod:`.not_finite`); itself where it is both.
+        """Return ``frame`` cropped (:mod:`.crop`) and mended (:mod:`.unmeasured`); itself where nothing is to do.
 
         Raises :class:`ImageError` for an image of which nothing is left, one of which more than half are no numbers,
         and one of another size than the file of bad pixels.
         """
         frame = self._cropper.crop(frame)
         check_shape(self._known, frame.image)
-        mended = mend_not_finite(frame.image)
+        mended = mend_unmeasured(frame.image)
         return frame if mended is frame.image else dataclasses.replace(frame, image=mended)

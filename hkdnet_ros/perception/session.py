@@ -86,7 +86,7 @@ class Session:
         self._pairer = make_pairer(config.sync, lambda *dropped: self._drops.count(Drop.one(*dropped)))
         self._watch = StampWatch(config.sync, begun_ns)
         self._intake = ThermalIntake(config.thermal, log)
-        self._pipeline = config.pipeline
+        self._pipeline_config = config.pipeline
         self._shutter = ShutterDetector(config.shutter)
         self._shutter_action = config.shutter.action
         self._live_thermal: Taken | None = None
@@ -227,7 +227,7 @@ class Session:
         """Return a thermal image without what is no picture in it, and let its calibration follow."""
         sent = incoming.decode()
         frame = self._intake.take(sent)
-        check_size(frame, THERMAL, self._pipeline)  # else each pair would fail, and the mode not know
+        check_size(frame, THERMAL, self._pipeline_config)  # else each pair would fail, and the mode not know
         self._work.calibration.cut(THERMAL, size_of(sent), self._intake.margins(sent))
         return frame
 
