@@ -121,14 +121,17 @@ def recognise(image: NDArray[np.uint8]) -> str | None:
         # Of black, or of a uniform image, nothing can be said: many palettes begin with black, or have a gray in them.
         return GRAY if _reach(sample[:, 1]) >= _SPREAD else None
     has_colour = chroma >= 2 * _GRAY_CHROMA
-    best, best_distance, reach = "", _MEAN, 0.0
+    best, best_distance, reach = "", np.inf, 0.0
     for palette in PALETTES[1:]:
         squared, nearest = _nearest(points, palette)
         distances = np.sqrt(np.maximum(squared, 0))
         is_near = distances <= _NEAR
         if not has_colour.any() or min(is_near.mean(), is_near[has_colour].mean()) < _SHARE:
             continue
-        distance = float(distances[is_near].mean()) + _LEAD * (palette in _PARTS)
+        if distances[is_near].mean() > _MEAN:
+            continue
+        # Those that are not near count as well: what is hot, and little, tells a palette from one with the same colds.
+        distance = float(np.minimum(distances, 2 * _NEAR).mean()) + _LEAD * (palette in _PARTS)
         if distance < best_distance:
             best, best_distance, reach = palette, distance, _reach(nearest)
     return best if not best or reach >= _SPREAD else None
