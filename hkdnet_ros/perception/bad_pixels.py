@@ -28,6 +28,8 @@ _LOOK_PERIOD_NS = 190_000_000  # 5 Hz, also where stamps jitter
 _FOR, _AGAINST, _BAD = 4, 1, 80
 
 _FULL_SCALES = (255, 4095, 16383, 65535)  # of 8, 12, 14 and 16 bits
+_DEAD = 12  # pixels at 0 in a neighbourhood; more are a border without data
+_LINE = 0.95  # of a row or column that is stuck
 _SPILL = 0.05  # of what a target stands out by, optics spread at least this to the pixels beside it
 
 _ROUGH = 0.005  # share of the pixels by which an image of nothing may have structure
@@ -206,20 +208,34 @@ def _count_around(mask: NDArray[np.bool_]) -> NDArray[Any]:
     return cv2.boxFilter(mask.view(np.uint8), cv2.CV_8U, (_NEIGHBOURHOOD, _NEIGHBOURHOOD), normalize=False)
 
 
+def _lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the single rows and columns that are in ``mask`` from one side to the other."""
+    found = np.zeros(mask.shape, np.bool_)
+    for axis in (0, 1):
+        is_full = np.pad(mask.mean(axis=1 - axis) >= _LINE, 1)
+        is_alone = is_full[1:-1] & ~is_full[:-2] & ~is_full[2:]
+        found |= is_alone[:, None] if axis == 0 else is_alone
+    return found
+
+
 def _stuck(image: NDArray[Any], threshold: float, noise: float) -> NDArray[np.intp]:
-    """Return the flat indices of pixels stuck at 0 or at full scale.
+    """Return the flat indices of pixels stuck at 0 or at full scale, and of rows and columns that are.
 
     They are known at once: a target so far out of its surroundings would be seen in the pixels beside it as well, as no
-    optics are that sharp.
+    optics are that sharp. Of counts and kelvin nothing in a scene is 0, so that these may be more beside each other.
     """
     low, high = cv2.minMaxLoc(image)[:2]
-    ends = [end for end, is_there in ((0, low == 0), (high, high in _FULL_SCALES)) if is_there]
-    if not ends or low == high:
-        return np.empty(0, np.intp)
-    at_end = image == ends[0]
-    for end in ends[1:]:
-        at_end |= image == end
-    candidates = np.flatnonzero(at_end & (_count_around(at_end) <= _CLUSTER))
+    nowhere = np.empty(0, np.intp)
+    if low == high or (low != 0 and high not in _FULL_SCALES):
+        return nowhere
+    at_end = np.zeros(image.shape, np.bool_)
+    may_be = np.zeros(image.shape, np.bool_)
+    for end, cluster in ((0, _CLUSTER if image.dtype == np.uint8 else _DEAD), (high, _CLUSTER)):
+        if end == low or (end == high and high in _FULL_SCALES):
+            here = image == end
+            at_end |= here
+            may_be |= here & (_count_around(here) <= cluster)
+    candidates = np.flatnonzero(may_be | at_end & _lines(at_end))
     if not candidates.size:
         return candidates
     around, is_good = _around(image, candidates, at_end.ravel())
@@ -227,9 +243,16 @@ def _stuck(image: NDArray[Any], threshold: float, noise: float) -> NDArray[np.in
     difference = image.ravel()[candidates].astype(np.float64) - middle[:, 0]
     spread = np.maximum(_medians(np.abs(around - middle), is_good), noise)
     beside = (around - middle)[:, _BESIDE] * is_good[:, _BESIDE] * np.sign(difference)[:, None]
-    spill = beside.sum(axis=1) / np.maximum(is_good[:, _BESIDE].sum(axis=1), 1)
+    at_rim = is_good[:, _BESIDE].sum(axis=1)
+    spill = beside.sum(axis=1) / np.maximum(at_rim, 1)
     size_of_it = np.abs(difference)
-    is_stuck: NDArray[np.bool_] = (size_of_it > threshold * spread) & (spill < _SPILL * size_of_it + spread)
+    stands_out = size_of_it > threshold * spread
+    is_stuck: NDArray[np.bool_] = stands_out & (spill < _SPILL * size_of_it + spread) & (at_rim > 0)
+    if not at_rim.all():  # inside a patch it is what its rim is
+        stuck = np.zeros(image.shape, np.bool_)
+        stuck.ravel()[candidates[is_stuck]] = True
+        values, is_inside = _around(stuck, candidates, np.zeros(image.size, np.bool_))
+        is_stuck |= stands_out & (at_rim == 0) & (values.astype(bool) | ~is_inside)[:, _BESIDE].all(axis=1)
     return candidates[is_stuck]
 
 

@@ -70,11 +70,31 @@ def test_a_target_that_is_as_hot_or_cold_as_can_be_is_left(peak: int) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 65535])
-def test_a_border_or_a_line_without_data_is_left(value: int) -> None:
+def test_a_border_without_data_is_left(value: int) -> None:
     image = frame(scene(), 0).image
     image[:, :20] = value
-    image[60] = value
-    assert not {(y, x) for y, x in changed(PixelMender(), Frame(image, S, "thermal", "mono16")) if x > 22}
+    assert not changed(PixelMender(), Frame(image, S, "thermal", "mono16"))
+
+
+@pytest.mark.parametrize("value", [0, 65535])
+def test_dead_rows_and_columns_are_mended_in_the_first_image(value: int) -> None:
+    given = frame(scene(), 0)
+    clean = given.image.astype(float)
+    given.image[60] = value
+    given.image[:, 0] = value
+    mended = PixelMender().mend(given, THRESHOLD)
+    assert np.abs(mended - clean).max() < 150
+    np.testing.assert_array_equal(mended[:60, 1:], given.image[:60, 1:])
+
+
+def test_a_patch_of_dead_pixels_is_mended_and_a_saturated_target_of_its_size_is_left() -> None:
+    given = frame(scene(), 0)
+    clean = given.image.astype(float)
+    given.image[20:23, 30:33] = 0
+    given.image[60:63, 80:83] = 65535
+    mended = PixelMender().mend(given, THRESHOLD)
+    assert np.abs(mended - clean)[20:23, 30:33].max() < 150
+    assert (mended[60:63, 80:83] == 65535).all()
 
 
 # Found while the scene moves
