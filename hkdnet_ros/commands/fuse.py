@@ -8,6 +8,7 @@ from pathlib import Path
 from ..arguments import add_options, parse_size, read_options
 from ..inference.config import EngineConfig
 from ..perception.plan import NO_SIZE
+from ..perception.thermal import ThermalConfig
 from ..sources.fused_files import FULL_RANGE, fuse_files
 
 
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--thermal-range", type=float, nargs=2, default=FULL_RANGE, metavar=("LOW", "HIGH"),
         help="counts of a 16-bit thermal image shown as black and white; nothing is stretched by itself",
     )  # fmt: skip
+    add_options(parser, ThermalConfig, only=("crop", "palette", "polarity", "bad_pixels"), prefix="thermal_")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         read_options(arguments, EngineConfig),
         tuple(arguments.thermal_range),
         arguments.size,
+        thermal_config=read_options(arguments, ThermalConfig, prefix="thermal_"),
     )
     print(f"{count} fused image{'s' * (count > 1)} in {arguments.out} ({made_by})")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -32,11 +33,14 @@ def fuse_files(
     engine_config: EngineConfig,
     thermal_range: tuple[float, float] = FULL_RANGE,
     output_size: tuple[int, int] = NO_SIZE,
+    *,
+    thermal_config: ThermalConfig | None = None,
 ) -> tuple[int, str]:
     """Fuse two files to the PNG file ``out``, or two folders to a folder; return how many, and by what, in words.
 
     ``thermal_range`` says which counts of a 16-bit thermal image are shown as black and white, ``output_size`` which
-    width and height the results have, if they are not to follow from the images. Raises :class:`SourceError` for images
+    width and height the results have, if they are not to follow from the images; ``thermal_config`` says all else of
+    thermal. Raises :class:`SourceError` for images
     that cannot be read, fused or written, :class:`ConfigError` and :class:`~hkdnet_ros.errors.CheckpointError` as the
     engine does.
     """
@@ -46,7 +50,8 @@ def fuse_files(
     pairs, outputs = _plan(thermal, visible, out)
     with contextlib.closing(load_engine(engine_config)) as engine:
         config = PerceptionConfig(
-            pipeline=PipelineConfig(output_size=output_size), thermal=ThermalConfig(range_low=low, range_high=high)
+            pipeline=PipelineConfig(output_size=output_size),
+            thermal=dataclasses.replace(thermal_config or ThermalConfig(), range_low=low, range_high=high),
         )
         pipeline = FusionPipeline(engine, config)
         for pair, output in zip(tqdm(pairs, desc="fuse", unit="pair", disable=len(pairs) == 1), outputs, strict=True):
