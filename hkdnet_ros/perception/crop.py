@@ -42,7 +42,8 @@ class Margins:
 
 # Rows of telemetry at one end, the top or the bottom as the camera is set: (width, height) -> rows and whose they are.
 # Sources: FLIR Lepton Engineering Datasheet 500-0659-00-09, VoSPI frames (3 lines of 80 words, or 4 segments of one
-# packet of 80); Boson's and Tau 2's telemetry lines, as flirpy reads the one and the Tau 2 IDD 102-PS242-43 the other.
+# packet of 80); flirpy for the Boson; ht301_hacklib for 384x292. The others are of the same makes by what users report,
+# which the look at the rows makes up for.
 _TELEMETRY = {
     (80, 63): (3, "FLIR Lepton"),
     (160, 122): (2, "FLIR Lepton"),
@@ -53,15 +54,15 @@ _TELEMETRY = {
     (324, 257): (1, "FLIR Tau 2"),
     (336, 257): (1, "FLIR Tau 2"),
     (640, 513): (1, "FLIR Tau 2"),
+    (256, 196): (4, "InfiRay"),
+    (384, 292): (4, "InfiRay"),
+    (640, 516): (4, "InfiRay"),
 }
 
-# The same at fixed places, as libseek-thermal and ht301_hacklib cut them.
+# What is no picture at fixed places, as libseek-thermal cuts it.
 _FIXED = {
     (208, 156): (Margins(1, 1, 0, 1), "Seek Compact"),
     (342, 260): (Margins(4, 16, 1, 21), "Seek Compact Pro"),
-    (256, 196): (Margins(bottom=4), "InfiRay"),
-    (384, 292): (Margins(bottom=4), "InfiRay"),
-    (640, 516): (Margins(bottom=4), "InfiRay"),
 }
 
 # Two images below each other, the rendering above and the counts below (InfiRay P2, Topdon TC001): 16-bit ones are
