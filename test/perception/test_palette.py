@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 import pytest
@@ -13,17 +15,22 @@ from hkdnet_ros.images.frames import Frame
 from hkdnet_ros.perception.palette import AUTO, GRAY, PALETTES, PaletteReader, curve, recognise, undo
 
 S = 10**9
+
+# To undo a palette takes a table that is half a second's work, so that not all are tried.
+UNDONE = [GRAY, "ironbow", "ironblack", "jet", "rainbow", "hot", "inferno", "viridis"]
+
 # What is gray in most of a scene is taken for gray, and autumn, from red to yellow, for the part of hot that it is.
 COLOURS = [palette for palette in PALETTES if palette not in (GRAY, "ironblack", "bone", "autumn")]
 
 
+@functools.cache
 def heat(seed: int = 0) -> NDArray[np.uint8]:
     """A scene of soft and sharp things over the whole range, most of it in the middle."""
     rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:240, :320]
+    y, x = 1.5 * np.mgrid[:160, :213]
     image = 110 + 50 * np.sin(x / 40) * np.cos(y / 30) + 20 * np.sin(x / 7) + rng.normal(0, 2, x.shape)
-    image[100:180, 60:90] = 235
-    image[20:60, 200:260] = 15
+    image[66:120, 40:60] = 235
+    image[14:40, 133:173] = 15
     image += 100 * np.exp(-((x - 250) ** 2 + (y - 170) ** 2) / 300)
     return np.clip(image, 0, 255).astype(np.uint8)
 
@@ -53,7 +60,7 @@ def test_curves_are_those_of_opencv(name: str) -> None:
         assert palette in {"hsv", "twilight", "twilight_shifted"}  # whose ends are one colour
 
 
-@pytest.mark.parametrize("palette", PALETTES)
+@pytest.mark.parametrize("palette", UNDONE)
 def test_each_level_of_a_palette_comes_back(palette: str) -> None:
     levels = np.arange(256, dtype=np.uint8)[None]
     off = np.abs(undo(rendered(levels, palette), palette).astype(int) - levels)
@@ -62,7 +69,7 @@ def test_each_level_of_a_palette_comes_back(palette: str) -> None:
 
 
 @pytest.mark.parametrize("quality", [None, 90, 75])
-@pytest.mark.parametrize("palette", PALETTES)
+@pytest.mark.parametrize("palette", UNDONE)
 def test_a_scene_comes_back_also_from_jpeg(palette: str, quality: int | None) -> None:
     levels = undo(rendered(heat(), palette, quality), palette)
     assert correlation(levels, heat()) > 0.95
@@ -77,8 +84,8 @@ def test_palettes_are_recognised_also_in_jpeg(palette: str, quality: int | None)
 
 def test_a_scale_and_letters_over_the_picture_hide_no_palette() -> None:
     image = rendered(heat(), "jet")
-    cv2.putText(image, "36.5 C", (10, 30), cv2.FONT_HERSHEY_SIMPLEX, 1, (255, 255, 255), 2)
-    image[40:200, 300:315] = (200, 200, 200)
+    cv2.putText(image, "36.5 C", (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 2)
+    image[30:130, 200:210] = (200, 200, 200)
     assert recognise(image) == "jet"
 
 
@@ -111,14 +118,14 @@ def test_of_a_uniform_image_nothing_is_said(value: tuple[int, int, int]) -> None
 def test_the_hottest_of_a_jet_stream_is_the_brightest_and_said_once(encoding: str) -> None:
     logger = Logger()
     reader = PaletteReader(logger)
-    for step in range(40):
+    for step in range(20):
         image = rendered(heat(step), "jet")
         if encoding.startswith("rgb"):
             image = np.ascontiguousarray(image[..., ::-1])
         if encoding.endswith("a8"):
             image = np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
-        levels = reader.to_gray(frame(image, step / 9, encoding), AUTO)
-        assert (levels.encoding, levels.image.shape) == ("mono8", (240, 320))
+        levels = reader.to_gray(frame(image, step / 5, encoding), AUTO)
+        assert (levels.encoding, levels.image.shape) == ("mono8", (160, 213))
         assert correlation(levels.image, heat(step)) > 0.99
     assert len(logger.lines) == 1
     assert "palette jet" in logger.lines[0]
