@@ -36,7 +36,9 @@ from .worker import EVERY, LATEST, EveryWorker, LatestWorker, Worker
 class Pairer(Protocol):
     """What pairs the images: :class:`~.pairing.StampPairer`, or another of its interface."""
 
-    def add(self, stream: str, stamp_ns: int, payload: Taken, *, begins_anew: bool = False) -> list[Match[Taken]]: ...
+    def add(
+        self, stream: str, stamp_ns: int, payload: Taken, *, begins_anew: bool = False, nbytes: int = 0
+    ) -> list[Match[Taken]]: ...
     def reconfigure(self, config: PairingConfig) -> None: ...
     def flush(self) -> list[Match[Taken]]: ...
     def reset(self) -> None: ...
@@ -251,7 +253,8 @@ class Session:
         stream = taken.incoming.stream
         begins_anew = self._paired_runs[stream] != self._runs[stream]  # whether or not its first image came here
         self._paired_runs[stream] = self._runs[stream]
-        for match in self._pairer.add(stream, stamp_ns, taken, begins_anew=begins_anew):
+        nbytes = taken.incoming.nbytes
+        for match in self._pairer.add(stream, stamp_ns, taken, begins_anew=begins_anew, nbytes=nbytes):
             self._pair(match, now_ns)
 
     def _pair(self, match: Match[Taken], now_ns: int) -> None:
