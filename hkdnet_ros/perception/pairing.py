@@ -28,6 +28,10 @@ NEAREST = "nearest"
 APPROXIMATE = "approximate"
 EXACT = "exact"
 
+# What PairingConfig.*_stamps may be.
+CAMERA = "camera"
+ARRIVAL = "arrival"
+
 # Why a message was dropped, the keys of the drop counts.
 OVERFLOW = "overflow"  # its queue was full before a partner came
 UNPAIRED = "unpaired"  # no partner within the slop, or every such partner had a nearer one
@@ -90,6 +94,19 @@ class PairingConfig:
         low=-4e9,
         high=4e9,
         live=True,
+    )
+
+    thermal_stamps: str = option(
+        CAMERA,
+        "Thermal images have the time of their own stamps (camera), or that at which they arrive (arrival), "
+        "for a camera without a clock.",
+        choices=(CAMERA, ARRIVAL),
+    )
+    visible_stamps: str = option(
+        CAMERA,
+        "Visible images, and what is fused of them, have the time of their own stamps (camera), or that at which "
+        "they arrive (arrival), for a camera without a clock.",
+        choices=(CAMERA, ARRIVAL),
     )
 
     def __post_init__(self) -> None:
