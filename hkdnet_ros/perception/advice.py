@@ -27,6 +27,7 @@ _LATE_S = 1.0  # a steady delay up to this is a slow way, a longer one a clock t
 _STEADY = 0.1  # a clock differs by the same time from image to image, up to this share of it or so many seconds
 _EPOCH_S = 3600.0  # clocks that differ by more do not count from the same beginning
 _WORTH_SAYING_S = 0.3  # a third of mode.limit's default
+_LARGE_OFFSET_S = 0.2
 _ENOUGH = 20  # images that say something
 _FEW = 0.7  # of the images with a partner: something is set wrongly
 _OTHER = {THERMAL: VISIBLE, VISIBLE: THERMAL}
@@ -123,9 +124,12 @@ def narrow_slop(evidence: Mapping[str, Evidence], sync: PairingConfig) -> str:
     )
 
 
-def wrong_offset(stream: str, it: Evidence, offset: float) -> str:
-    """Return what to say where ``offset`` (s) makes stamps wrong that are right by the receiver's clock."""
-    if abs(offset) < 0.2 or len(it.stamps) < _ENOUGH:
+def wrong_offset(stream: str, it: Evidence, offset: float, other_offset: float) -> str:
+    """Return what to say where ``offset`` (s) makes stamps wrong that are right by the receiver's clock.
+
+    Not where the other camera has about the same: both are then as far apart as they were.
+    """
+    if min(abs(offset), abs(offset - other_offset)) < _LARGE_OFFSET_S or len(it.stamps) < _ENOUGH:
         return ""
     delay = float(it.delays.min())
     unshifted = delay + offset
@@ -198,8 +202,12 @@ def _apart(evidence: Mapping[str, Evidence], lag: float, settings: Settings) -> 
         )
     current = sync.thermal_offset if wrong == THERMAL else sync.visible_offset
     offset = current + (-apart if is_ahead else apart)
-    way = "ahead" if is_ahead else "behind"
-    return f"always: the {wrong} camera's clock is {way}; set sync.{wrong}_offset to {offset:.3f}"
+    if is_ahead:
+        return f"for the {wrong} camera's clock is ahead; set sync.{wrong}_offset to {offset:.3f}"
+    text = f"always, as by a clock that is behind: set sync.{wrong}_offset to {offset:.3f}"
+    if apart > _LATEST_S:
+        return text
+    return f"{text}; if its images really come that late, raise sync.queue_time and mode.limit instead"
 
 
 def _too_short(evidence: Mapping[str, Evidence], lag: float, sync: PairingConfig) -> str:

@@ -129,13 +129,15 @@ class StampWatch:
         doubts: dict[str, str] = {}  # by what they are about
         lesser: dict[str, str] = {}
         config = self._config
-        for stream, other, offset, stamps in (
-            (THERMAL, VISIBLE, config.thermal_offset, config.thermal_stamps),
-            (VISIBLE, THERMAL, config.visible_offset, config.visible_stamps),
+        offsets = {THERMAL: config.thermal_offset, VISIBLE: config.visible_offset}
+        for stream, other, stamps in (
+            (THERMAL, VISIBLE, config.thermal_stamps),
+            (VISIBLE, THERMAL, config.visible_stamps),
         ):
-            own, others = evidence[stream], evidence[other]
+            own, others, offset = evidence[stream], evidence[other], offsets[stream]
+            text = wrong_offset(stream, own, offset, offsets[other]) or ahead(stream, own, others, offset)
             # Images with the time of their arrival need an offset for the time that they took.
-            if stamps == CAMERA and (text := wrong_offset(stream, own, offset) or ahead(stream, own, others, offset)):
+            if text and stamps == CAMERA:
                 doubts[stream] = text
             elif text := late(stream, own, others):
                 lesser[f"{stream} late"] = text

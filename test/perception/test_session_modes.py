@@ -216,6 +216,27 @@ def test_a_fused_image_has_the_time_of_arrival_where_the_visible_one_has_it(make
     assert "duplicate" not in core.drops
 
 
+@pytest.mark.parametrize("slow", ["thermal", "visible"])
+@pytest.mark.parametrize("period", [1, 5])
+def test_a_camera_that_sends_once_in_seconds_is_fused_by_default(make_core, slow, period):
+    core = make_core(**{"mode.without_visible": "thermal"})
+    for tick in range(600):
+        core.now_ns += S // 10
+        due = tick % (10 * period) == 0
+        if slow == "visible" or due:
+            core.receive("thermal", noisy(core.now_ns))
+        if slow == "thermal" or due:
+            core.receive("visible", bgr(core.now_ns, seed=tick))
+        core.it.tick(core.now_ns)
+    assert core.it.mode == "fused"
+    begun_ns = next(fused.stamp_ns for fused in core.fused if fused.mode == "fused")
+    late = [fused.mode for fused in core.fused if fused.stamp_ns > begun_ns + 4 * period * S]
+    assert late == ["fused"] * len(late)
+    assert len(late) > 25 / period
+    assert len([line for line in core.logger.lines if line.startswith(f"a {slow} image comes every {period}.0 s")]) == 1
+    assert all("the mode is" in line for line in core.logger.lines if line.startswith("nothing paired"))
+
+
 def test_where_one_camera_falters_the_mode_says_why_nothing_pairs_and_not_the_queues(make_core):
     core = make_core()
     core.stream(2)
