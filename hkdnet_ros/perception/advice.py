@@ -27,6 +27,7 @@ _LATE_S = 1.0  # a steady delay up to this is a slow way, a longer one a clock t
 _STEADY = 0.1  # a clock differs by the same time from image to image, up to this share of it or so many seconds
 _EPOCH_S = 3600.0  # clocks that differ by more do not count from the same beginning
 _WORTH_SAYING_S = 0.3  # a third of mode.limit's default
+_SHARE_LATE = 0.05  # fewer than that is a hiccup
 _LARGE_OFFSET_S = 0.2
 _ENOUGH = 20  # images that say something
 _FEW = 0.7  # of the images with a partner: something is set wrongly
@@ -95,7 +96,7 @@ def late(stream: str, it: Evidence, other: Evidence) -> str:
     """Return what to say where a share of the images of ``stream`` arrives long after their stamps."""
     delays = it.delays
     count = int((delays > _WORTH_SAYING_S).sum())
-    if len(delays) < 5 or count < len(delays) / 10 or delays.max() > _LATEST_S or delays.min() < -_SYNCHRONOUS_S:
+    if count < max(3, _SHARE_LATE * len(delays)) or delays.max() > _LATEST_S or delays.min() < -_SYNCHRONOUS_S:
         return ""
     text = (
         f"{stream} images arrive up to {delays.max():.2f} s after their stamps ({count} of {len(delays)} more than "

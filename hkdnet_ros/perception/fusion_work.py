@@ -83,11 +83,20 @@ class FusionWork:
         self._sizes = SizeWatch(engine, log, warm=config.pipeline.grid)  # who loaded the engine warmed it up for that
         self._runs = {THERMAL: 0, VISIBLE: 0}  # of the images before
         self.calibration = OutputCalibration(log)
-        self.is_visible_damaged = False  # the last visible image could not be decoded; may be taken back by any thread
+        self._is_visible_damaged = False  # the last visible image could not be decoded
 
     def reconfigure(self, config: PerceptionConfig) -> None:
         """Go by the live parameters of ``config`` from the next task on. Any thread may call this."""
         self._pipeline.reconfigure(config)
+
+    def try_again(self, visible: Incoming) -> None:
+        """Decode a visible image where the last one could not be: such images are no sign of life. Any thread may.
+
+        Raises what decoding raises.
+        """
+        if self._is_visible_damaged:
+            visible.decode()
+            self._is_visible_damaged = False
 
     def process(self, task: Task) -> None:
         try:
@@ -136,7 +145,7 @@ class FusionWork:
         try:
             return visible.incoming.decode() if visible else None
         except HkdnetError:
-            self.is_visible_damaged = True
+            self._is_visible_damaged = True
             raise
 
     def _follow_runs(self, task: Task) -> None:

@@ -111,14 +111,14 @@ class Session:
         self._watch.received(stream)
         try:
             incoming.check()
-            # A view, as a rule. Pixels of visible images are left to the worker, unless it could not decode the last.
-            frame = incoming.decode() if stream == THERMAL or self._work.is_visible_damaged else None
+            # A view, as a rule. Pixels of visible images are left to the worker.
+            frame = incoming.decode() if stream == THERMAL else None
+            if stream == VISIBLE:
+                self._work.try_again(incoming)
         except HkdnetError as error:
             self._refused(stream, bad_image(stream), now_ns)
             self._drops.say(Drop.one(stream, stamp_ns, bad_image(stream)), str(error))
             return
-        if stream == VISIBLE:
-            self._work.is_visible_damaged, frame = False, None
         if not self._judge(incoming):
             self._update_mode(now_ns)
             return
