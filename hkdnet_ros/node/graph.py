@@ -89,11 +89,15 @@ class CrowdWatch:
     def look(self, inputs: Iterable[str], outputs: Iterable[str], now_s: float) -> list[str]:
         """Return, one text each, what is crowded and has been so for a while; ``now_s`` is of a steady clock."""
         found = {topic: crowd for topic in inputs if (crowd := self._crowded_input(topic))}
-        found |= {topic: crowd for topic in outputs if (crowd := self._shared_output(topic))}
+        shared = {topic: others for topic in outputs if (others := self._others(topic))}
+        if shared:  # one line, as a second fusion node shares all of them
+            topic, others = next(iter(shared.items()))
+            found[topic] = self._shared_outputs(topic, others, len(shared) - 1)
         self._since = {topic: self._since.get(topic, now_s) for topic in found}
         return [text for topic, (text, after_s) in found.items() if now_s - self._since[topic] >= after_s]
 
     def _crowded_input(self, topic: str) -> tuple[str, float] | None:
+        """Return what to say of an input with two publishers, and after how many seconds."""
         names = self._publishers(topic)
         if len(names) < 2:
             return None
@@ -101,16 +105,17 @@ class CrowdWatch:
         text = f"{where}: {len(names)} publishers ({', '.join(names)}), whose messages mix; let one alone publish"
         return text, _OTHERS_S if len(set(names)) > 1 else _NAMESAKES_S
 
-    def _shared_output(self, topic: str) -> tuple[str, float] | None:
+    def _others(self, topic: str) -> list[str]:
         names = self._publishers(topic)
         own = self._node.get_fully_qualified_name()
         if own in names:
             names.remove(own)
-        if not names:
-            return None
-        where = self._node.resolve_topic_name(topic)
-        text = f"{where}: {', '.join(names)} publishes here, too; give one of the nodes another namespace, or remap it"
-        return text, _NAMESAKES_S if own in names else _OTHERS_S
+        return names
+
+    def _shared_outputs(self, topic: str, others: list[str], more: int) -> tuple[str, float]:
+        where = self._node.resolve_topic_name(topic) + (f" and {more} more" if more else "")
+        text = f"{where}: {', '.join(others)} publishes here, too; give one of the nodes another namespace, or remap it"
+        return text, _NAMESAKES_S if self._node.get_fully_qualified_name() in others else _OTHERS_S
 
     def _publishers(self, topic: str) -> list[str]:
         infos: list[Any] = self._node.get_publishers_info_by_topic(topic)

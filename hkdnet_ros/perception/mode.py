@@ -122,8 +122,7 @@ class ModeSelector:
         if lag_ns > self.config.limit * 1e9:
             self.refused(stream, f"{_seconds(lag_ns)} late", now_ns)
             return
-        # The first after silence: give the other its time.
-        if now_ns - max(self._arrived_ns.values()) > min(map(self._limit_ns, self._arrived_ns)):
+        if self._silence_ns(now_ns):  # the first after it: give the other its time
             self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns - 1)
         self._arrived_ns[stream] = now_ns
         self._paces[stream].note(now_ns)
@@ -188,8 +187,7 @@ class ModeSelector:
     def _wanted(self, now_ns: int) -> tuple[str, str]:
         """Return the mode for what is known now, without regard to settling, and its cause."""
         config = self.config
-        silence_ns = now_ns - max(self._arrived_ns.values())
-        if silence_ns > min(map(self._limit_ns, self._arrived_ns)):
+        if silence_ns := self._silence_ns(now_ns):
             refused = [f"{stream}: {reason}" for stream in self._arrived_ns if (reason := self._refusal(stream))]
             sent = f"a usable image for {_seconds(silence_ns)} ({', '.join(refused)})" if refused else ""
             return STOPPED, f"neither camera has sent {sent or f'an image for {_seconds(silence_ns)}'}"
@@ -213,6 +211,12 @@ class ModeSelector:
         if self._interruptions[stream] and now_ns - self._interrupted_ns[stream] > self.config.frozen_limit * 1e9:
             return self._interruption(stream, now_ns)
         return ""
+
+    def _silence_ns(self, now_ns: int) -> int:
+        """Return the time without any image where that is silence: more than the limit of the camera that sent last."""
+        latest = max(self._arrived_ns, key=lambda stream: self._arrived_ns[stream])
+        silence_ns = now_ns - self._arrived_ns[latest]
+        return silence_ns if silence_ns > self._limit_ns(latest) else 0
 
     def _limit_ns(self, stream: str) -> int:
         """Return the time without an image after which ``stream`` is lost."""

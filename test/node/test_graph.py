@@ -222,6 +222,17 @@ def test_two_nodes_on_one_output_are_named(make_node, make_camera, name, after_s
     wait_for(lambda: [text for text in watch.look([], node._outputs, after_s) if text.startswith(begin)], what=begin)
 
 
+def test_a_second_node_of_the_same_outputs_is_one_line(make_node, make_camera):
+    node = make_node()
+    make_camera("rear", fused__image=Image, fused__image__compressed=CompressedImage)
+    wait_for(lambda: node.count_publishers("fused/image/compressed") == 2, what="both")
+    watch = CrowdWatch(node)
+    watch.look([], node._outputs, 0.0)
+    begin = "/fused/image and 1 more: /rear publishes here, too"
+    wait_for(lambda: [text for text in watch.look([], node._outputs, 4.0) if text.startswith(begin)], what=begin)
+    assert len(watch.look([], node._outputs, 4.0)) == 1
+
+
 def test_an_ordinary_subscriber_leaves_the_diagnostics_green_and_a_crowd_does_not(make_node, rig, make_camera):
     heard = []
     rig.node.create_subscription(DiagnosticArray, "/diagnostics", heard.append, 10)

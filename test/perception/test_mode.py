@@ -284,6 +284,19 @@ def test_a_camera_that_sends_once_in_seconds_is_fused_and_lost_by_its_own_rate(s
     )
 
 
+def test_a_slow_camera_goes_on_alone_where_the_fast_one_died() -> None:
+    selector = ModeSelector(ModeConfig(without_visible=THERMAL), 0)
+    modes = []
+    for ms in range(0, 120_000, 50):
+        if ms % 5000 == 0:
+            selector.arrived(THERMAL, ms * MS)
+        if ms % 100 == 0 and ms < 60_000:
+            selector.arrived(VISIBLE, ms * MS)
+        change = selector.update(ms * MS)
+        modes += [(ms, change.mode)] if change else []
+    assert [mode for ms, mode in modes if ms > 30_000] == [THERMAL]
+
+
 def test_two_slow_cameras_are_no_silence() -> None:
     selector = ModeSelector(ModeConfig(), 0)
     changes = []
