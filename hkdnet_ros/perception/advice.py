@@ -75,7 +75,7 @@ def unpaired(evidence: Mapping[str, Evidence], settings: Settings) -> str:
     lag = float(thermal.delays.min() - visible.delays.min())  # by which thermal images are older at arrival
     skew = f"at arrival the skew is {-lag:+.3f} s (thermal minus visible)"
     if abs(lag) > min(settings.sync.queue_time, settings.mode_limit):
-        return f"{skew}, {_apart(evidence, lag, settings)}"
+        return f"{skew}: {_apart(evidence, lag, settings)}"
     nearest = _nearest_skews(thermal.stamps, visible.stamps)
     if settings.sync.policy == EXACT and nearest.min() > 0:
         return (
@@ -89,7 +89,7 @@ def unpaired(evidence: Mapping[str, Evidence], settings: Settings) -> str:
         )
     if settings.mode:
         return f"the mode is {settings.mode}"
-    return f"{skew}, {_too_short(evidence, lag, settings.sync)}"
+    return f"{skew}: {_too_short(evidence, lag, settings.sync)}"
 
 
 def late(stream: str, it: Evidence, other: Evidence) -> str:
@@ -143,15 +143,15 @@ def wrong_offset(stream: str, it: Evidence, offset: float, other_offset: float) 
     )
 
 
-def ahead(stream: str, it: Evidence, other: Evidence, offset: float) -> str:
+def ahead(stream: str, it: Evidence, other: Evidence, offset: float, sync: PairingConfig) -> str:
     """Return what to say where stamps of ``stream`` are of the future and those of the other camera are not.
 
-    Such images pair, with those that are taken later.
+    By as much as images wait: they pair, with those that are taken later. By more, nothing pairs.
     """
     if min(len(it.stamps), len(other.stamps)) < _ENOUGH:
         return ""
     early = -float(it.delays.min())
-    if early <= _SYNCHRONOUS_S or -float(other.delays.min()) > early / 2:
+    if not _SYNCHRONOUS_S < early <= sync.queue_time or -float(other.delays.min()) > early / 2:
         return ""
     right = offset - early - float(other.delays.min())
     return (
@@ -193,19 +193,19 @@ def _apart(evidence: Mapping[str, Evidence], lag: float, settings: Settings) -> 
         latest = _above(float(delays.max() - evidence[newer].delays.min()))
         raised = {"sync.queue_time": sync.queue_time, "mode.limit": settings.mode_limit}
         names = " and ".join(name for name, value in raised.items() if value < latest)
-        return f"for {older} images come late; raise {names} to {latest}, or see {LARGE_IMAGES}"
+        return f"{older} images come late; raise {names} to {latest}, or see {LARGE_IMAGES}"
     if apart > _EPOCH_S:
-        return f"for the cameras' clocks begin at other times; set sync.{wrong}_stamps to arrival"
+        return f"the cameras' clocks begin at other times; set sync.{wrong}_stamps to arrival"
     if settings.drift_ppm is not None:
         return (
-            f"and the thermal clock runs {settings.drift_ppm:+.0f} us/s against the visible one; synchronise the "
+            f"the thermal clock runs {settings.drift_ppm:+.0f} us/s against the visible one; synchronise the "
             "cameras' clocks (PTP, NTP)"
         )
     current = sync.thermal_offset if wrong == THERMAL else sync.visible_offset
     offset = current + (-apart if is_ahead else apart)
     if is_ahead:
-        return f"for the {wrong} camera's clock is ahead; set sync.{wrong}_offset to {offset:.3f}"
-    text = f"always, as by a clock that is behind: set sync.{wrong}_offset to {offset:.3f}"
+        return f"the {wrong} camera's clock is ahead; set sync.{wrong}_offset to {offset:.3f}"
+    text = f"always, as by a clock that is behind; set sync.{wrong}_offset to {offset:.3f}"
     if apart > _LATEST_S:
         return text
     return f"{text}; if its images really come that late, raise sync.queue_time and mode.limit instead"
@@ -218,11 +218,11 @@ def _too_short(evidence: Mapping[str, Evidence], lag: float, sync: PairingConfig
     period = _period(waiting.stamps)
     count = math.ceil(abs(lag) / period) + 2 if period else 0
     if count > sync.queue_size:
-        return f"for {older} images come late; raise sync.queue_size to {2 * count}"
+        return f"{older} images come late; raise sync.queue_size to {2 * count}"
     if count * waiting.nbytes > sync.queue_memory * 1_000_000:
         megabytes = math.ceil(1.2 * count * waiting.nbytes / 1e6)
-        return f"for {older} images come late; raise sync.queue_memory to {megabytes}"
-    return f"and images that would pair came too late for each other; see {LARGE_IMAGES}"
+        return f"{older} images come late; raise sync.queue_memory to {megabytes}"
+    return f"images that would pair came too late for each other; see {LARGE_IMAGES}"
 
 
 def _is_steady(delays: NDArray[np.float64], apart: float) -> bool:

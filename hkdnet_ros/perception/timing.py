@@ -135,7 +135,7 @@ class StampWatch:
             (VISIBLE, THERMAL, config.visible_stamps),
         ):
             own, others, offset = evidence[stream], evidence[other], offsets[stream]
-            text = wrong_offset(stream, own, offset, offsets[other]) or ahead(stream, own, others, offset)
+            text = wrong_offset(stream, own, offset, offsets[other]) or ahead(stream, own, others, offset, config)
             # Images with the time of their arrival need an offset for the time that they took.
             if text and stamps == CAMERA:
                 doubts[stream] = text

@@ -93,7 +93,7 @@ def test_right_stamps_that_come_late_are_never_advised_an_offset(late: str) -> N
     cameras = {THERMAL: Camera(60), VISIBLE: Camera(30)}
     cameras[late] = Camera(60 if late == THERMAL else 30, delay=0.62)
     text = advice(cameras[THERMAL], cameras[VISIBLE], PairingConfig(queue_size=10))
-    assert f"for {late} images come late; raise sync.queue_size to" in text
+    assert f"(thermal minus visible): {late} images come late; raise sync.queue_size to" in text
     assert "offset" not in text
     short = advice(cameras[THERMAL], cameras[VISIBLE], PairingConfig(queue_time=0.5))
     assert f"{late} images come late; raise sync.queue_time to 0.66" in short
@@ -103,13 +103,13 @@ def test_right_stamps_that_come_late_are_never_advised_an_offset(late: str) -> N
 
 def test_a_queue_that_is_too_short_by_memory_is_told_by_its_name() -> None:
     text = advice(Camera(30, delay=0.9), Camera(30, nbytes=25_000_000))
-    assert "for thermal images come late; raise sync.queue_memory to " in text
+    assert ": thermal images come late; raise sync.queue_memory to " in text
     assert int(text.rsplit(" ", 1)[1]) > 25 * 0.9 * 30
 
 
 def test_a_way_whose_delay_varies_by_seconds_is_late_and_no_clock() -> None:
     text = advice(Camera(9, delay=jittery(4.0)), Camera(30), limit=1.0)
-    assert "for thermal images come late; raise sync.queue_time and mode.limit to" in text
+    assert ": thermal images come late; raise sync.queue_time and mode.limit to" in text
     assert "docs/large_images.md" in text
 
 
