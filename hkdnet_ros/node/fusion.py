@@ -194,10 +194,10 @@ class FusionNode(ForgivingLifecycleMixin, Node):
 
     def _why_silent(self, stream: str) -> str:
         """Return why no image of ``stream`` comes, as far as the graph knows it."""
-        for each, subscription in zip(IMAGE_TOPICS, self._subscriptions_now, strict=False):  # may be ended meanwhile
-            if each == stream:
-                return why_silent(subscription, IMAGE_TOPICS[stream], stream)
-        return ""
+        subscriptions = dict(zip(IMAGE_TOPICS, self._subscriptions_now, strict=False))  # may be ended meanwhile
+        asked = subscriptions.pop(stream, None)
+        others = [other.resolved for other in subscriptions.values()]
+        return "" if asked is None else why_silent(asked, IMAGE_TOPICS[stream], stream, others)
 
     def _give_up(self) -> None:
         if self._session is None:  # deactivated for this already

@@ -5,7 +5,7 @@ Topics are given by the names before any remap: rclpy remaps what it is asked ab
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rclpy.node import Node
@@ -23,10 +23,11 @@ _OTHERS_S = 3.0
 _NAMESAKES_S = 30.0
 
 
-def why_silent(subscription: FollowingSubscription, image_topic: str, stream: str) -> str:
+def why_silent(subscription: FollowingSubscription, image_topic: str, stream: str, taken: Iterable[str]) -> str:
     """Return why no image of ``stream`` comes, and what to do, as far as the graph knows it.
 
-    ``image_topic`` is that of the raw image, of which ``subscription`` is one, raw or compressed.
+    ``image_topic`` is that of the raw image, of which ``subscription`` is one, raw or compressed. ``taken`` are the
+    resolved topics of the other camera.
     """
     node, name = subscription.node, subscription.resolved
     transport = COMPRESSED if subscription.kind is CompressedImage else RAW
@@ -49,10 +50,10 @@ def why_silent(subscription: FollowingSubscription, image_topic: str, stream: st
             f"{who} publishes {name}, but no image arrives: it sends none, or the middleware loses them; "
             "docs/large_images.md"
         )
-    return _where_else(node, name, image_topic, stream, transport)
+    return _where_else(node, name, image_topic, stream, transport, tuple(taken))
 
 
-def _where_else(node: Node, name: str, image_topic: str, stream: str, transport: str) -> str:
+def _where_else(node: Node, name: str, image_topic: str, stream: str, transport: str, taken: Sequence[str]) -> str:
     """Return what to say of a topic that nobody publishes: the other transport, or which images there are."""
     own = node.get_name(), node.get_namespace()
     found: dict[str, str] = {}  # topics of images by others, with their types
@@ -69,14 +70,20 @@ def _where_else(node: Node, name: str, image_topic: str, stream: str, transport:
     )
     if found.get(other) == kind:
         return f"nobody publishes {name}, but {other} is published; set {stream}_transport to {wanted}"
+    found = {topic: kind for topic, kind in found.items() if not any(_is_of_one_image(topic, it) for it in taken)}
     if not found:
-        return f"nobody publishes {name}, nor any other image; start the {stream} camera's driver"
+        return f"nobody publishes {name}, nor another image; start the {stream} camera's driver"
     named = sorted(found)
     more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
     return (
         f"nobody publishes {name}; there are images on {', '.join(named[:_NAMED])}{more}: remap {image_topic} to the "
         f"{stream} camera's"
     )
+
+
+def _is_of_one_image(topic: str, other: str) -> bool:
+    """Return whether one topic is the other, or a transport of it."""
+    return f"{topic}/".startswith(f"{other}/") or f"{other}/".startswith(f"{topic}/")
 
 
 class CrowdWatch:

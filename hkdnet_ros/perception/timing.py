@@ -24,6 +24,7 @@ _LEAST_BUCKETS = 20
 _DRIFT_PPM = 100.0  # clocks that are kept together differ by less in their pace
 _CERTAIN_SECONDS = 40
 _LOOK_NS = 5_000_000_000
+_FORGET_NS = 60_000_000_000
 _SILENCE_NS = 5_000_000_000  # without an image: the camera has stopped
 _KEPT = 1000  # images of a stream: 10 s at 100 Hz
 _RECENT = 9
@@ -46,7 +47,7 @@ class StampWatch:
         self._clocks = {THERMAL: _ClockDrift(), VISIBLE: _ClockDrift()}
         self._arrivals = {THERMAL: _Arrivals(), VISIBLE: _Arrivals()}
         self._skews = [0] * (len(_EDGES_MS) + 1)
-        self._said: set[str] = set()  # what the remarks of the moment are about
+        self._said: dict[str, int] = {}  # what the remarks of the last time are about, and when each held
         self._doubts: list[str] = []
         self._unpaired = ""
         self.clock_was_set(now_ns)
@@ -120,7 +121,7 @@ class StampWatch:
         return self._unpaired
 
     def remarks(self, now_ns: int) -> list[str]:
-        """Return what else to say about the arrival of images and about the offsets: each once, until it is over."""
+        """Return what else to say about the arrival of images and about clocks: each once, until it is over for long."""
         if now_ns - self._looked_ns < _LOOK_NS:
             return []
         self._looked_ns = now_ns
@@ -150,8 +151,9 @@ class StampWatch:
             )
         self._doubts = list(doubts.values())
         found = doubts | lesser
+        self._said = {about: at_ns for about, at_ns in self._said.items() if now_ns - at_ns < _FORGET_NS}
         new = [text for about, text in found.items() if about not in self._said]
-        self._said = set(found)
+        self._said |= dict.fromkeys(found, now_ns)
         return new
 
     def trouble(self) -> str:

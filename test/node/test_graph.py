@@ -108,7 +108,7 @@ def test_swapped_remaps_are_applied_once(make_remapped):
 @pytest.mark.parametrize(
     ("parameters", "topics", "reason"),
     [
-        ({}, {}, "nobody publishes /visible/image_raw, nor any other image; start the visible camera's driver"),
+        ({}, {}, "nobody publishes /visible/image_raw, nor another image; start the visible camera's driver"),
         (
             {"visible_transport": "compressed"}, {"visible__image_raw": Image},
             "nobody publishes /visible/image_raw/compressed, but /visible/image_raw is published; set "
@@ -135,6 +135,10 @@ def test_swapped_remaps_are_applied_once(make_remapped):
             "nobody publishes /visible/image_raw; there are images on /cam/color/image_raw, /cam/depth/image_raw: "
             "remap visible/image_raw to the visible camera's",
         ),
+        (  # those of the other camera are none to remap to
+            {}, {"thermal__image_raw": Image, "thermal__image_raw__compressed": CompressedImage},
+            "nobody publishes /visible/image_raw, nor another image; start the visible camera's driver",
+        ),
         ({}, {"visible__image_raw": Image}, "driver publishes /visible/image_raw, but no image arrives"),
     ],
 )  # fmt: skip
@@ -142,6 +146,8 @@ def test_the_graph_knows_why_a_camera_is_silent(make_node, make_camera, paramete
     node = make_node(**parameters)
     make_camera(**topics)
     wait_for(lambda: node._subscriptions_now and len(node._subscriptions_now) == 2, what="the subscriptions")
+    for topic in topics:
+        wait_for(lambda: node.count_publishers(topic.replace("__", "/")), what=topic)  # noqa: B023
     wait_for(lambda: node._why_silent("visible").startswith(reason), what=reason)
     assert "\n" not in node._why_silent("visible")
 

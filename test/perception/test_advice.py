@@ -267,6 +267,11 @@ def test_late_small_images_beside_large_ones_name_the_page_once() -> None:
     assert text.endswith("beside visible images of 6.2 MB; docs/large_images.md says what delays images and what helps")
 
 
+def test_lateness_that_comes_and_goes_is_not_said_each_time() -> None:
+    thermal = Camera(9, delay=lambda index: 0.8 if index // 90 % 2 else 0.02)
+    assert len(remarks(thermal, Camera(30), seconds=90)) == 1
+
+
 def test_both_late_are_said_both_and_a_short_delay_is_not() -> None:
     texts = remarks(Camera(9, delay=0.6), Camera(30, delay=0.6))
     assert [text.split()[0] for text in texts] == [THERMAL, VISIBLE]
