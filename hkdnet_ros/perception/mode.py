@@ -152,6 +152,9 @@ class ModeSelector:
         if mode == FUSED == self._mode and not self._has_changed:
             return ""
         if mode == FUSED != self._mode:
+            missing = [stream for stream in self._paces if not self._is_there(stream, now_ns)]
+            if missing:  # the other was first after a silence
+                return f"no {' and no '.join(missing)} image yet, for less than mode.limit"
             return "both cameras send again, for less than mode.return_time"
         return cause
 
@@ -222,6 +225,10 @@ class ModeSelector:
         """Return the time without an image after which ``stream`` is lost."""
         return max(round(self.config.limit * 1e9), 2 * self._paces[stream].period_ns)
 
+    def _is_there(self, stream: str, now_ns: int) -> bool:
+        last_ns = self._paces[stream].last_ns
+        return last_ns is not None and now_ns - last_ns <= self._limit_ns(stream)
+
     def _refusal(self, stream: str) -> str:
         """Return why images of ``stream`` that came since its last good one were of no use; empty where none came."""
         refused_ns, reason = self._refused.get(stream, (0, ""))
@@ -236,19 +243,19 @@ class _Pace:
 
     def __init__(self) -> None:
         self.period_ns = 0  # 0: not known
-        self._last_ns: int | None = None
+        self.last_ns: int | None = None
         self._intervals: deque[int] = deque(maxlen=_INTERVALS)
 
     def note(self, now_ns: int) -> None:
-        if self._last_ns is not None:
-            self._intervals.append(now_ns - self._last_ns)
+        if self.last_ns is not None:
+            self._intervals.append(now_ns - self.last_ns)
             if len(self._intervals) == _INTERVALS:
                 usual = sorted(self._intervals)[_INTERVALS // 2]
                 self.period_ns = min(self.period_ns or usual, usual)
-        self._last_ns = now_ns
+        self.last_ns = now_ns
 
     def clock_was_set(self) -> None:
-        self._last_ns = None
+        self.last_ns = None
 
 
 def _seconds(duration_ns: int) -> str:

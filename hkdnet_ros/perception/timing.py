@@ -121,7 +121,7 @@ class StampWatch:
         return self._unpaired
 
     def remarks(self, now_ns: int) -> list[str]:
-        """Return what else to say about the arrival of images and about clocks: each once, until it is over for long."""
+        """Return what else to say about arrival and clocks: each once, until it was over for a minute."""
         if now_ns - self._looked_ns < _LOOK_NS:
             return []
         self._looked_ns = now_ns

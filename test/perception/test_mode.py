@@ -225,7 +225,9 @@ def test_the_cause_is_that_of_now_and_not_of_the_change() -> None:
     world.run(5)
     world.run(3, ())
     assert world.selector.cause(world.ms * MS).startswith("neither camera has sent an image for 3.")
-    world.run(3, (THERMAL,))  # still stopped, for another reason
+    world.run(0.5, (THERMAL,))
+    assert world.selector.cause(world.ms * MS) == "no visible image yet, for less than mode.limit"
+    world.run(2.5, (THERMAL,))  # still stopped, for another reason
     assert world.selector.mode == STOPPED
     assert world.selector.cause(world.ms * MS).startswith("no visible image in time for 2.")
     world.run(0.3)
