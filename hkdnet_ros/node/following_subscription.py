@@ -26,7 +26,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
 from ..errors import ConfigError
-from .diagnostics import unheard_publishers
+from .diagnostics import type_name, unheard_publishers
 from .distributions import ClockType, SubscriptionEventCallbacks
 
 FOLLOW = "best_available"  # ROS's own word for it, from Iron on
@@ -181,8 +181,11 @@ class FollowingSubscription:
                 event_callbacks=no_events(),
                 qos_overriding_options=overrides,
             )
-        except RuntimeError as error:  # rcl's are: in one process Fast DDS lets no topic have two types
-            raise ConfigError(f"{self.resolved} cannot be subscribed: {' '.join(str(error).split())}") from error
+        except RuntimeError as error:  # rcl's are
+            raise ConfigError(
+                f"{self.resolved} cannot be subscribed as {type_name(self.kind)}: {' '.join(str(error).split())}; in "
+                "one process Fast DDS lets no topic have two types"
+            ) from error
         return _Listener(number, reliability, durability, subscription)
 
     def _hear(self, number: int, message: Any) -> None:
