@@ -154,3 +154,20 @@ def test_a_file_of_bad_pixels_of_another_size_is_one_line_and_the_visible_image_
 def test_a_file_of_bad_pixels_that_is_not_there_is_refused_before_anything_starts(make_core, tmp_path):
     with pytest.raises(ConfigError, match=r"bad_pixels: .*gone\.png: cannot be read"):
         make_core(**{"thermal.bad_pixels": str(tmp_path / "gone.png")})
+
+
+def floats(stamp_ns):
+    return Frame(np.ones((20, 30), np.float32), stamp_ns, "visible", "32FC1")
+
+
+def small(stamp_ns):
+    return bgr(stamp_ns, 8, 8)
+
+
+@pytest.mark.parametrize("make_visible", [floats, small])
+def test_visible_images_that_cannot_be_fused_are_no_live_camera_either(make_core, make_visible):
+    core = make_core(**{"mode.without_visible": "thermal"})
+    core.stream(2)
+    core.stream(3, make_visible=make_visible)
+    core.stream(3)
+    assert core.modes == ["fused", "thermal", "fused"]
