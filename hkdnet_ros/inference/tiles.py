@@ -125,13 +125,15 @@ def _advice(backend: Backend, height: int, width: int) -> str:
         f"not enough memory for {backend.model_name} to give {width}x{height} pixels, which takes about "
         f"{needed * height * width / 1e9:.1f} GB"
     )
+    if backend.reach is None:
+        text += ", in one piece, for it attends to the whole image (guided is run in parts)"
     free = _free_bytes(backend)
     if free is None:
         return f"{text}; give a smaller size"
     share = math.sqrt(min(free / (needed * height * width), 1) * _CAUTION)
     setting, pixels = ("output_size (--size)", 1) if sizes.visible == 1 else ("grid (--grid)", sizes.visible)
     fitting = [max(int(share * side / pixels) // 16 * 16, 16) for side in (width, height)]
-    return f"{text}, with {free / 1e9:.1f} GB free; {setting} {fitting[0]}x{fitting[1]} would fit"
+    return f"{text}; {free / 1e9:.1f} GB are free: {setting} {fitting[0]}x{fitting[1]} would fit"
 
 
 def _is_too_large(backend: Backend, height: int, width: int) -> bool:

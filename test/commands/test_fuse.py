@@ -374,7 +374,7 @@ def test_out_of_memory_is_one_line_with_a_size_that_would_fit(images):
     assert failed.returncode == 1
     (line,) = failed.stderr.splitlines()
     size = re.fullmatch(
-        r"hkdnet: large_thermal\.png: not enough memory for realtime_x2 to give 2000x1800 pixels, .* free; "
+        r"hkdnet: large_thermal\.png: not enough memory for realtime_x2 to give 2000x1800 pixels, .* are free: "
         r"grid \(--grid\) (\d+x\d+) would fit.*",
         line,
     )[1]

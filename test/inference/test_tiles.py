@@ -150,7 +150,7 @@ def test_memory_that_runs_out_is_one_line_with_a_size_that_fits(toy, monkeypatch
         toy.fuse(*images(toy, 96, 128))
     # 12 bytes for each pixel of the output: half of what is free is room for 2667.
     assert str(caught.value) == (
-        "not enough memory for toy to give 128x96 pixels, which takes about 0.0 GB, with 0.0 GB free; "
+        "not enough memory for toy to give 128x96 pixels, which takes about 0.0 GB; 0.0 GB are free: "
         "output_size (--size) 48x32 would fit (the toy's memory is full)"
     )
 
@@ -244,6 +244,6 @@ def limited(model, width, height):
 
 def test_a_process_of_little_memory_names_a_size_and_then_fuses_it():
     said = limited("realtime", 1000, 900)
-    (width, height) = re.search(r"2000x1800 .*; grid \(--grid\) (\d+)x(\d+) would fit", said).groups()
+    (width, height) = re.search(r"2000x1800 .*: grid \(--grid\) (\d+)x(\d+) would fit", said).groups()
     assert int(width) >= 160
     assert limited("realtime", width, height) == f"({2 * int(height)}, {2 * int(width)})"
