@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,18 +52,24 @@ class Span:
 
 
 def spans(length: int, most: int, reach: Reach) -> list[Span]:
-    """Return spans that keep each of ``length`` pixels once and are ``most`` pixels long or shorter."""
+    """Return spans that keep each of ``length`` pixels once, all of one length, which is ``most`` or less.
+
+    One length, for back ends prepare themselves for each size of images, which may take seconds.
+    """
     if length <= most:
         return [Span(0, length, 0, length)]
-    halo = _up(reach.pixels, reach.block)
-    kept = most // reach.block * reach.block - 2 * halo
-    if kept < reach.block:
+    block, halo = reach.block, _up(reach.pixels, reach.block)
+    if most < 2 * (halo + block) + block:
         raise ValueError(f"a part of {most} pixels keeps nothing where the network looks {reach.pixels} around")
-    step = _up(math.ceil(length / math.ceil(length / kept)), reach.block)  # parts of one size, none that is a sliver
-    firsts = range(0, length, step)
+    count, size = 1, length
+    while size > most:
+        count += 1
+        size = -(-(length + (count - 1) * (2 * halo + block)) // count)
+        size += (length - size) % block  # so that the last part, too, begins at a multiple of the block
+    begins = [(length - size) * index // (count - 1) // block * block for index in range(count)]
+    firsts = [0, *(begin + size - halo for begin in begins[:-1]), length]
     return [
-        Span(max(first - halo, 0), min(first + step + halo, length), first, min(first + step, length))
-        for first in firsts
+        Span(begin, begin + size, first, last) for begin, (first, last) in zip(begins, pairwise(firsts), strict=True)
     ]
 
 
@@ -78,10 +85,12 @@ def run_bounded(
     height, width = backend.sizes.output_for(visible.shape)
     is_large = height * width > LARGEST_WHOLE
     in_parts = is_large and backend.reach is not None
-    if is_large and not in_parts and _is_too_large(backend, height, width):
+    free = _free_bytes(backend) if height * width > LARGEST_WHOLE // 4 else 0  # asking takes 0.1 ms
+    if is_large and not in_parts and free < _needed(backend, height, width):
         give_back_buffers()  # what earlier images took is kept for the next ones, and seems to be in use
-        if _is_too_large(backend, height, width):
-            raise OutOfMemoryError(_advice(backend, height, width))
+        free = _free_bytes(backend)
+        if free < _needed(backend, height, width):
+            raise OutOfMemoryError(_advice(backend, height, width, free))
     try:
         if in_parts:
             return _run_parts(backend, thermal, visible, lap)
@@ -90,7 +99,7 @@ def run_bounded(
         reason = str(error)
     # Outside of the clause: the exception's traceback keeps the tensors that should be freed.
     give_back_buffers()
-    raise OutOfMemoryError(f"{_advice(backend, height, width)} ({reason})")
+    raise OutOfMemoryError(f"{_advice(backend, height, width, max(free, _free_bytes(backend)))} ({reason})")
 
 
 def _run_parts(
@@ -118,35 +127,33 @@ def _part(image: NDArray[Any], pixels: int, row: Span, column: Span) -> NDArray[
     return image[row.begin // pixels : -(-row.end // pixels), column.begin // pixels : -(-column.end // pixels)]
 
 
-def _advice(backend: Backend, height: int, width: int) -> str:
+def _advice(backend: Backend, height: int, width: int, free: float) -> str:
     """Return what was too large for memory, and what would fit, by the name of the setting that says so."""
-    sizes, needed = backend.sizes, backend.bytes_per_pixel
-    text = (
-        f"not enough memory for {backend.model_name} to give {width}x{height} pixels, which takes about "
-        f"{needed * height * width / 1e9:.1f} GB"
-    )
+    needed = _needed(backend, height, width)
+    text = f"not enough memory for {backend.model_name} to give {width}x{height} pixels, which takes about "
+    text += f"{needed / 1e9:.1f} GB"
     if backend.reach is None:
         text += ", in one piece, for it attends to the whole image (guided is run in parts)"
-    free = _free_bytes(backend)
-    if free is None:
+    if math.isinf(free):
         return f"{text}; give a smaller size"
-    share = math.sqrt(min(free / (needed * height * width), 1) * _CAUTION)
+    share = math.sqrt(min(free / needed, 1) * _CAUTION)
+    sizes = backend.sizes
     setting, pixels = ("output_size (--size)", 1) if sizes.visible == 1 else ("grid (--grid)", sizes.visible)
     fitting = [max(int(share * side / pixels) // 16 * 16, 16) for side in (width, height)]
     return f"{text}; {free / 1e9:.1f} GB are free: {setting} {fitting[0]}x{fitting[1]} would fit"
 
 
-def _is_too_large(backend: Backend, height: int, width: int) -> bool:
-    free = _free_bytes(backend)
-    return free is not None and backend.bytes_per_pixel * height * width > free
+def _needed(backend: Backend, height: int, width: int) -> float:
+    return backend.bytes_per_pixel * height * width
 
 
-def _free_bytes(backend: Backend) -> int | None:
-    """Return how much memory the device has left, None where nobody knows."""
-    if backend.memory is None:
-        return available_bytes()
-    used, total = backend.memory
-    return total - used
+def _free_bytes(backend: Backend) -> float:
+    """Return how much memory the device has left, infinity where nobody knows."""
+    if backend.memory is not None:
+        used, total = backend.memory
+        return total - used
+    available = available_bytes()
+    return math.inf if available is None else available
 
 
 def _up(value: int, multiple: int) -> int:

@@ -195,8 +195,15 @@ class _Input:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether ``error`` is what numpy, torch or oneDNN raise where memory runs out, on CUDA too."""
-    words = ("can't allocate memory", "bad_alloc", "bad allocation", "could not create a memory", "out of memory")
+    """Tell whether ``error`` is what numpy, torch, oneDNN or OpenVINO raise where memory runs out, on CUDA too."""
+    words = (
+        "can't allocate memory",
+        "Failed to allocate",
+        "bad_alloc",
+        "bad allocation",
+        "could not create a memory",
+        "out of memory",
+    )
     return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(word in str(error) for word in words)
     )

@@ -27,6 +27,8 @@ class FolderSource:
     Visible images are mono8, mono16 or bgr8.
     """
 
+    lateness: Mapping[str, float] = {}
+
     def __init__(self, folder: Path, fps: float) -> None:
         """List the pairs, and log what is in none.
 

@@ -16,7 +16,7 @@ from ..images.files import read_image, read_thermal
 from ..images.fitting import fitted
 from ..images.frames import Frame, Pair
 from ..inference.config import EngineConfig
-from ..inference.engine_api import load_engine
+from ..inference.engine_api import load_engine, runs_on
 from ..perception.config import PerceptionConfig
 from ..perception.pipeline import FusionPipeline
 from ..perception.plan import PipelineConfig
@@ -82,7 +82,7 @@ def fuse_files(
             make_folder(output.parent)
             _write(output, content)
             count += 1
-        made_by = f"{engine.model_name}, {engine.precision} on {engine.device}"
+        made_by = f"{engine.model_name}, {runs_on(engine)}"
     if not count:
         raise SourceError(f"not one pair could be fused: {'; '.join(left_out[:3])}{'; ...' * (len(left_out) > 3)}")
     return FusedFiles(count, made_by, left_out)

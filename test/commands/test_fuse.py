@@ -364,7 +364,17 @@ def test_out_of_memory_is_one_line_with_a_size_that_would_fit(images):
         cv2.imwrite(str(images / name), noise)
         noise = noise[::-1]
     words = ["fuse", "--thermal", images / "large_thermal.png", "--visible", images / "large_visible.png", "--out"]
-    words += [images / "fused.png", "--model", "realtime", "--device", "cpu", "--precision", "fp32"]
+    words += [
+        images / "fused.png",
+        "--model",
+        "realtime",
+        "--device",
+        "cpu",
+        "--precision",
+        "fp32",
+        "--backend",
+        "torch",
+    ]
 
     def run(*more):
         command = [sys.executable, "-c", LIMITED, *map(str, words), *more]

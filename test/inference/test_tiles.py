@@ -29,9 +29,13 @@ def test_spans_keep_each_pixel_once_and_what_it_depends_on(reach):
         for part in parts:
             assert part.end - part.begin <= 400
             assert part.begin % reach.block == 0
-            assert part.begin == max(part.first - reach.pixels, 0) or part.first - part.begin >= reach.pixels
+            assert part.begin == 0 or part.first - part.begin >= reach.pixels
             assert part.end == length or part.end - part.last >= reach.pixels
-        assert len(parts) == 1 or min(part.last - part.first for part in parts) > 1
+        assert len({part.end - part.begin for part in parts}) == 1
+        # No more parts than it takes, by a block more of overlap than it takes.
+        assert sum(part.end - part.begin for part in parts) <= length + (len(parts) - 1) * (
+            2 * reach.pixels + 8 * reach.block
+        )
 
 
 def test_a_part_that_would_keep_nothing_is_a_defect():
@@ -84,7 +88,7 @@ def images(engine, height, width):
 def test_parts_of_guided_are_the_whole_to_0_levels(monkeypatch, size, precision):
     if precision == "bf16" and not has_bf16(torch.device("cpu")):
         pytest.skip("this processor computes bf16 in software")
-    engine = load_engine(EngineConfig(model="guided", device="cpu", precision=precision))
+    engine = load_engine(EngineConfig(model="guided", device="cpu", precision=precision, backend="torch"))
     thermal, visible = images(engine, *size)
     whole = engine.fuse(thermal, visible)
     monkeypatch.setattr(tiles, "LARGEST_WHOLE", 320 * 320)
@@ -100,8 +104,22 @@ def test_parts_of_guided_are_the_whole_to_0_levels(monkeypatch, size, precision)
     assert not np.shares_memory(parts, whole)
 
 
+def test_parts_of_guided_in_openvino_are_the_whole_in_torch_to_a_level(monkeypatch):
+    """Its own whole image is no measure: there the frame's statistics are computed in another order."""
+    pytest.importorskip("openvino")
+    settings = {"model": "guided", "device": "cpu", "precision": "fp32"}
+    engine = load_engine(EngineConfig(**settings, backend="openvino"))
+    thermal, visible = images(engine, 501, 333)
+    whole = load_engine(EngineConfig(**settings, backend="torch")).fuse(thermal, visible)
+    monkeypatch.setattr(tiles, "LARGEST_WHOLE", 320 * 320)
+    parts = engine.fuse(thermal, visible)
+    assert len(engine._backend._compiled) == 1  # for parts of one size
+    np.testing.assert_allclose(parts, whole, atol=2e-5)
+    np.testing.assert_allclose(engine.fuse(thermal, visible), parts, atol=0)
+
+
 def test_a_network_that_attends_to_the_whole_image_is_run_in_one_piece(monkeypatch):
-    engine = load_engine(EngineConfig(model="realtime", device="cpu", precision="fp32"))
+    engine = load_engine(EngineConfig(model="realtime", device="cpu", precision="fp32", backend="torch"))
     thermal, visible = images(engine, 64, 80)
     whole = engine.fuse(thermal, visible)
     monkeypatch.setattr(tiles, "LARGEST_WHOLE", 64 * 64)
@@ -157,7 +175,7 @@ def test_memory_that_runs_out_is_one_line_with_a_size_that_fits(toy, monkeypatch
 
 def test_what_memory_cannot_hold_is_refused_before_it_is_tried(monkeypatch):
     """Linux promises memory that it has not, and kills whoever then uses it: no error comes from there."""
-    engine = load_engine(EngineConfig(model="realtime", device="cpu", precision="fp32"))
+    engine = load_engine(EngineConfig(model="realtime", device="cpu", precision="fp32", backend="torch"))
     needed = engine._backend.bytes_per_pixel
     monkeypatch.setattr(tiles, "LARGEST_WHOLE", 100 * 100)
     monkeypatch.setattr(tiles, "available_bytes", lambda: round(1.01 * needed * 240 * 160))
@@ -168,7 +186,7 @@ def test_what_memory_cannot_hold_is_refused_before_it_is_tried(monkeypatch):
 
 
 def test_memory_that_the_last_image_left_to_the_next_counts_as_free(monkeypatch):
-    engine = load_engine(EngineConfig(model="realtime", device="cpu", precision="fp32"))
+    engine = load_engine(EngineConfig(model="realtime", device="cpu", precision="fp32", backend="torch"))
     monkeypatch.setattr(tiles, "LARGEST_WHOLE", 100 * 100)
     kept = [True]
     monkeypatch.setattr(tiles, "available_bytes", lambda: 1000 if kept else 10**9)
@@ -194,10 +212,11 @@ import resource, sys
 import numpy as np
 from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.inference.engine_api import load_engine
-engine = load_engine(EngineConfig(model=sys.argv[1], scale=int(sys.argv[2]), device="cpu", precision="fp32", threads=1))
+settings = dict(device="cpu", precision="fp32", threads=1, backend="torch")
+engine = load_engine(EngineConfig(model=sys.argv[1], scale=int(sys.argv[2]), **settings))
 side = int(sys.argv[3])
 engine.warm_up(32, 32)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() // 1024
 shape = (side, side)
 thermal = np.zeros(engine.sizes.thermal_for(engine.sizes.output_for(shape)), np.uint8)
 pixels = engine.fuse(thermal, np.zeros(shape, np.uint8)).size
@@ -221,7 +240,7 @@ from hkdnet_ros.errors import OutOfMemoryError
 from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.inference.engine_api import load_engine
 model, width, height = sys.argv[1], *map(int, sys.argv[2:])
-engine = load_engine(EngineConfig(model=model, device="cpu", precision="fp32", threads=1))
+engine = load_engine(EngineConfig(model=model, device="cpu", precision="fp32", threads=1, backend="torch"))
 visible = np.zeros((height, width), np.uint8)
 thermal = np.zeros(engine.sizes.thermal_for(engine.sizes.output_for(visible.shape)), np.uint8)
 engine.warm_up(32, 32)
