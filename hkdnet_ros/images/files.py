@@ -62,7 +62,8 @@ def _has_end(jpeg: bytes) -> bool:
     """Tell whether a JPEG goes on to its end: some versions of OpenCV fill up with gray what is missing."""
     begin = 2
     while jpeg[begin : begin + 1] == b"\xff" and jpeg[begin + 1 : begin + 2] != b"\xda":  # a segment before the scan
-        begin += 2 + int.from_bytes(jpeg[begin + 2 : begin + 4], "big")
+        is_fill = jpeg[begin + 1 : begin + 2] == b"\xff"
+        begin += 1 if is_fill else 2 + int.from_bytes(jpeg[begin + 2 : begin + 4], "big")
     return b"\xff\xd9" in jpeg[begin:]
 
 

@@ -127,6 +127,7 @@ def test_a_jpeg_that_breaks_off_is_told_from_one_with_more_behind_its_end(tmp_pa
     content = whole.read_bytes()
     assert not files._has_end(content[: content.index(b"\xff\xda") + 200])
     assert not files._has_end(content[:-2])
+    assert files._has_end(content[:2] + b"\xff\xff" + content[2:])  # bytes that fill up
     film = tmp_path / "film.jpg"
     film.write_bytes(content + b"\xff\xda" + RANDOM.bytes(500))
     np.testing.assert_array_equal(read_image(film)[0], read_image(whole)[0])
