@@ -9,7 +9,7 @@ MINUTES ?= 30
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo soak test lint lock clean unmoved
+.PHONY: help setup demo soak bench test lint lock clean unmoved
 
 ROS := $(if $(and $(ROS_DISTRO),$(AMENT_PREFIX_PATH)),$(ROS_DISTRO))
 
@@ -19,6 +19,7 @@ help:
 	@echo '             SOURCE=$(SOURCE): "simulator", a folder of image pairs, two videos, or a bag'
 	@echo '             THERMAL_TOPIC=..., VISIBLE_TOPIC=...: the image topics of a bag'
 	@echo 'make soak    run the node under one fault after the other for MINUTES=$(MINUTES); report in out/soak'
+	@echo 'make bench   measure what a frame costs, alone and beside other programs; tables in out/bench'
 	@echo 'make test    run the checks and tests'
 	@echo 'make lint    run the checks alone: ruff and mypy'
 	@echo 'make lock    pin the newest versions of requirements/wheels.in in requirements/wheels.txt'
@@ -133,6 +134,14 @@ demo: setup
 soak: setup
 	$(run) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(($$$$ % 100 + 1)) \
 		$(hkdnet) soak --minutes $(MINUTES) --out out/soak
+
+# Of the case that robots bring, and of cameras of one size; then beside other programs.
+bench: setup
+	$(run) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(($$$$ % 100 + 1)) \
+		$(hkdnet) benchmark --thermal-size 160x120 --size 640x480 --by-size --node --out out/bench/guided
+	$(run) $(hkdnet) benchmark --size 320x240 --out out/bench/realtime
+	$(run) $(hkdnet) benchmark --size 320x240 --load spin --out out/bench/realtime_beside_spin
+	$(run) $(hkdnet) benchmark --size 320x240 --load torch --out out/bench/realtime_beside_torch
 
 clean:
 	rm -rf .venv .venv-ros build install log *.egg-info
