@@ -41,8 +41,9 @@ _AWAY = 0.5  # and of so many it showed something else meanwhile
 def read_bad_pixels(path: str | Path, threshold: float) -> NDArray[np.bool_]:
     """Return which pixels a file says are bad, (H, W).
 
-    An 8-bit image is a mask, in which bad pixels are not 0. A 16-bit one is a dark frame: the image of a closed shutter
-    or of anything uniform, out of which bad pixels stand by ``threshold`` times the spread, as in :class:`PixelMender`.
+    An 8-bit image is a mask, in which bad pixels are not 0. One of 16 bits or of floats is a dark frame: the image of a
+    closed shutter or of anything uniform, out of which bad pixels stand by ``threshold`` times the spread, as in
+    :class:`PixelMender`.
 
     Raises :class:`ConfigError` where the file cannot be read.
     """
@@ -50,7 +51,7 @@ def read_bad_pixels(path: str | Path, threshold: float) -> NDArray[np.bool_]:
         image, encoding = read_image(path)
     except SourceError as error:
         raise ConfigError(f"bad_pixels: {error}; expected an image of the thermal camera's size") from error
-    if encoding == "mono16":
+    if encoding in ("mono16", "32FC1"):
         return _Outliers(image, threshold or 8.0).isolated
     return np.asarray(image.any(axis=2) if image.ndim == 3 else image, bool)
 
