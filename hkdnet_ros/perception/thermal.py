@@ -1,13 +1,13 @@
-"""Thermal counts or temperatures to [0, 1], by a range that is fixed or follows the scene slowly.
+"""Thermal counts, temperatures or gray levels to [0, 1], by a range that is fixed or follows the scene slowly.
 
-A range taken anew from every frame makes the whole picture jump when a hot object enters. Here percentiles are
-smoothed over time, as a first-order low-pass in the time of the stamps, so that the frame rate does not matter.
+A range taken anew from every frame makes the whole picture jump when a hot object enters. Here it is smoothed over
+time, as a first-order low-pass in the time of the stamps, so that the frame rate does not matter. What it covers at
+least, and which 8-bit images are taken as they are, stands in :mod:`.thermal_range`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,7 @@ from ..errors import ConfigError, ImageError
 from ..images import color
 from ..images.frames import Frame
 from ..options import check_options, option
-
-_SAMPLES = 20_000  # pixels enough for percentiles: 0.5 % are 100 of them
+from .thermal_range import FULL_8_BITS, RangeFollower
 
 # The base of the local contrast, in units of the range: structure much weaker than this is detail, edges stay base.
 _EDGE = 0.04
@@ -35,12 +34,12 @@ _NEIGHBOURHOOD = 5  # px; its median ignores clusters of up to 12 bad pixels
 
 @dataclass(frozen=True, slots=True)
 class ThermalConfig:
-    """How 16-bit and float thermal images become [0, 1]; 8-bit ones are taken to be conditioned by the camera."""
+    """How thermal images become [0, 1]; 8-bit ones that use half of their levels do so as the camera sends them."""
 
     range_low: float = option(
         0.0,
         "This value, in counts or kelvin as the camera sends, is shown as black; if it equals range_high, "
-        "the range follows the scene.",
+        "the range follows the scene, but is never so narrow that noise is seen.",
         low=-1e9,
         high=1e9,
         live=True,
@@ -102,9 +101,7 @@ class ThermalConditioner:
 
     def __init__(self, config: ThermalConfig | None = None) -> None:
         self._config = config or ThermalConfig()
-        self._range = (0.0, 0.0)  # empty: nothing known yet
-        self._stamp_ns = 0
-        self._encoding = ""
+        self._follower = RangeFollower()
         self._mender = PixelMender()
 
     def reconfigure(self, config: ThermalConfig) -> None:
@@ -117,63 +114,58 @@ class ThermalConditioner:
 
     def begin_anew(self) -> None:
         """Take the range from the next frame alone: the stream's clock has jumped back. Bad pixels are kept."""
-        self._range = (0.0, 0.0)
+        self._follower.begin_anew()
         self._mender.begin_anew()
 
     def condition(self, frame: Frame) -> NDArray[np.float32]:
         """Return the image as float32 (H, W) in [0, 1].
 
-        8-bit gray is divided by 255; colour gives its luma; 16-bit counts and floats are stretched from the configured
-        range, or from the scene's smoothed percentiles. Those start with the first frame, after :meth:`begin_anew`,
-        where a stamp goes back and when the encoding changes. A uniform image (a closed shutter) leaves them as they
-        are. Bad pixels are mended before that (:class:`PixelMender`), local contrast is raised after it
-        (:func:`raise_local_contrast`).
+        Pixels are stretched from the configured range, or from that of the scene (:func:`~.thermal_range.scene_range`),
+        which is smoothed (:class:`~.thermal_range.RangeFollower`). Colour gives its luma. For 8 bits the range of a
+        scene is all of them where the camera has used them, and a configured one counts if it ends within them. In
+        counts and floats bad pixels are mended before that (:class:`PixelMender`), and local contrast is raised after
+        it (:func:`raise_local_contrast`).
 
         Raises :class:`ImageError` for NaN or infinite pixels.
         """
         config = self._config  # once: another thread may exchange it meanwhile
-        image: NDArray[np.float32]
         if color.is_color(frame.encoding) or frame.image.dtype == np.uint8:
-            image = np.divide(color.luma(frame.image, frame.encoding), np.float32(255), dtype=np.float32)
-            return image
+            return self._condition_8_bits(frame, config)
         if frame.image.dtype.kind == "f":
             finite = np.isfinite(frame.image)
             if not finite.all():
                 raise ImageError(f"thermal image has {finite.size - np.count_nonzero(finite)} NaN or infinite pixels")
         if config.mend_pixels:
             frame = dataclasses.replace(frame, image=self._mender.mend(frame, config.mend_pixels))
-        low, high = self._follow(frame, config)
-        image = np.subtract(frame.image, np.float32(low), dtype=np.float32)
-        image *= np.float32(1 / max(high - low, 1e-6))
+        image = _stretched(frame.image, *self._range_for(frame.image, frame, config))
         if config.local_contrast:
             return raise_local_contrast(image, config.local_contrast)
         return np.clip(image, 0, 1, out=image)
 
-    def _follow(self, frame: Frame, config: ThermalConfig) -> tuple[float, float]:
-        """Return the range for ``frame`` after it has had its share in it."""
-        if config.range_high > config.range_low:
-            self._range = 0.0, 0.0
+    def _condition_8_bits(self, frame: Frame, config: ThermalConfig) -> NDArray[np.float32]:
+        luma = color.luma(frame.image, frame.encoding)
+        low, high = self._range_for(luma, frame, config)
+        if (low, high) == FULL_8_BITS:
+            image: NDArray[np.float32] = np.divide(luma, np.float32(255), dtype=np.float32)
+            return image
+        image = _stretched(luma, low, high)
+        return np.clip(image, 0, 1, out=image)
+
+    def _range_for(self, image: NDArray[Any], frame: Frame, config: ThermalConfig) -> tuple[float, float]:
+        """Return which values of ``image``, that of ``frame``, are shown as black and as white."""
+        is_fixed = config.range_high > config.range_low
+        if is_fixed and not (image.dtype == np.uint8 and config.range_high > FULL_8_BITS[1]):
+            self._follower.begin_anew()
             return config.range_low, config.range_high
-        low, high = percentiles(frame.image, config.percentile_low, config.percentile_high)
-        old_low, old_high = self._range
-        elapsed = (frame.stamp_ns - self._stamp_ns) / 1e9
-        # A pipeline that no session drives is not told where stamps go back.
-        if old_low == old_high or elapsed < 0 or frame.encoding != self._encoding:
-            self._range = low, high
-        elif high > low:
-            share = -math.expm1(-elapsed / config.time_constant) if config.time_constant else 1.0
-            self._range = old_low + share * (low - old_low), old_high + share * (high - old_high)
-        self._stamp_ns, self._encoding = frame.stamp_ns, frame.encoding
-        return self._range
+        percents = config.percentile_low, config.percentile_high
+        return self._follower.follow(image, frame.encoding, frame.stamp_ns, percents, config.time_constant)
 
 
-def percentiles(image: NDArray[np.generic], low: float, high: float) -> tuple[float, float]:
-    """Return two percentiles (nearest rank) of a regular sample of the pixels."""
-    stride = max(1, round(math.sqrt(image.size / _SAMPLES)))
-    sample = image[::stride, ::stride]
-    ranks = [round(percent / 100 * (sample.size - 1)) for percent in (low, high)]
-    ordered = np.partition(sample, ranks, axis=None)
-    return float(ordered[ranks[0]]), float(ordered[ranks[1]])
+def _stretched(image: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
+    """Return ``image`` with ``low`` as 0 and ``high`` as 1, and what lies beyond them beyond these."""
+    stretched: NDArray[np.float32] = np.subtract(image, np.float32(low), dtype=np.float32)
+    stretched *= np.float32(1 / max(high - low, 1e-6))
+    return stretched
 
 
 def raise_local_contrast(image: NDArray[np.float32], strength: float) -> NDArray[np.float32]:
