@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..arguments import add_options, parse_size, read_options
 from ..inference.config import EngineConfig
-from ..perception.plan import NO_SIZE
-from ..sources.fused_files import FULL_RANGE, fuse_files
+from ..perception.plan import NO_SIZE, PipelineConfig
+from ..sources.fused_files import fuse_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="size of the result; if not given, the visible image's where guided fuses, else scale times thermal's",
     )  # fmt: skip
     parser.add_argument(
-        "--thermal-range", type=float, nargs=2, default=FULL_RANGE, metavar=("LOW", "HIGH"),
-        help="counts of a 16-bit thermal image shown as black and white; nothing is stretched by itself",
+        "--thermal-range", type=float, nargs=2, metavar=("LOW", "HIGH"),
+        help="thermal values shown as black and white; if not given, they follow from each image, as in the node",
     )  # fmt: skip
+    add_options(parser, PipelineConfig, skip=("grid", "output_size", "output"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,8 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.visible,
         arguments.out,
         read_options(arguments, EngineConfig),
-        tuple(arguments.thermal_range),
+        arguments.thermal_range,
         arguments.size,
+        arguments.thermal_gain,
     )
     print(f"{count} fused image{'s' * (count > 1)} in {arguments.out} ({made_by})")
     return 0

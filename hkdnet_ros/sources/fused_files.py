@@ -6,7 +6,6 @@ import contextlib
 from pathlib import Path
 
 import cv2
-import numpy as np
 from tqdm import tqdm
 
 from ..errors import ConfigError, ImageError, SourceError
@@ -19,10 +18,8 @@ from ..perception.config import PerceptionConfig
 from ..perception.pipeline import FusionPipeline
 from ..perception.plan import NO_SIZE, PipelineConfig
 from ..perception.thermal import ThermalConfig
+from ..perception.thermal_range import percentiles
 from .pairs import PairPaths, match_folders
-
-FULL_RANGE = (0.0, 65535.0)
-"""Counts shown as black and as white unless one says otherwise: nothing is stretched by itself."""
 
 
 def fuse_files(
@@ -30,26 +27,31 @@ def fuse_files(
     visible: Path,
     out: Path,
     engine_config: EngineConfig,
-    thermal_range: tuple[float, float] = FULL_RANGE,
+    thermal_range: tuple[float, float] | None = None,
     output_size: tuple[int, int] = NO_SIZE,
+    thermal_gain: float = 1.0,
 ) -> tuple[int, str]:
     """Fuse two files to the PNG file ``out``, or two folders to a folder; return how many, and by what, in words.
 
-    ``thermal_range`` says which counts of a 16-bit thermal image are shown as black and white, ``output_size`` which
-    width and height the results have, if they are not to follow from the images. Raises :class:`SourceError` for images
-    that cannot be read, fused or written, :class:`ConfigError` and :class:`~hkdnet_ros.errors.CheckpointError` as the
-    engine does.
+    Each thermal image is conditioned as the node does with a first one; ``thermal_range`` says instead which values are
+    shown as black and white. ``output_size`` is the width and height of the results, if they are not to follow from the
+    images, and ``thermal_gain`` the share of thermal in them. Raises :class:`SourceError` for images that cannot be
+    read, fused or written, :class:`ConfigError` and :class:`~hkdnet_ros.errors.CheckpointError` as the engine does.
     """
-    low, high = thermal_range
-    if not low < high:
-        raise ConfigError(f"--thermal-range is {low:g} {high:g}; LOW must be below HIGH")
+    thermal_config = ThermalConfig()
+    if thermal_range is not None:
+        low, high = thermal_range
+        if not low < high:
+            raise ConfigError(f"--thermal-range is {low:g} {high:g}; LOW must be below HIGH")
+        thermal_config = ThermalConfig(range_low=low, range_high=high)
     pairs, outputs = _plan(thermal, visible, out)
     with contextlib.closing(load_engine(engine_config)) as engine:
         config = PerceptionConfig(
-            pipeline=PipelineConfig(output_size=output_size), thermal=ThermalConfig(range_low=low, range_high=high)
+            pipeline=PipelineConfig(output_size=output_size, thermal_gain=thermal_gain), thermal=thermal_config
         )
         pipeline = FusionPipeline(engine, config)
         for pair, output in zip(tqdm(pairs, desc="fuse", unit="pair", disable=len(pairs) == 1), outputs, strict=True):
+            pipeline.begin_anew()  # the range of one file says nothing about the next
             try:
                 fused = pipeline.process(read_frames(pair, thermal_range))
             except ImageError as error:
@@ -83,19 +85,19 @@ def _plan(thermal: Path, visible: Path, out: Path) -> tuple[list[PairPaths], lis
     return pairs, outputs
 
 
-def read_frames(paths: PairPaths, thermal_range: tuple[float, float]) -> Pair:
+def read_frames(paths: PairPaths, thermal_range: tuple[float, float] | None = None) -> Pair:
     """Return the two files as a pair of frames, thermal mono8 or mono16, visible these or bgr8.
 
-    Raises :class:`SourceError` for unreadable files, and for a 16-bit thermal image that spans less than 1/64 of
-    ``thermal_range``: raw counts shown over 16 bits are a flat gray.
+    Raises :class:`SourceError` for unreadable files, and for a 16-bit thermal image that lies outside of
+    ``thermal_range``: one in another unit would be all black or all white.
     """
     thermal, thermal_encoding = read_thermal(paths.thermal)
-    if thermal_encoding == "mono16":
-        low, high = np.percentile(thermal[::2, ::2], (0.5, 99.5))
-        if high - low < (thermal_range[1] - thermal_range[0]) / 64:
+    if thermal_range is not None and thermal_encoding == "mono16":
+        low, high = percentiles(thermal, 0.5, 99.5)
+        if high <= thermal_range[0] or low >= thermal_range[1]:
             raise SourceError(
-                f"{paths.thermal}: counts span {low:.0f} to {high:.0f}, flat over the range {thermal_range[0]:.0f} to "
-                f"{thermal_range[1]:.0f}; give the scene's range with --thermal-range LOW HIGH"
+                f"{paths.thermal}: counts span {low:.0f} to {high:.0f}, outside of {thermal_range[0]:g} to "
+                f"{thermal_range[1]:g}; give --thermal-range in counts of the file, or leave it out"
             )
     visible, visible_encoding = read_image(paths.visible)
     return Pair(Frame(thermal, 1, "thermal", thermal_encoding), Frame(visible, 1, "visible", visible_encoding))
