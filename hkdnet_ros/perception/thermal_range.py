@@ -85,7 +85,7 @@ def scene_range(image: NDArray[Any], low: float, high: float) -> tuple[float, fl
     A uint8 image that uses half of its levels, or a quarter and black or white among them, was conditioned by its
     camera and keeps its values, :data:`FULL_8_BITS`, unless it is mostly noise. One of fewer levels is stretched.
     """
-    sample = np.sort(_sample(image), axis=None)
+    sample = _ordered_sample(image)
     bottom, top = _at(sample, low), _at(sample, high)
     if bottom == top:
         return bottom, top
@@ -117,13 +117,16 @@ def measure_noise(image: NDArray[Any]) -> float:
 
 def percentiles(image: NDArray[np.generic], low: float, high: float) -> tuple[float, float]:
     """Return two percentiles (nearest rank) of a regular sample of the pixels."""
-    sample = np.sort(_sample(image), axis=None)
+    sample = _ordered_sample(image)
     return _at(sample, low), _at(sample, high)
 
 
-def _sample(image: NDArray[Any]) -> NDArray[Any]:
+def _ordered_sample(image: NDArray[Any]) -> NDArray[Any]:
     stride = max(1, round(math.sqrt(image.size / _SAMPLES)))
-    return image[::stride, ::stride]
+    sample = image[::stride, ::stride]
+    if sample.dtype == np.uint8:
+        sample = sample.astype(np.uint16)  # which numpy sorts several times as fast
+    return np.sort(sample, axis=None)
 
 
 def _at(ordered: NDArray[Any], percent: float) -> float:
