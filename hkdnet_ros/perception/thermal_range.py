@@ -25,6 +25,7 @@ least as much (0.5th to 99.5th percentile), so that nothing of them is given awa
 # The noise is measured in tiles, of which the tenth from below counts: structure is in the others.
 _TILE = 8  # px
 _TILES = 256
+_LEAST_TILES = 4  # in fewer, whoever is seen is in all of them
 _RANK = 0.1
 _RANK_OF_NOISE = 0.83  # what that tile shows of white noise
 _LAGS = (1, 2)  # px; a camera that enlarges its image by 2 has smooth noise, which neighbours alone do not show
@@ -72,7 +73,10 @@ class RangeFollower:
             share = -math.expm1(-elapsed / time_constant) if time_constant else 1.0
             self._range = old_low + share * (low - old_low), old_high + share * (high - old_high)
         self._stamp_ns, self._encoding = stamp_ns, encoding
-        return self._range
+        low, high = self._range
+        if low == high and image.dtype.kind != "f":  # nothing but a few pixels one count off
+            high += NOISE_SPAN * _QUANTISATION
+        return low, high
 
 
 def scene_range(image: NDArray[Any], low: float, high: float) -> tuple[float, float]:
@@ -100,18 +104,19 @@ def measure_noise(image: NDArray[Any]) -> float:
     """Return the standard deviation of the noise in an image (H, W), fixed pattern included.
 
     Second differences along rows and along columns show noise but no gradient. Their mean square is taken in tiles of
-    the image: edges, people and hot pixels are in some of them, noise is in all. In an image of a simulator that knows
-    none it is 0.
+    the image: edges, people and hot pixels are in some of them, noise is in all. An image of a simulator that knows
+    none has 0, and so has one smaller than 16x16, where nothing tells noise from what is seen.
     """
     tiles = _tiles(image)
-    squares = [0.0]
+    if len(tiles) < _LEAST_TILES:
+        return 0.0
+    squares = []
     for across in (tiles, tiles.transpose(0, 2, 1)):
         for lag in _LAGS:
             bend = across[:, :, 2 * lag :] - 2 * across[:, :, lag:-lag] + across[:, :, : -2 * lag]
             mean = np.mean(bend * bend, axis=(1, 2))
-            if mean.size:  # 0 in an image of less than 8x8
-                rank = int(_RANK * (mean.size - 1))
-                squares.append(float(np.partition(mean, rank)[rank]))
+            rank = int(_RANK * (mean.size - 1))
+            squares.append(float(np.partition(mean, rank)[rank]))
     return math.sqrt(max(squares) / 6) / _RANK_OF_NOISE  # white noise comes with a factor of 1 + 4 + 1 through bends
 
 

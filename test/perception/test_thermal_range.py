@@ -106,6 +106,14 @@ def test_a_hot_pixel_does_not_hide_that_a_wall_is_flat(hot: float) -> None:
     assert image.std() < 1.2 / NOISE_SPAN
 
 
+@pytest.mark.parametrize(("dtype", "encoding"), [(np.uint8, "mono8"), (np.uint16, "mono16")])
+def test_a_wall_of_one_level_with_a_few_pixels_one_off_is_flat(dtype: type[np.generic], encoding: str) -> None:
+    level = np.full((120, 160), 128, dtype)
+    level[::25, ::25] += 1
+    image = ThermalConditioner().condition(Frame(level, 0, "", encoding))
+    assert 0 < image.max() < 0.1
+
+
 def test_a_wall_that_is_warmer_at_one_end_shows_that_and_no_noise() -> None:
     gradient = np.linspace(0, 1, 160)
     image = shown(wall(0.05) + gradient)
@@ -131,6 +139,15 @@ def test_white_noise_is_measured_in_images_of_any_size(shape: tuple[int, int]) -
 def test_somebody_1_kelvin_warmer_than_a_wall_is_seen(unit: str) -> None:
     image = shown(person(wall(0.05), 1.0), unit)
     assert image[HIM].mean() - np.median(image) > 0.3
+
+
+@pytest.mark.parametrize(("size", "noise"), [((8, 8), 0.3), ((16, 16), 0.25), ((24, 32), 0.25), ((60, 80), 0.1)])
+def test_somebody_is_seen_by_small_sensors(size: tuple[int, int], noise: float) -> None:
+    height, width = size
+    celsius = wall(noise, size)
+    celsius[height // 3 : 2 * height // 3, width // 3 : width // 2] += 8
+    image = shown(celsius, "Celsius")
+    assert image[height // 3 : 2 * height // 3, width // 3 : width // 2].mean() - np.median(image) > 0.5
 
 
 @pytest.mark.parametrize("unit", UNITS)
