@@ -56,14 +56,21 @@ class RangeFollower:
         self._range = (0.0, 0.0)
 
     def follow(
-        self, image: NDArray[Any], encoding: str, stamp_ns: int, percents: tuple[float, float], time_constant: float
+        self,
+        image: NDArray[Any],
+        encoding: str,
+        stamp_ns: int,
+        percents: tuple[float, float],
+        time_constant: float,
+        *,
+        black_hot: bool = False,
     ) -> tuple[float, float]:
         """Return the range for ``image`` after it has had its share in it; see :func:`scene_range`.
 
         The range starts with the first image, where a stamp goes back and when the encoding changes. A uniform image (a
         closed shutter) leaves it as it is.
         """
-        low, high = scene_range(image, *percents)
+        low, high = scene_range(image, *percents, black_hot=black_hot)
         old_low, old_high = self._range
         elapsed = (stamp_ns - self._stamp_ns) / 1e9
         # A pipeline that no session drives is not told where stamps go back.
@@ -74,17 +81,19 @@ class RangeFollower:
             self._range = old_low + share * (low - old_low), old_high + share * (high - old_high)
         self._stamp_ns, self._encoding = stamp_ns, encoding
         low, high = self._range
-        if low == high and image.dtype.kind != "f":  # nothing but a few pixels one count off
-            high += NOISE_SPAN * _QUANTISATION
+        if low == high:  # nothing, but perhaps for a few pixels that are one count off
+            width = 1e-5 * max(1.0, abs(low)) if image.dtype.kind == "f" else NOISE_SPAN * _QUANTISATION
+            return (low - width, high) if black_hot else (low, high + width)
         return low, high
 
 
-def scene_range(image: NDArray[Any], low: float, high: float) -> tuple[float, float]:
+def scene_range(image: NDArray[Any], low: float, high: float, *, black_hot: bool = False) -> tuple[float, float]:
     """Return which values of one image (H, W) to show as black and as white; twice the same for a uniform image.
 
-    These are the percentiles ``low`` and ``high``, the upper one raised to the least range. So what is warmer than a
-    flat wall finds room above it, the wall stays where it is when somebody enters, and it is dark, which changes a
-    visible image least in any network.
+    These are the percentiles ``low`` and ``high``, the warm one moved away to the least range: the upper one, or the
+    lower one of a ``black_hot`` image, which is turned round later. So what is warmer than a flat wall finds room above
+    it, the wall stays where it is when somebody enters, and it is dark, which changes a visible image least in any
+    network.
 
     A uint8 image that uses half of its levels, or a quarter and black or white among them, was conditioned by its
     camera and keeps its values, :data:`FULL_8_BITS`, unless it is mostly noise. One of fewer levels is stretched.
@@ -96,8 +105,10 @@ def scene_range(image: NDArray[Any], low: float, high: float) -> tuple[float, fl
     if image.dtype == np.uint8:
         share = _share_conditioned(_at(sample, _USED[0]), _at(sample, _USED[1]))
         bottom, top = bottom - share * bottom, top + share * (FULL_8_BITS[1] - top)
-    noise = max(measure_noise(image), _QUANTISATION * _step(sample))
-    return bottom, max(top, bottom + NOISE_SPAN * noise)
+    least = NOISE_SPAN * max(measure_noise(image), _QUANTISATION * _step(sample))
+    if black_hot:
+        return min(bottom, top - least), top
+    return bottom, max(top, bottom + least)
 
 
 def measure_noise(image: NDArray[Any]) -> float:

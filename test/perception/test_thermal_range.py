@@ -126,6 +126,16 @@ def test_the_range_of_a_wall_is_a_multiple_of_its_noise() -> None:
     assert high - low == pytest.approx(NOISE_SPAN * 0.05, rel=0.1)
 
 
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_black_hot_wall_leaves_its_room_below(unit: str) -> None:
+    image = frame(wall(0.05), unit).image
+    low, high = scene_range(image, 0.5, 99.5)
+    turned = 255 - image if unit == "8 bits" else 60000 - image
+    assert scene_range(turned, 0.5, 99.5, black_hot=True) == pytest.approx(
+        (turned.max() + image.min() - high, turned.max() + image.min() - low), abs=0.1
+    )
+
+
 @pytest.mark.parametrize("shape", [(16, 16), (24, 32), (60, 80), (512, 640)])
 def test_white_noise_is_measured_in_images_of_any_size(shape: tuple[int, int]) -> None:
     measured = [measure_noise(wall(2.0, shape, seed)) for seed in range(10)]
@@ -190,6 +200,13 @@ def test_a_simulated_camera_without_noise_shows_somebody_in_front_of_nothing() -
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_uniform_image_is_black(unit: str) -> None:
     assert (shown(wall(0.0), unit) == 0).all()
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_uniform_image_lies_at_the_cold_end_of_a_black_hot_one_too(unit: str) -> None:
+    image = frame(wall(0.0), unit).image
+    low, high = RangeFollower().follow(image, "", 0, (0.5, 99.5), 2.0, black_hot=True)
+    assert (image[0, 0] - np.float32(low)) / np.float32(high - low) == pytest.approx(1, abs=0.01)
 
 
 # Nothing pumps
