@@ -219,7 +219,7 @@ def listed(file: str) -> dict[str, set[str]]:
 
 
 def pins(distribution: str) -> dict[str, str]:
-    """Return what is pinned for the wheels of a distribution: the version, and where it holds, by the package's name."""
+    """Return the pinned packages for the wheels of a distribution: by name, the version and where it holds."""
     lines = (CHECKOUT / "requirements" / f"{distribution}.txt").read_text().splitlines()
     found: dict[str, str] = {}
     for line in lines:

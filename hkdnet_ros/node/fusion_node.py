@@ -7,25 +7,46 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import MissingDependencyError
+from .loading import Loader
 from .process import run_node
+from .usage import answer, usage
 
 if TYPE_CHECKING:
+    from ..inference.fallback_engine import FallbackEngine
     from .fusion import FusionNode
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the node with ROS arguments ``argv`` (``sys.argv`` by default) until a signal; return the exit status."""
-    return run_node(_make_node, argv)
+    """Run the node with ROS arguments ``argv`` (``sys.argv`` by default) until a signal; return the exit status.
+
+    ``--help`` lists the parameters.
+    """
+    arguments = list(sys.argv if argv is None else argv)
+    status = answer(arguments, _usage)
+    if status is not None:
+        return status
+    loader: Loader[FallbackEngine] = Loader()
+    return run_node(lambda: _make_node(loader), arguments, loader)
 
 
-def _make_node() -> FusionNode:
+def _usage(name: str) -> str:
+    from .schema import PARAMETERS
+
+    summary = (
+        "Pairs thermal/image_raw with visible/image_raw, fuses each pair and publishes fused/image, until Ctrl-C. A "
+        "lifecycle node, which configures and activates itself. The topics are told in docs/topics.md."
+    )
+    return usage(name, summary, PARAMETERS)
+
+
+def _make_node(loader: Loader[FallbackEngine]) -> FusionNode:
     try:
         from .fusion import FusionNode
     except ModuleNotFoundError as error:
         if error.name != "hkdnet_ros.msg":
             raise
         raise MissingDependencyError("hkdnet_ros.msg is not built; run `colcon build`, or `make setup`") from error
-    return FusionNode()
+    return FusionNode(loader=loader)
 
 
 if __name__ == "__main__":

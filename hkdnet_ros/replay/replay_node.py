@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import HkdnetError, MissingDependencyError
 from ..node.stop_switch import StopSwitch, ignore_signals
+from ..node.usage import answer, refusal, usage
 from ..schema import Schema
 from ..sources.camera_source import CameraSource
 from ..sources.opening import open_source
@@ -33,7 +34,14 @@ def replay(config: ReplayConfig, ros_arguments: Sequence[str]) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run as a node whose settings are ROS parameters; return the exit status: 1 for an error, said in one line."""
+    """Run as a node whose settings are ROS parameters; return the exit status: 1 for an error, said in one line.
+
+    ``--help`` lists the parameters.
+    """
+    arguments = list(sys.argv if argv is None else argv)
+    status = answer(arguments, _usage)
+    if status is not None:
+        return status
 
     def configure(node: Node) -> tuple[ReplayConfig, CameraSource]:
         from ..node.parameters import read_parameters
@@ -42,10 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return config, open_camera_source(config)
 
     try:
-        return _replay(list(sys.argv if argv is None else argv), configure)
+        return _replay(arguments, configure)
     except HkdnetError as error:
         print(f"replay_node: {error}", file=sys.stderr)
         return 1
+
+
+def _usage(name: str) -> str:
+    summary = "Plays a recording or the simulator on thermal/image_raw, visible/image_raw and their camera_info."
+    return usage(name, summary, Schema(ReplayConfig))
 
 
 def open_camera_source(config: ReplayConfig) -> CameraSource:
@@ -87,7 +100,7 @@ def _replay_until(
         node = rclpy.create_node("replay", context=context)
     except (RuntimeError, NameValidationException) as error:  # rcl's: unknown or malformed --ros-args, a bad namespace
         context.try_shutdown()
-        print(f"{os.path.basename(ros_arguments[0])}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{os.path.basename(ros_arguments[0])}: {refusal(error)}", file=sys.stderr)
         return 2
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
