@@ -3,17 +3,28 @@
 ``ros2 launch hkdnet_ros replay.launch.py source:=my.mcap rviz:=true``; the arguments of fusion.launch.py apply, too.
 """
 
+from pathlib import Path
+
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+    Shutdown,
+)
 from launch.conditions import IfCondition
+from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
 
-SHARE = FindPackageShare("hkdnet_ros")
+from hkdnet_ros.errors import MissingDependencyError
+
+SHARE = Path(__file__).absolute().parents[1]
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -31,51 +42,92 @@ ARGUMENTS = [
 ]
 
 
-def end_of_recording(event: ProcessExited, context: LaunchContext) -> list[Shutdown]:
-    """End the launch with the player, unless it is the launch that ends."""
-    return [] if context.is_shutdown else [Shutdown(reason="the recording has ended")]
-
-
-def replay_node(context: LaunchContext) -> list[Node]:
-    """Return the node that plays the source; runs when the arguments have their values."""
+def settings(context: LaunchContext) -> dict[str, str | float | bool]:
+    """Return what the player is to do; raises ValueError or RuntimeError for an argument that is wrong."""
 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    parameters = {
-        "source": ParameterValue(value("source"), value_type=str),  # else a folder called 2025_01_31 becomes a number
-        "rate": float(value("rate")),
+    try:
+        rate = float(value("rate"))
+    except ValueError as error:
+        raise RuntimeError(f"rate is {value('rate')!r}; expected a number, such as 0.5") from error
+    return {
+        "source": value("source"),
+        "rate": rate,
         "loop": value("loop") == "true",
         "wait": 60.0,  # for the fusion node, which has to load its model first
     }
+
+
+def check(context: LaunchContext) -> None:
+    """Raise for an argument that is wrong and for what is missing, before anything runs.
+
+    A process that has been started when a later step fails goes on after the launch has ended.
+    """
+    wanted = settings(context)
+    if LaunchConfiguration("rviz").perform(context) == "true":
+        try:
+            get_package_prefix("rviz2")
+        except PackageNotFoundError as error:
+            raise RuntimeError("rviz is true, but rviz2 is not installed; install it or leave rviz out") from error
+    try:
+        from hkdnet_ros.replay.config import ReplayConfig
+        from hkdnet_ros.replay.replay_node import open_camera_source
+
+        open_camera_source(ReplayConfig(**wanted)).close()
+    except (ImportError, MissingDependencyError):
+        pass  # this Python lacks what the player's may have; the player says what it lacks
+
+
+def end(event: ProcessExited, context: LaunchContext) -> list[Shutdown]:
+    """End the launch with the player, and where the fusion node has ended before; in failure where one of them failed.
+
+    An error is the one way in which a launch ends with another status than 0.
+    """
+    name = event.action.node_executable if isinstance(event.action, Node) else ""
+    if context.is_shutdown or name not in ("replay_node", "fusion_node"):
+        return []
+    if event.returncode:
+        if name == "fusion_node" and LaunchConfiguration("respawn").perform(context) == "true":
+            return []
+        raise RuntimeError(f"{name} ended with status {event.returncode}; its last lines above say why")
+    return [Shutdown(reason="the recording has ended" if name == "replay_node" else "the fusion node has ended")]
+
+
+def replay_node(context: LaunchContext) -> list[Node]:
+    """Return the node that plays the source; runs when the arguments have their values."""
+    parameters = settings(context)
+    parameters["source"] = ParameterValue(parameters["source"], value_type=str)  # a folder 2025_01_31 is no number
     return [
         Node(
             package="hkdnet_ros",
             executable="replay_node",
             name="replay",
-            namespace=value("namespace"),
+            namespace=LaunchConfiguration("namespace"),
             parameters=[parameters],
             output="screen",
             emulate_tty=True,
-            on_exit=end_of_recording,
         )
     ]
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the fusion node, the player and, on request, rviz."""
-    fusion = PathJoinSubstitution([SHARE, "launch", "fusion.launch.py"])
     rviz = Node(
         package="rviz2",
         executable="rviz2",
         namespace=LaunchConfiguration("namespace"),
-        arguments=["-d", PathJoinSubstitution([SHARE, "config", "fusion.rviz"])],
+        arguments=["-d", str(SHARE / "config" / "fusion.rviz")],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
+    fusion = PythonLaunchDescriptionSource(str(SHARE / "launch" / "fusion.launch.py"))
     return LaunchDescription(
         [
             *ARGUMENTS,
-            IncludeLaunchDescription(PythonLaunchDescriptionSource(fusion)),
+            OpaqueFunction(function=check),
+            RegisterEventHandler(OnProcessExit(on_exit=end)),
+            IncludeLaunchDescription(fusion),
             OpaqueFunction(function=replay_node),
             rviz,
         ]
