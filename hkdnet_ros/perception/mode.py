@@ -71,10 +71,11 @@ class ModeConfig:
 
 @dataclass(frozen=True, slots=True)
 class ModeChange:
-    """A new mode, and its cause as one sentence for the log and the status."""
+    """A new mode, its cause as one sentence for the log and the status, and whether that is a reason to worry."""
 
     mode: str
     cause: str
+    is_trouble: bool
 
 
 class ModeSelector:
@@ -99,6 +100,7 @@ class ModeSelector:
         self._arrived_ns = {THERMAL: now_ns, VISIBLE: now_ns}
         self._interruptions = {THERMAL: "", VISIBLE: ""}
         self._interrupted_ns = {THERMAL: now_ns, VISIBLE: now_ns}
+        self._has_begun = False  # an image has come
         self._well_ns: int | None = None  # since when images could be fused, but are not yet
 
     @property
@@ -118,6 +120,7 @@ class ModeSelector:
         if now_ns - max(self._arrived_ns.values()) > limit_ns:  # the first after silence: give the other its time
             self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns - 1)
         self._arrived_ns[stream] = now_ns
+        self._has_begun = True
 
     def interrupted(self, stream: str, reason: str, now_ns: int) -> None:
         """Say why an image of ``stream`` is no live view, in words that follow "image is"; empty where it is one."""
@@ -146,13 +149,15 @@ class ModeSelector:
         if mode == self._mode:
             return None
         self._mode = mode
-        return ModeChange(mode, cause)
+        return ModeChange(mode, cause, is_trouble=mode != FUSED and self._has_begun)
 
     def _wanted(self, now_ns: int) -> tuple[str, str]:
         """Return the mode for what is known now, without regard to settling, and its cause."""
         config = self.config
         silence_ns = now_ns - max(self._arrived_ns.values())
         if silence_ns > config.limit * 1e9:
+            if not self._has_begun:  # the node is often there before the cameras
+                return STOPPED, "no camera has sent an image yet"
             return STOPPED, f"neither camera has sent an image for {_seconds(silence_ns)}"
         without_thermal, without_visible = self._loss(THERMAL, VISIBLE, now_ns), self._loss(VISIBLE, THERMAL, now_ns)
         if without_visible:
