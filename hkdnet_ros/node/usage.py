@@ -21,7 +21,10 @@ def answer(arguments: Sequence[str], usage: Callable[[str], str]) -> int | None:
     """
     name = os.path.basename(arguments[0])
     if {"-h", "--help"} & set(arguments):
-        print(usage(name))
+        try:
+            print(usage(name), flush=True)
+        except BrokenPipeError:  # read no further, as by `| head`; the interpreter's end would stumble over it, too
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     words = own_words(arguments)
     if words:

@@ -37,6 +37,15 @@ def test_help_lists_every_parameter_and_starts_nothing(name, words):
     assert re.findall(r"^  (\S+)$", out, re.MULTILINE) == [spec.name for spec in SCHEMAS[name].specs]
 
 
+def test_help_need_not_be_read_to_its_end():
+    program = "from hkdnet_ros.node.fusion_node import main; raise SystemExit(main(['fusion_node', '--help']))"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, timeout=TIMEOUT_S)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @each_executable
 @pytest.mark.parametrize(
     ("words", "named"),
