@@ -42,7 +42,7 @@ ROS_PACKAGES = {
 }  # fmt: skip
 
 # Imported only by what needs them, which says so, or is skipped, where they are missing.
-OPTIONAL_PACKAGES = {"onnx", "onnxruntime", "onnxscript"}
+OPTIONAL_PACKAGES = {"onnx", "onnxruntime", "onnxscript", "openvino"}
 
 # What a package is called where it is not by the name of its module: by pip, and by rosdep behind `python3-`.
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "skimage": "scikit-image", "yaml": "PyYAML"}
