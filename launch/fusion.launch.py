@@ -16,7 +16,7 @@ from hkdnet_ros.node.distributions import profile_variable
 
 SHARE = Path(__file__).absolute().parents[1]
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
-NAME = r"[A-Za-z_]\w*"  # of one level of a namespace or topic
+NAME = "[A-Za-z_][A-Za-z0-9_]*"  # of one level of a namespace or topic
 
 ARGUMENTS = [
     DeclareLaunchArgument("thermal_topic", default_value="thermal/image_raw", description="thermal images"),
@@ -77,6 +77,13 @@ def existing_file(name: str, value: str) -> str:
     return str(path)
 
 
+def sets_parameters(section: object) -> bool:
+    """Tell whether a section of a parameter file sets any, for a node or one in a namespace."""
+    if not isinstance(section, dict):
+        return False
+    return "ros__parameters" in section or any(map(sets_parameters, section.values()))
+
+
 def parameter_file(value: str) -> str:
     """Return the path of argument params_file."""
     path = existing_file("params_file", value)
@@ -84,7 +91,7 @@ def parameter_file(value: str) -> str:
         sections = yaml.safe_load(Path(path).read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RuntimeError(f"params_file {path} cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(sections, dict) or "ros__parameters" not in str(sections):
+    if not sets_parameters(sections):
         raise RuntimeError(
             f"params_file {path} sets no parameters; expected a node's name, such as /**, and below it "
             "ros__parameters, as in config/fusion.yaml"

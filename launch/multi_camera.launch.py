@@ -16,6 +16,7 @@ from launch.launch_description_sources import (
 )
 from launch.substitutions import LaunchConfiguration
 
+NAME = "[A-Za-z_][A-Za-z0-9_]*"  # of one level of a namespace
 FUSION = str(Path(__file__).absolute().with_name("fusion.launch.py"))
 
 
@@ -23,7 +24,7 @@ def fusion_nodes(context: LaunchContext) -> list[GroupAction]:
     """Return the nodes; runs when the arguments have their values, and raises where the namespaces are wrong."""
     text = LaunchConfiguration("namespaces").perform(context)
     namespaces = [name.strip() for name in text.split(",")]
-    are_names = all(re.fullmatch(r"/?([A-Za-z_]\w*/)*[A-Za-z_]\w*", name) for name in namespaces)
+    are_names = all(re.fullmatch(f"/?({NAME}/)*{NAME}", name) for name in namespaces)
     if not are_names or len({name.strip("/") for name in namespaces}) < len(namespaces):
         raise RuntimeError(f"namespaces is {text!r}; expected names that differ, such as front,rear")
     # In groups, as an included file's arguments hold from there on otherwise.

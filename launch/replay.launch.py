@@ -3,6 +3,7 @@
 ``ros2 launch hkdnet_ros replay.launch.py source:=my.mcap rviz:=true``; the arguments of fusion.launch.py apply, too.
 """
 
+import functools
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -43,7 +44,7 @@ ARGUMENTS = [
 
 
 def settings(context: LaunchContext) -> dict[str, str | float | bool]:
-    """Return what the player is to do; raises ValueError or RuntimeError for an argument that is wrong."""
+    """Return what the player is to do; raises RuntimeError for a rate that is no number."""
 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
@@ -80,7 +81,7 @@ def check(context: LaunchContext) -> None:
         pass  # this Python lacks what the player's may have; the player says what it lacks
 
 
-def end(event: ProcessExited, context: LaunchContext) -> list[Shutdown]:
+def end(event: ProcessExited, context: LaunchContext, *, fusion_comes_back: bool) -> list[Shutdown]:
     """End the launch with the player, and where the fusion node has ended before; in failure where one of them failed.
 
     An error is the one way in which a launch ends with another status than 0.
@@ -88,18 +89,20 @@ def end(event: ProcessExited, context: LaunchContext) -> list[Shutdown]:
     name = event.action.node_executable if isinstance(event.action, Node) else ""
     if context.is_shutdown or name not in ("replay_node", "fusion_node"):
         return []
+    if name == "fusion_node" and event.returncode and fusion_comes_back:
+        return []
     if event.returncode:
-        if name == "fusion_node" and LaunchConfiguration("respawn").perform(context) == "true":
-            return []
         raise RuntimeError(f"{name} ended with status {event.returncode}; its last lines above say why")
     return [Shutdown(reason="the recording has ended" if name == "replay_node" else "the fusion node has ended")]
 
 
-def replay_node(context: LaunchContext) -> list[Node]:
-    """Return the node that plays the source; runs when the arguments have their values."""
+def replay_node(context: LaunchContext) -> list[Node | RegisterEventHandler]:
+    """Return the node that plays the source, and what its end does; runs when the arguments have their values."""
     parameters = settings(context)
     parameters["source"] = ParameterValue(parameters["source"], value_type=str)  # a folder 2025_01_31 is no number
+    respawn = LaunchConfiguration("respawn").perform(context) == "true"
     return [
+        RegisterEventHandler(OnProcessExit(on_exit=functools.partial(end, fusion_comes_back=respawn))),
         Node(
             package="hkdnet_ros",
             executable="replay_node",
@@ -108,7 +111,7 @@ def replay_node(context: LaunchContext) -> list[Node]:
             parameters=[parameters],
             output="screen",
             emulate_tty=True,
-        )
+        ),
     ]
 
 
@@ -126,7 +129,6 @@ def generate_launch_description() -> LaunchDescription:
         [
             *ARGUMENTS,
             OpaqueFunction(function=check),
-            RegisterEventHandler(OnProcessExit(on_exit=end)),
             IncludeLaunchDescription(fusion),
             OpaqueFunction(function=replay_node),
             rviz,
