@@ -17,12 +17,10 @@ import time
 from rigging import FakeEngine
 
 from hkdnet_ros.errors import DeviceError
-from hkdnet_ros.node.loading import Loader
 from hkdnet_ros.node.process import run_node
 
 HOLD_S = 1.5
 FOR_EVER_S = 3600.0
-loader = Loader()
 
 
 class Late:
@@ -57,7 +55,7 @@ def make_engine(config):
     return engine
 
 
-def make_node():
+def make_node(loader):
     if sys.argv[1] == "elsewhere":
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
@@ -93,4 +91,4 @@ def make_node():
 
 if __name__ == "__main__":
     late = Late() if sys.argv[1] == "finalizing" else None
-    sys.exit(run_node(make_node, [sys.argv[0]], loader))
+    sys.exit(run_node(make_node, [sys.argv[0]]))

@@ -11,7 +11,6 @@ import sys
 
 from rigging import FakeEngine
 
-from hkdnet_ros.node.loading import Loader
 from hkdnet_ros.node.process import run_node
 
 NODE = "hkdnet_ros.node.fusion:FusionNode"
@@ -52,13 +51,12 @@ def strike(moment, number):
     setattr(owner, name, struck)
 
 
-def make_node():
+def make_node(loader):
     from hkdnet_ros.node.fusion import FusionNode
 
     return FusionNode(lambda config: FakeEngine(), loader)
 
 
 if __name__ == "__main__":
-    loader = Loader()
     strike(sys.argv[1], int(sys.argv[2]))
-    sys.exit(run_node(make_node, ["struck_node"], loader))
+    sys.exit(run_node(make_node, ["struck_node"]))

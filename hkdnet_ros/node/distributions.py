@@ -106,6 +106,15 @@ class SkippingExecutor(MultiThreadedExecutor):
                 return None
             raise
 
+    def shutdown(self, timeout_sec: float | None = None, *, wait_for_threads: bool = True) -> bool:
+        """End once all callbacks have; to be called when :meth:`spin_once` is not running any more.
+
+        Until May 2029: Jazzy does not wait for them, so that a node would be destroyed under one that runs. Kilted
+        waits too late for those that want to tell the executor of their end, and prints a line for each.
+        """
+        self._executor.shutdown(wait=wait_for_threads)
+        return bool(super().shutdown(timeout_sec))
+
     def spin_once(self, timeout_sec: float | None = None) -> None:
         """Run what is due, or wait for it."""
         with contextlib.suppress(InvalidHandle):

@@ -6,14 +6,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import MissingDependencyError
-from .loading import Loader
 from .process import run_node
-from .usage import answer, usage
 
 if TYPE_CHECKING:
     from ..inference.fallback_engine import FallbackEngine
     from .fusion import FusionNode
+    from .loading import Loader
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,16 +19,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     ``--help`` lists the parameters.
     """
-    arguments = list(sys.argv if argv is None else argv)
-    status = answer(arguments, _usage)
-    if status is not None:
-        return status
-    loader: Loader[FallbackEngine] = Loader()
-    return run_node(lambda: _make_node(loader), arguments, loader)
+    return run_node(_make_node, argv, _usage)
 
 
 def _usage(name: str) -> str:
     from .schema import PARAMETERS
+    from .usage import usage
 
     summary = (
         "Pairs thermal/image_raw with visible/image_raw, fuses each pair and publishes fused/image, until Ctrl-C. A "
@@ -40,6 +34,8 @@ def _usage(name: str) -> str:
 
 
 def _make_node(loader: Loader[FallbackEngine]) -> FusionNode:
+    from ..errors import MissingDependencyError
+
     try:
         from .fusion import FusionNode
     except ModuleNotFoundError as error:

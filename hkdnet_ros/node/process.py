@@ -13,13 +13,13 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import HkdnetError
-from .loading import Loader
 from .stop_switch import StopSwitch, ignore_signals
-from .usage import refusal
 
+# The rest of what a node needs is imported once signals are under control.
 if TYPE_CHECKING:
     from rclpy.node import Node
+
+    from .loading import Loader
 
 GRACE_S = 8.0  # ros2 launch sends SIGKILL 10 s after SIGINT
 LEAVING = "leaving anyhow"  # is said where it did not
@@ -27,18 +27,29 @@ _THREADS = 4  # images, parameter services, and two for lifecycle services and a
 
 
 def run_node(
-    make_node: Callable[[], Node], argv: Sequence[str] | None = None, loader: Loader[Any] | None = None
+    make_node: Callable[[Loader[Any]], Node],
+    argv: Sequence[str] | None = None,
+    usage: Callable[[str], str] | None = None,
 ) -> int:
     """Spin the node that ``make_node`` returns and return the exit status.
 
-    0 after a signal, 1 where the node failed by a defect (its traceback is printed), 2 where it could not start with
-    these arguments, or here. ``make_node`` should import what it needs itself: signals are under control from here on,
-    and skip what is left of a start. What ``loader`` loads for the node is then not waited for. Call it from the main
-    thread.
+    0 after a signal and after help, 1 where the node failed by a defect (its traceback is printed), 2 where it could
+    not start with these arguments, or here. ``make_node`` should import what it needs itself: signals are under control
+    from here on, and skip what is left of a start. What the node loads by the loader that it is given is not waited for
+    then. ``usage`` returns the help for the executable's name (usage.py). Call this from the main thread.
     """
     stop = StopSwitch()
     stop.obey_signals()
+    from ..errors import HkdnetError
+    from .loading import Loader
+    from .usage import answer, refusal
+
     arguments = sys.argv if argv is None else list(argv)
+    status = answer(arguments, usage) if usage else None
+    if status is not None:
+        ignore_signals()
+        return status
+    loader: Loader[Any] = Loader()
 
     def refuse(reason: str) -> int:
         print(f"{os.path.basename(arguments[0])}: {reason}", file=sys.stderr)
@@ -53,14 +64,14 @@ def run_node(
     # RuntimeError: rcl's errors are, about --ros-args that are unknown or malformed, or an unreadable parameter file.
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-        node = None if stop.wait(0.0) else make_node()
+        node = None if stop.wait(0.0) else make_node(loader)
     except (RuntimeError, NameValidationException, ParameterException, HkdnetError) as error:
         return refuse(refusal(error))
     if node is None:
         rclpy.try_shutdown()
         ignore_signals()
         return 0
-    runner = _Runner(node, loader or Loader(), on_failure=stop.set)
+    runner = _Runner(node, loader, on_failure=stop.set)
     stop.wait()
     status = runner.end()
     ignore_signals()
@@ -109,9 +120,6 @@ class _Runner:
         import rclpy
 
         self._loader.give_up()
-        # A callback that is due when the executor ends makes rclpy print a line about its guard condition.
-        for timer in list(self._node.timers):
-            timer.cancel()
         self._ending.set()
         self._executor.wake()
         self._spinner.join()

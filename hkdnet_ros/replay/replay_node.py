@@ -8,17 +8,15 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import HkdnetError, MissingDependencyError
 from ..node.stop_switch import StopSwitch, ignore_signals
-from ..node.usage import answer, refusal, usage
-from ..schema import Schema
-from ..sources.camera_source import CameraSource
-from ..sources.opening import open_source
-from .config import ReplayConfig
 
+# The rest is imported once signals are under control.
 if TYPE_CHECKING:
     from rclpy.executors import Executor
     from rclpy.node import Node
+
+    from ..sources.camera_source import CameraSource
+    from .config import ReplayConfig
 
 
 def replay(config: ReplayConfig, ros_arguments: Sequence[str]) -> int:
@@ -27,8 +25,10 @@ def replay(config: ReplayConfig, ros_arguments: Sequence[str]) -> int:
     Raises :class:`~hkdnet_ros.errors.HkdnetError` for a source that cannot be opened or read on, and without ROS.
     """
     source = open_camera_source(config)  # before ROS starts, so that a wrong name is said at once
+    stop = StopSwitch()
+    stop.obey_signals()
     try:
-        return _replay(["hkdnet", "--ros-args", *ros_arguments], lambda _: (config, source))
+        return _replay(stop, ["hkdnet", "--ros-args", *ros_arguments], lambda _: (config, source))
     finally:
         source.close()
 
@@ -38,9 +38,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     ``--help`` lists the parameters.
     """
+    stop = StopSwitch()
+    stop.obey_signals()
+    from ..errors import HkdnetError
+    from ..node.usage import answer
+    from ..schema import Schema
+    from .config import ReplayConfig
+
     arguments = list(sys.argv if argv is None else argv)
     status = answer(arguments, _usage)
     if status is not None:
+        ignore_signals()
+        stop.close()
         return status
 
     def configure(node: Node) -> tuple[ReplayConfig, CameraSource]:
@@ -50,19 +59,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return config, open_camera_source(config)
 
     try:
-        return _replay(arguments, configure)
+        return _replay(stop, arguments, configure)
     except HkdnetError as error:
         print(f"replay_node: {error}", file=sys.stderr)
         return 1
 
 
 def _usage(name: str) -> str:
+    from ..node.usage import usage
+    from ..schema import Schema
+    from .config import ReplayConfig
+
     summary = "Plays a recording or the simulator on thermal/image_raw, visible/image_raw and their camera_info."
     return usage(name, summary, Schema(ReplayConfig))
 
 
 def open_camera_source(config: ReplayConfig) -> CameraSource:
     """Return the source that ``config`` names; :class:`~hkdnet_ros.errors.SourceError` where it cannot be opened."""
+    from ..sources.opening import open_source
+
     return open_source(
         config.source, size=config.size if max(config.size) else None,
         thermal_size=config.thermal_size if max(config.thermal_size) else None, fps=config.fps,
@@ -70,9 +85,9 @@ def open_camera_source(config: ReplayConfig) -> CameraSource:
     )  # fmt: skip
 
 
-def _replay(ros_arguments: list[str], configure: Callable[[Node], tuple[ReplayConfig, CameraSource]]) -> int:
-    stop = StopSwitch()
-    stop.obey_signals()
+def _replay(
+    stop: StopSwitch, ros_arguments: list[str], configure: Callable[[Node], tuple[ReplayConfig, CameraSource]]
+) -> int:
     try:
         return _replay_until(stop, ros_arguments, configure)
     finally:
@@ -83,6 +98,9 @@ def _replay(ros_arguments: list[str], configure: Callable[[Node], tuple[ReplayCo
 def _replay_until(
     stop: StopSwitch, ros_arguments: list[str], configure: Callable[[Node], tuple[ReplayConfig, CameraSource]]
 ) -> int:
+    from ..errors import MissingDependencyError
+    from ..node.usage import refusal
+
     try:
         import rclpy
         from rclpy.exceptions import NameValidationException

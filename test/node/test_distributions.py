@@ -7,6 +7,8 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 import os
+import threading
+import time
 from importlib import metadata
 
 import rclpy
@@ -51,6 +53,31 @@ def test_a_timer_cancelled_before_its_turn_gives_nothing_and_another_error_is_ke
         executor.shutdown()
         node.destroy_node()
         rclpy.shutdown(context=context)
+
+
+def test_an_executor_ends_after_the_callbacks_that_run(capfd):
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("busy", context=context)
+    executor = SkippingExecutor(2, context=context)
+    executor.add_node(node)
+    begun, ended = threading.Event(), threading.Event()
+
+    def work():
+        timer.cancel()
+        begun.set()
+        time.sleep(0.5)
+        node.get_logger().info("still there")
+        ended.set()
+
+    timer = node.create_timer(0.0, work)
+    executor.spin_once(1.0)
+    assert begun.wait(10)
+    executor.shutdown()
+    assert ended.is_set()
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+    assert "InvalidHandle" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
