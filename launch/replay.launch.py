@@ -18,7 +18,10 @@ from launch.actions import (
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
-from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.launch_description_sources import (
+    PythonLaunchDescriptionSource,
+    get_launch_description_from_python_launch_file,
+)
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -27,11 +30,14 @@ from hkdnet_ros.errors import MissingDependencyError
 
 SHARE = Path(__file__).absolute().parents[1]
 
+FUSION = str(SHARE / "launch" / "fusion.launch.py")
+
 ARGUMENTS = [
     DeclareLaunchArgument(
         "source",
         default_value="simulator",
-        description="simulator, a folder of image pairs, two videos THERMAL,VISIBLE, or a rosbag2",
+        description="simulator, a folder of image pairs, two videos THERMAL,VISIBLE, or a bag, whose images are those "
+        "of thermal_topic and visible_topic",
     ),
     DeclareLaunchArgument("rate", default_value="1.0", description="speed; 1 as recorded"),
     DeclareLaunchArgument(
@@ -43,20 +49,24 @@ ARGUMENTS = [
 ]
 
 
+def value(context: LaunchContext, name: str) -> str:
+    """Return the value of an argument."""
+    return str(LaunchConfiguration(name).perform(context))
+
+
 def settings(context: LaunchContext) -> dict[str, str | float | bool]:
     """Return what the player is to do; raises RuntimeError for a rate that is no number."""
 
-    def value(name: str) -> str:
-        return LaunchConfiguration(name).perform(context)
-
     try:
-        rate = float(value("rate"))
+        rate = float(value(context, "rate"))
     except ValueError as error:
-        raise RuntimeError(f"rate is {value('rate')!r}; expected a number, such as 0.5") from error
+        raise RuntimeError(f"rate is {value(context, 'rate')!r}; expected a number, such as 0.5") from error
     return {
-        "source": value("source"),
+        "source": value(context, "source"),
         "rate": rate,
-        "loop": value("loop") == "true",
+        "loop": value(context, "loop") == "true",
+        "thermal_topic": value(context, "thermal_topic"),
+        "visible_topic": value(context, "visible_topic"),
         "wait": 60.0,  # for the fusion node, which has to load its model first
     }
 
@@ -67,7 +77,7 @@ def check(context: LaunchContext) -> None:
     A process that has been started when a later step fails goes on after the launch has ended.
     """
     wanted = settings(context)
-    if LaunchConfiguration("rviz").perform(context) == "true":
+    if value(context, "rviz") == "true":
         try:
             get_package_prefix("rviz2")
         except PackageNotFoundError as error:
@@ -96,11 +106,27 @@ def end(event: ProcessExited, context: LaunchContext, *, fusion_comes_back: bool
     return [Shutdown(reason="the recording has ended" if name == "replay_node" else "the fusion node has ended")]
 
 
-def replay_node(context: LaunchContext) -> list[Node | RegisterEventHandler]:
-    """Return the node that plays the source, and what its end does; runs when the arguments have their values."""
-    parameters = settings(context)
-    parameters["source"] = ParameterValue(parameters["source"], value_type=str)  # a folder 2025_01_31 is no number
-    respawn = LaunchConfiguration("respawn").perform(context) == "true"
+def camera_topics(context: LaunchContext) -> list[tuple[str, str]]:
+    """Return the remaps by which the cameras are played, and shown, under the names that they have in the bag."""
+    remaps = []
+    for stream in ("thermal", "visible"):
+        image = value(context, f"{stream}_topic")
+        beside = "/".join([*image.split("/")[:-1], "camera_info"])
+        remaps += [
+            (f"{stream}/image_raw", image),
+            (f"{stream}/camera_info", value(context, f"{stream}_camera_info_topic") or beside),
+        ]
+    return remaps
+
+
+def player_and_rviz(context: LaunchContext) -> list[Node | RegisterEventHandler]:
+    """Return the node that plays the source, what its end does, and rviz; runs when the arguments have their values."""
+    # As texts: YAML would make a number of a folder called 2025_01_31.
+    parameters = {
+        name: ParameterValue(setting, value_type=str) if isinstance(setting, str) else setting
+        for name, setting in settings(context).items()
+    }
+    respawn = value(context, "respawn") == "true"
     return [
         RegisterEventHandler(OnProcessExit(on_exit=functools.partial(end, fusion_comes_back=respawn))),
         Node(
@@ -109,28 +135,35 @@ def replay_node(context: LaunchContext) -> list[Node | RegisterEventHandler]:
             name="replay",
             namespace=LaunchConfiguration("namespace"),
             parameters=[parameters],
+            remappings=camera_topics(context),
             output="screen",
             emulate_tty=True,
+        ),
+        Node(
+            package="rviz2",
+            executable="rviz2",
+            namespace=LaunchConfiguration("namespace"),
+            arguments=["-d", str(SHARE / "config" / "fusion.rviz")],
+            remappings=camera_topics(context),
+            condition=IfCondition(LaunchConfiguration("rviz")),
         ),
     ]
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the fusion node, the player and, on request, rviz."""
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        namespace=LaunchConfiguration("namespace"),
-        arguments=["-d", str(SHARE / "config" / "fusion.rviz")],
-        condition=IfCondition(LaunchConfiguration("rviz")),
-    )
-    fusion = PythonLaunchDescriptionSource(str(SHARE / "launch" / "fusion.launch.py"))
+    # Before the check, which needs their values.
+    of_fusion = [
+        argument
+        for argument in get_launch_description_from_python_launch_file(FUSION).entities
+        if isinstance(argument, DeclareLaunchArgument)
+    ]
     return LaunchDescription(
         [
             *ARGUMENTS,
+            *of_fusion,
             OpaqueFunction(function=check),
-            IncludeLaunchDescription(fusion),
-            OpaqueFunction(function=replay_node),
-            rviz,
+            IncludeLaunchDescription(PythonLaunchDescriptionSource(FUSION)),
+            OpaqueFunction(function=player_and_rviz),
         ]
     )

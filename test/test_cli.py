@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -62,3 +63,11 @@ except SystemExit:
     assert not {{"torch", "rclpy"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=60)
+
+
+def test_a_reader_that_has_gone_ends_a_command_quietly(monkeypatch):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(["fastdds", "--size", "640x480", "--scale", "2"]) == 141

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, ImageError
+from ..images.fitting import fitted
 from ..images.frames import THERMAL, VISIBLE, Frame, Pair
 from ..inference.config import EngineConfig
 from ..inference.engine_api import Engine, load_engine
@@ -27,6 +29,7 @@ def fuse(
     engine: Engine | None = None,
     thermal_config: ThermalConfig | None = None,
     output_size: tuple[int, int] = NO_SIZE,
+    fit: str | None = None,
     **settings: Any,
 ) -> NDArray[np.uint8]:
     """Return the fusion of two images that show the same view.
@@ -36,7 +39,8 @@ def fuse(
     have another size: uint8, gray (H, W) or colour (H, W, 3) with blue first, as OpenCV reads it, or uint16, gray. The
     result is uint8, gray for a gray visible image, (..., 3) with blue first for colour. It has ``output_size`` (width,
     height); without one the visible image's size where that is sharper than thermal (model ``guided``), and ``scale``
-    times the thermal image's where both are of about one size (model ``realtime``).
+    times the thermal image's where both are of about one size (model ``realtime``). Images whose aspect ratios differ
+    are refused without ``fit``: "crop" keeps the middle of the visible one, "stretch" squeezes it.
 
     ``settings`` are those of :class:`~hkdnet_ros.inference.config.EngineConfig`: ``model``, ``scale``, ``device``,
     ``precision``, ``threads``. Without ``engine`` each call loads the network anew. To fuse many images, load it once,
@@ -44,11 +48,15 @@ def fuse(
     video use :class:`~hkdnet_ros.perception.pipeline.FusionPipeline`, whose thermal range follows the scene from frame
     to frame.
 
-    Raises :class:`ImageError` for arrays that are no such images, are smaller than 16x16 or hold NaN,
+    Raises :class:`ImageError` for arrays that are no such images, are smaller than 16x16, hold NaN or cannot show the
+    same view,
     :class:`ConfigError` for settings that cannot be had or that come beside an ``engine``, and
     :class:`CheckpointError` for weights that cannot be loaded.
     """
     pair = Pair(_frame(thermal, THERMAL), _frame(visible, VISIBLE))
+    pair = dataclasses.replace(
+        pair, visible=dataclasses.replace(pair.visible, image=fitted(visible, thermal.shape, fit))
+    )
     config = PerceptionConfig(
         pipeline=PipelineConfig(output_size=output_size), thermal=thermal_config or ThermalConfig()
     )
