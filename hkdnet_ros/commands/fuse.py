@@ -10,6 +10,7 @@ from ..arguments import add_options, parse_size, read_options
 from ..images.fitting import FITS
 from ..inference.config import EngineConfig
 from ..perception.plan import NO_SIZE, PipelineConfig
+from ..perception.thermal import ThermalConfig
 from ..sources.fused_files import fuse_files
 
 _NAMED = 20  # files that were left out and are named; of a thousand the first tell what is wrong
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--thermal-range", type=float, nargs=2, metavar=("LOW", "HIGH"),
         help="thermal values shown as black and white; if not given, they follow from each image, as in the node",
     )  # fmt: skip
+    add_options(parser, ThermalConfig, only=("crop", "palette", "polarity", "bad_pixels"), prefix="thermal_")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.out,
         read_options(arguments, EngineConfig),
         read_options(arguments, PipelineConfig, output_size=arguments.size),
+        read_options(arguments, ThermalConfig, prefix="thermal_"),
         thermal_range=arguments.thermal_range,
         match=arguments.match,
         fit=arguments.fit,

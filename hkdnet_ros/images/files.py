@@ -31,7 +31,7 @@ def read_image(path: str | Path) -> tuple[NDArray[Any], str]:
 
 
 def read_thermal(path: str | Path) -> tuple[NDArray[Any], str]:
-    """Return a thermal image file as :func:`read_image` does, but one in colour, a rendering, as its luma in mono8.
+    """Return a thermal image file as :func:`read_image` does, but one in colours without colour as mono8.
 
     A radiometric JPEG is read as what it shows, and that is logged once: its raw counts are apart from its picture.
     """
@@ -43,9 +43,7 @@ def read_thermal(path: str | Path) -> tuple[NDArray[Any], str]:
             f"{path}: a radiometric JPEG of FLIR's, read as the picture that it shows, with palette and overlays; its "
             "counts come out with exiftool -b -RawThermalImage",
         )
-    if color.is_color(encoding):
-        return color.luma(image, encoding), "mono8"
-    return image, encoding
+    return color.gray_if_colourless(image, encoding)
 
 
 def _content(path: str | Path) -> bytes:

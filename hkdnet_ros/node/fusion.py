@@ -34,6 +34,7 @@ from ..images.frames import THERMAL, VISIBLE
 from ..inference.config import EngineConfig
 from ..inference.engine_api import Engine, load_engine, runs_on
 from ..inference.fallback_engine import FallbackEngine
+from ..perception.intake import ThermalIntake
 from ..perception.output_calibration import TOPICS as CAMERA_INFO_TOPICS
 from .bond import ManagerBond
 from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
@@ -248,6 +249,7 @@ class FusionNode(ForgivingLifecycleMixin, Node):
         begun = time.perf_counter()
         self._config = config = self._parameters_of_node.config()  # from here on only live parameters change
         try:
+            ThermalIntake(config.thermal)  # a file of bad pixels that cannot be read is said while it can be changed
             self._engine = engine = self._loader.load(lambda: self._load_engine(config))
         except BaseException:
             self._config = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ImageError
 from ..images.frames import Frame
 from ..inference.engine_api import Engine
 from ..inference.sizes import SMALLEST
@@ -113,6 +113,16 @@ def size_of(frame: Frame) -> Size:
     """Return width and height of an image."""
     height, width = frame.image.shape[:2]
     return width, height
+
+
+def check_size(frame: Frame, stream: str, config: PipelineConfig) -> None:
+    """Raise :class:`ImageError` for an image that is smaller than a network takes, unless the grid enlarges it."""
+    width, height = size_of(frame)
+    if min(width, height) < SMALLEST and not _given(config.grid):
+        raise ImageError(
+            f"{stream} image is {width}x{height}; the network needs at least {SMALLEST}x{SMALLEST}: set grid, to which "
+            "it is enlarged"
+        )
 
 
 def _plan(engine: Engine, grid: Size, full: Size, config: PipelineConfig) -> Plan:

@@ -23,7 +23,7 @@ _UNREADABLE = "a pair of which a file cannot be read"
 class FolderSource:
     """Images of ``thermal/`` and ``visible/`` in the order of their names at a nominal frame rate.
 
-    Thermal images are mono8, mono16 from 16-bit files or 32FC1 from gray floats; colour ones are turned to gray.
+    Thermal images are mono8, mono16 from 16-bit files or 32FC1 from gray floats, or bgr8 where they have colour.
     Visible images are mono8, mono16 or bgr8.
     """
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..errors import ConfigError, ImageError, OutOfMemoryError, SourceError
@@ -18,6 +21,7 @@ from ..images.frames import Frame, Pair
 from ..inference.config import EngineConfig
 from ..inference.engine_api import load_engine, runs_on
 from ..perception.config import PerceptionConfig
+from ..perception.intake import ThermalIntake
 from ..perception.pipeline import FusionPipeline
 from ..perception.plan import PipelineConfig
 from ..perception.thermal import ThermalConfig
@@ -42,6 +46,7 @@ def fuse_files(
     out: Path,
     engine_config: EngineConfig,
     pipeline_config: PipelineConfig | None = None,
+    thermal_config: ThermalConfig | None = None,
     *,
     thermal_range: tuple[float, float] | None = None,
     match: tuple[str, str] | None = None,
@@ -49,29 +54,29 @@ def fuse_files(
 ) -> FusedFiles:
     """Fuse two files to the PNG file ``out``, or two folders to a folder, and say what came of it.
 
-    ``thermal_range`` says which values of a thermal image are shown as black and white; without it they follow from
-    each image. ``match`` are the patterns by which names pair (:func:`~.pairs.match_folders`); a result has the name of
-    its thermal file. ``fit`` says what to do where the two have different aspect ratios
-    (:func:`~hkdnet_ros.images.fitting.fitted`).
+    ``thermal_config`` says how thermal is taken, and ``thermal_range`` which values are shown as black and white;
+    without it they follow from each image. ``match`` are the patterns by which names pair
+    (:func:`~.pairs.match_folders`); a result has the name of its thermal file. ``fit`` says what to do where the two
+    have different aspect ratios (:func:`~hkdnet_ros.images.fitting.fitted`).
 
     Of two folders, what cannot be paired, read or fused is left out and told of. Raises :class:`SourceError` for that
     of two files, where no pair is left, and for results that cannot be written; :class:`ConfigError` and
     :class:`~hkdnet_ros.errors.CheckpointError` as the engine does.
     """
-    thermal_config = ThermalConfig()
+    thermal_config = thermal_config or ThermalConfig()
     if thermal_range is not None:
         low, high = thermal_range
         if not low < high:
             raise ConfigError(f"--thermal-range is {low:g} {high:g}; LOW must be below HIGH")
-        thermal_config = ThermalConfig(range_low=low, range_high=high)
+        thermal_config = dataclasses.replace(thermal_config, range_low=low, range_high=high)
     jobs, left_out = _plan(thermal, visible, out, match)
     count = 0
     with contextlib.closing(load_engine(engine_config)) as engine:
         config = PerceptionConfig(pipeline=pipeline_config or PipelineConfig(), thermal=thermal_config)
-        pipeline = FusionPipeline(engine, config)
+        intake, pipeline = ThermalIntake(thermal_config), FusionPipeline(engine, config, is_taken=True)
         for pair, output in tqdm(jobs, desc="fuse", unit="pair", disable=len(jobs) == 1):
             try:
-                content = _fused(pipeline, pair, thermal_range, fit)
+                content = _fused(pipeline, pair, thermal_range, fit, intake)
             except (SourceError, ImageError, OutOfMemoryError) as error:
                 # Errors of a file name it.
                 line = str(error) if isinstance(error, SourceError) else f"{pair.name}: {error}"
@@ -89,11 +94,15 @@ def fuse_files(
 
 
 def _fused(
-    pipeline: FusionPipeline, pair: PairPaths, thermal_range: tuple[float, float] | None, fit: str | None
+    pipeline: FusionPipeline,
+    pair: PairPaths,
+    thermal_range: tuple[float, float] | None,
+    fit: str | None,
+    intake: ThermalIntake,
 ) -> bytes:
     """Return the fused image of a pair as the content of a PNG file."""
     pipeline.begin_anew()  # the range of one file says nothing about the next
-    frames = read_frames(pair, thermal_range, fit)
+    frames = read_frames(pair, thermal_range, fit, intake)
     height, width = frames.visible.image.shape[:2]
     try:
         return cv2.imencode(".png", pipeline.process(frames).image)[1].tobytes()
@@ -149,14 +158,22 @@ def _plan(
     return list(zip(pairs, outputs, strict=True)), problems
 
 
-def read_frames(paths: PairPaths, thermal_range: tuple[float, float] | None = None, fit: str | None = None) -> Pair:
-    """Return the two files as a pair of frames, thermal mono8, mono16 or 32FC1, visible mono8, mono16 or bgr8.
+def read_frames(
+    paths: PairPaths,
+    thermal_range: tuple[float, float] | None = None,
+    fit: str | None = None,
+    intake: ThermalIntake | None = None,
+) -> Pair:
+    """Return the two files as a pair of frames, thermal mono8, mono16, 32FC1 or bgr8, visible mono8, mono16 or bgr8.
 
     Raises :class:`SourceError` for unreadable files, and for thermal values that lie outside of ``thermal_range``: in
-    another unit the image would be all black or all white; :class:`ImageError` for shapes that ``fit`` does not allow.
+    another unit the image would be all black or all white; :class:`ImageError` for shapes that ``fit`` does not allow
+    and for what ``intake`` does not take.
     """
-    thermal, thermal_encoding = read_thermal(paths.thermal)
-    if thermal_range is not None and thermal_encoding != "mono8":
+    image, encoding = read_thermal(paths.thermal)
+    taken = (intake or ThermalIntake()).take(Frame(image, 1, "thermal", encoding))
+    thermal: NDArray[Any] = taken.image
+    if thermal_range is not None and thermal.dtype != np.uint8:
         low, high = np.nanpercentile(thermal[::2, ::2], (0.5, 99.5))
         if high <= thermal_range[0] or low >= thermal_range[1]:
             raise SourceError(
@@ -164,5 +181,5 @@ def read_frames(paths: PairPaths, thermal_range: tuple[float, float] | None = No
                 f"{thermal_range[1]:g}; give --thermal-range in the unit of the file, or leave it out"
             )
     visible, visible_encoding = read_image(paths.visible)
-    visible = np.ascontiguousarray(fitted(visible, thermal.shape, fit))
-    return Pair(Frame(thermal, 1, "thermal", thermal_encoding), Frame(visible, 1, "visible", visible_encoding))
+    visible = np.ascontiguousarray(fitted(visible, thermal.shape[:2], fit))
+    return Pair(taken, Frame(visible, 1, "visible", visible_encoding))

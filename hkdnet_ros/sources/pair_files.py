@@ -17,7 +17,9 @@ from ..images import color
 from ..images.fitting import fitted
 from ..images.frames import Frame
 from ..images.resampling import resample
+from ..perception.intake import ThermalIntake
 from ..perception.pairing import PairingConfig
+from ..perception.palette import AUTO, PaletteReader
 from .camera_source import CameraSource, matches
 from .no_pair import StreamWatch
 
@@ -51,12 +53,14 @@ def write_pairs(
         raise ConfigError(f"--every is {every:g}; it must be 0 or more")
     count, last_ns = 0, None
     unusable: Counter[str] = Counter()
+    intake, palettes = ThermalIntake(), PaletteReader()
     watch = StreamWatch(thermal_offset)
     for match in tqdm(matches(source, PairingConfig(slop=slop), watch), desc="pairs", unit="pair"):
         thermal, visible = match.thermal, match.visible
         if last_ns is not None and 0 <= thermal.stamp_ns - last_ns < round(every * 1e9):
             continue
         try:
+            thermal = palettes.to_gray(intake.take(thermal), AUTO)
             heat = thermal_levels(thermal)
             grid = on_thermal_grid(visible, thermal, homography, fit)
         except ImageError as error:
@@ -94,13 +98,10 @@ def read_homography(path: Path) -> NDArray[np.float64]:
 def thermal_levels(thermal: Frame) -> NDArray[Any]:
     """Return a thermal image as a file can hold it, (H, W) of 8 or 16 bits or float32.
 
-    Counts keep their depth. A thermal image in colour is a rendering, of which its luma is all there is. Floats that
-    are kelvin by their median become hundredths of it (centikelvin, as FLIR's TLinear sends them), rounded; what is
-    hotter than 655.35 K is held to that. Others, as degrees Celsius, stay floats in their unit. Raises
-    :class:`ImageError` for NaN and infinity.
+    Counts and gray levels keep their depth. Floats that are kelvin by their median become hundredths of it
+    (centikelvin, as FLIR's TLinear sends them), rounded; what is hotter than 655.35 K is held to that. Others, as
+    degrees Celsius, stay floats in their unit. Raises :class:`ImageError` for NaN and infinity.
     """
-    if color.is_color(thermal.encoding):
-        return color.luma(thermal.image, thermal.encoding)
     if thermal.image.dtype.kind != "f":
         return thermal.image
     values: NDArray[Any] = thermal.image

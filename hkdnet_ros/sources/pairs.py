@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import unicodedata
@@ -14,9 +15,13 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, ImageError, SourceError
 from ..images import color
-from ..images.files import read_image
+from ..images.files import read_image, read_thermal
 from ..images.frames import Frame
+from ..perception.intake import ThermalIntake
+from ..perception.log import OnceLog
 from ..perception.thermal import ThermalConditioner
+
+_log = OnceLog(logging.getLogger(__name__))
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -132,12 +137,12 @@ def read_conditioned(path: str | Path) -> NDArray[np.float32]:
     """Return a thermal image file as float32 (H, W) in [0, 1], as the node would condition it as a first frame.
 
     16-bit counts and floats are stretched between percentiles of the scene, for a camera's 14 bits in 16 would be
-    nearly black; all else is as :func:`read_gray` gives it. Errors as :func:`~hkdnet_ros.images.files.read_image`, and
-    for floats that are not finite.
+    nearly black; margins are cut off and the palette of a rendering is undone. All else is as :func:`read_gray` gives
+    it. Errors as :func:`~hkdnet_ros.images.files.read_image`, and for floats most of which are not finite.
     """
-    image, encoding = read_image(path)
+    image, encoding = read_thermal(path)
     try:
-        return ThermalConditioner().condition(Frame(image, 0, "", encoding))
+        return ThermalConditioner(log=_log).condition(ThermalIntake(log=_log).take(Frame(image, 0, "", encoding)))
     except ImageError as error:
         raise SourceError(f"{path}: {error}") from error
 

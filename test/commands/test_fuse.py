@@ -390,3 +390,42 @@ def test_out_of_memory_is_one_line_with_a_size_that_would_fit(images):
     )[1]
     fitting = run("--grid", size)
     assert fitting.returncode == 0, fitting.stderr
+
+
+def fused_with(models, tmp_path, thermal, *options):
+    """Return what the command makes of a thermal image beside one visible image."""
+    visible = np.random.default_rng(3).integers(0, 256, (120, 160), np.uint8)
+    cv2.imwrite(str(tmp_path / "t.png"), thermal)
+    cv2.imwrite(str(tmp_path / "v.png"), visible)
+    command = ["fuse", "--thermal", str(tmp_path / "t.png"), "--visible", str(tmp_path / "v.png")]
+    command += ["--out", str(tmp_path / "out.png"), "--model", str(models[2]), "--device", "cpu"]
+    assert main([*command, "--thermal-range", "6500", "9000", *options]) == 0
+    return cv2.imread(str(tmp_path / "out.png"), cv2.IMREAD_UNCHANGED)
+
+
+def test_telemetry_bad_pixels_and_polarity_are_taken_as_the_node_takes_them(models, tmp_path):
+    counts = (7000 + 10 * np.mgrid[:120, :160][1]).astype(np.uint16)
+    plain = fused_with(models, tmp_path, counts)
+    with_telemetry = np.concatenate([counts, np.zeros((2, 160), np.uint16)])
+    np.testing.assert_array_equal(fused_with(models, tmp_path, with_telemetry), plain)
+    cut = fused_with(models, tmp_path, np.pad(counts, ((1, 0), (0, 3)), mode="edge"), "--thermal-crop", "1,0,0,3")
+    np.testing.assert_array_equal(cut, plain)
+    mask = np.zeros((120, 160), np.uint8)
+    mask[60, 80] = 1
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    hot = counts.copy()
+    hot[60, 80] = 8900
+    mended = fused_with(models, tmp_path, hot, "--thermal-bad-pixels", str(tmp_path / "mask.png"))
+    assert np.abs(mended.astype(int) - plain).max() <= 1
+    turned = fused_with(models, tmp_path, (15500 - counts).astype(np.uint16), "--thermal-polarity", "black_hot")
+    assert np.abs(turned.astype(int) - plain).max() <= 1
+
+
+def test_a_rendering_is_fused_by_the_palette_it_looks_like_or_the_one_that_is_named(models, tmp_path):
+    levels = np.clip(128 + 100 * np.sin(np.mgrid[:120, :160][0] / 20), 0, 255).astype(np.uint8)
+    plain = fused_with(models, tmp_path, levels).astype(int)
+    jet = cv2.applyColorMap(levels, cv2.COLORMAP_JET)
+    assert np.abs(fused_with(models, tmp_path, jet) - plain).mean() < 3
+    assert np.abs(fused_with(models, tmp_path, jet, "--thermal-palette", "gray") - plain).mean() > 10
+    twice = cv2.applyColorMap(levels, cv2.COLORMAP_HOT)
+    assert np.abs(fused_with(models, tmp_path, twice, "--thermal-palette", "hot") - plain).mean() < 3

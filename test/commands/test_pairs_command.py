@@ -142,13 +142,13 @@ def test_kelvin_is_written_in_hundredths_and_read_as_the_robot_sees_it(tmp_path)
 
 def test_thermal_images_that_are_not_finite_are_left_out_and_said(tmp_path, capsys):
     broken = kelvin()
-    broken[2, 2] = np.nan
+    broken[2:15] = np.nan
     bag = write_float_bag(tmp_path / "bag", [kelvin(), broken, broken, kelvin()])
     assert main(["pairs", str(bag), "--out", str(tmp_path / "pairs"), "--every", "0"]) == 0
     assert len(list_pairs(tmp_path / "pairs")) == 2
     out = capsys.readouterr().out
     assert "2 pairs in" in out
-    assert "left out: 2 times a thermal image has NaN or infinite pixels" in out
+    assert "left out: 2 times thermal image has 416 NaN or infinite pixels of 768" in out
 
 
 @pytest.mark.parametrize(

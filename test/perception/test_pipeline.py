@@ -196,7 +196,7 @@ def test_the_conditioned_thermal_image_comes_along_at_its_own_size() -> None:
     np.testing.assert_allclose(pipeline.condition(thermal_frame(encoding="mono16")), expected, atol=1e-6)
     assert pipeline.process_alone(VISIBLE, visible_frame()).thermal is None
     with pytest.raises(ImageError, match="thermal image is 40x15"):
-        pipeline.condition(thermal_frame(15, 40))
+        FusionPipeline(Average()).condition(thermal_frame(15, 40))
 
 
 NAN = Frame(np.full((24, 32), np.nan, np.float32), 1, "", "32FC1")

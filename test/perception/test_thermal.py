@@ -194,8 +194,8 @@ def test_contradicting_settings_are_refused(wrong: dict[str, float]) -> None:
 
 def test_what_a_running_node_may_change_is_marked_so() -> None:
     live = {field.name for field in dataclasses.fields(ThermalConfig) if field.metadata["option"].live}
-    percentiles = {"percentile_low", "percentile_high"}
-    assert live == {"range_low", "range_high", *percentiles, "time_constant", "local_contrast", "mend_pixels"}
+    percentiles, looks = {"percentile_low", "percentile_high"}, {"palette", "polarity"}
+    assert live == {"range_low", "range_high", *percentiles, "time_constant", "local_contrast", "mend_pixels", *looks}
 
 
 def test_new_percentiles_are_approached_with_the_time_constant() -> None:
@@ -324,10 +324,10 @@ def test_faulty_pixels_are_mended_when_the_scene_has_moved_and_a_moving_target_n
         counts = panning(step, encoding=encoding)
         found = mended(conditioner.condition(counts), counts)
         assert found <= {STUCK, WEAK}
-        assert step > 50 or not found
+        assert step >= 20 or not found
     assert found == {STUCK, WEAK}
-    surroundings = counts.image[18:23, 28:33]
-    assert conditioner.condition(counts)[STUCK] * 30000 == pytest.approx(np.median(surroundings), abs=1)
+    good = np.delete(counts.image[18:23, 28:33].ravel(), 12)
+    assert conditioner.condition(counts)[STUCK] * 30000 == pytest.approx(np.median(good), abs=1)
 
 
 def test_nothing_is_mended_where_nothing_moves() -> None:

@@ -50,14 +50,25 @@ def test_folder_gives_its_images_unchanged_at_the_nominal_rate(tmp_path, dtype, 
     assert open_source(str(tmp_path), fps=10.0).events().__next__()[1].stamp_ns == 0
 
 
-def test_folder_turns_colour_thermal_to_gray_and_leaves_gray_visible(tmp_path):
+def test_folder_leaves_a_thermal_rendering_in_colour_and_makes_one_without_colour_gray(tmp_path):
+    gray = thermal_image(0)
+    for stream in ("thermal", "visible"):
+        (tmp_path / stream).mkdir()
+        cv2.imwrite(str(tmp_path / stream / "a.png"), cv2.applyColorMap(gray, cv2.COLORMAP_JET))
+        cv2.imwrite(str(tmp_path / stream / "b.png"), np.repeat(gray[..., None], 3, axis=2))
+    thermal, visible = frames_of(open_source(str(tmp_path)))
+    assert [frame.encoding for frame in (*thermal, *visible)] == ["bgr8", "mono8", "bgr8", "bgr8"]
+    np.testing.assert_array_equal(thermal[1].image, gray)
+
+
+def test_folder_leaves_gray_visible(tmp_path):
     for stream, image in (("thermal", visible_image(0)), ("visible", thermal_image(0))):
         (tmp_path / stream).mkdir()
         cv2.imwrite(str(tmp_path / stream / "a.png"), image)
     (thermal,), (visible,) = frames_of(open_source(str(tmp_path)))
-    np.testing.assert_array_equal(thermal.image, cv2.cvtColor(visible_image(0), cv2.COLOR_BGR2GRAY))
+    np.testing.assert_array_equal(thermal.image, visible_image(0))
     np.testing.assert_array_equal(visible.image, thermal_image(0))
-    assert (thermal.encoding, visible.encoding) == ("mono8", "mono8")
+    assert (thermal.encoding, visible.encoding) == ("bgr8", "mono8")
 
 
 def test_folder_drops_alpha_and_reads_jpeg(tmp_path):
@@ -116,7 +127,7 @@ def test_folder_takes_16_bits_as_the_node_does(tmp_path):
     thermal, visible = frames_of(open_source(str(tmp_path)))
     reduced = np.rint(deep / 257.0).astype(np.uint8)
     np.testing.assert_array_equal(visible[0].image, reduced)
-    np.testing.assert_array_equal(thermal[0].image, cv2.cvtColor(reduced, cv2.COLOR_BGR2GRAY))
+    np.testing.assert_array_equal(thermal[0].image, reduced)
     for gray in (thermal[1], visible[1]):
         np.testing.assert_array_equal(gray.image, deep[..., 0])
         assert gray.encoding == "mono16"
