@@ -23,6 +23,9 @@ class OnnxBackend(Backend):
     """An exported network in ONNX Runtime, in fp32."""
 
     memory = None
+    reach = None  # it runs whole images
+    bytes_per_pixel = 300.0
+    """About what the networks take in fp32: the file does not say which it is."""
 
     def __init__(self, config: EngineConfig) -> None:
         path = Path(config.model).expanduser()
@@ -50,7 +53,9 @@ class OnnxBackend(Backend):
         self._taken = [entry.shape[2:] for entry in self._session.get_inputs()]
         self._block = int(facts.get("multiples_of", 1))
 
-    def run(self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None]) -> NDArray[np.float32]:
+    def run(
+        self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None], frame: None = None
+    ) -> NDArray[np.float32]:
         """Return the fused luma of two images; see :meth:`Backend.run`.
 
         Raises :class:`ImageError` for another size than the file is for.
@@ -73,6 +78,9 @@ class OnnxBackend(Backend):
         whole: NDArray[np.float32] = fused[0, 0, :height, :width]
         return whole
 
+    def describe(self, thermal: NDArray[Any], visible: NDArray[Any]) -> None:
+        """Say nothing: it does not run in parts."""
+
     def close(self) -> None:
         """Free the network's memory; the back end cannot be run afterwards."""
         del self._session
@@ -89,7 +97,9 @@ def _device(name: str) -> str:
     if name.partition(":")[0] not in PROVIDERS:
         raise ConfigError(f"device is {name!r}; choose auto, cpu, cuda or cuda:N")
     if name != CPU and not has_cuda:
-        raise ConfigError(f"device is {name!r}, and this ONNX Runtime has no CUDA; choose cpu, or install onnxruntime-gpu")
+        raise ConfigError(
+            f"device is {name!r}, and this ONNX Runtime has no CUDA; choose cpu, or install onnxruntime-gpu"
+        )
     return name
 
 
