@@ -18,6 +18,7 @@ from hkdnet_ros.geometry.calibration_files import save_calibration
 from hkdnet_ros.geometry.rigid_transform import RigidTransform
 from hkdnet_ros.images.frames import THERMAL, VISIBLE, Frame
 from hkdnet_ros.images.resampling import resample
+from hkdnet_ros.perception.crop import Margins
 from hkdnet_ros.perception.registration import Registration, RegistrationConfig, load_registration
 from hkdnet_ros.simulator.config import SceneConfig
 from hkdnet_ros.simulator.two_cameras import TwoCameraSimulator, usual_rig
@@ -236,7 +237,7 @@ def test_transforms_by_a_frame_that_both_are_mounted_on():
 def test_rectified_images_go_by_the_projection_matrix():
     """The same rig with its lenses taken out: the points of a turned, undistorted visible camera."""
     turn, _ = cv2.Rodrigues(np.radians([2.0, -3.0, 1.0]))
-    rectified = dataclasses.replace(RIG.visible, r=tuple(turn.ravel()))
+    rectified = dataclasses.replace(RIG.visible, r=tuple(turn.ravel()), k=(0.0,) * 9)  # as some drivers send it
     registration = Registration(RegistrationConfig(mode="rectify", distance=5.0, visible_rectified=True))
     registration.update_model(THERMAL, RIG.thermal)
     registration.update_model(VISIBLE, rectified)
@@ -284,7 +285,9 @@ def test_files_are_not_read_in_mode_none():
 
 
 def test_an_uncalibrated_camera_in_a_file_is_refused(tmp_path):
-    save_calibration(tmp_path / "half.yaml", PairCalibration(dataclasses.replace(RIG.thermal, k=(0.0,) * 9)))
+    save_calibration(
+        tmp_path / "half.yaml", PairCalibration(dataclasses.replace(RIG.thermal, k=(0.0,) * 9, p=(0.0,) * 12))
+    )
     with pytest.raises(ConfigError, match="thermal camera of registration is not calibrated"):
         load_registration(RegistrationConfig(mode="rectify", calibration=str(tmp_path / "half.yaml")))
 
@@ -365,3 +368,22 @@ def test_of_several_depth_images_the_nearest_in_time_counts(file):
         registration.update_depth(Frame(np.full((400, 640), metres, np.float32), stamp_ns, "visible_camera", "32FC1"))
     assert max(dot_errors(registration.view(thermal_frame(), visible_frame(45_000_000)), 50.0)) < 0.3
     assert max(dot_errors(registration.view(thermal_frame(), visible_frame(2_000_000)), 5.0)) < 0.3
+
+
+def test_calibrations_follow_what_is_cut_off_the_thermal_image(file):
+    """A camera sends 2 rows above the picture and 1 column beside it; its calibration is of all that it sends."""
+    depth, cut = 5.0, Margins(top=2, left=1)
+    picture = thermal_frame(size=(319, 254))
+    config = RegistrationConfig(mode="rectify", calibration=file, distance=depth)
+    points = points_at(10.0)
+    in_thermal = formula(RIG.thermal_to_visible.inverse.apply(points), RIG.thermal)
+    plane, _ = cv2.findHomography(in_thermal, formula(points, RIG.visible))
+    by_plane = RegistrationConfig(mode="homography", homography=tuple(plane.ravel()))
+    for settings, at in ((config, depth), (by_plane, 10.0)):
+        registration = Registration(settings)
+        registration.cut((320, 256), cut)
+        view = registration.view(picture, visible_frame())
+        seen = formula(RIG.thermal_to_visible.inverse.apply(points_at(at)), RIG.thermal)
+        brought = view.thermal(dots(RIG.thermal, seen)[2:, 1:], (640, 400))
+        places = formula(points_at(at), RIG.visible)
+        assert max(np.linalg.norm(centre_of(brought, place, reach=22) - place) for place in places) < 0.8
