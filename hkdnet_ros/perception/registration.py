@@ -17,6 +17,7 @@ from ..errors import ConfigError, RegistrationError
 from ..geometry.calibration import PairCalibration
 from ..geometry.calibration_files import load_calibration, load_camera_info
 from ..geometry.correspondence import homography_trace, plane_trace
+from ..geometry.depth_view import DepthView
 from ..geometry.depth_warp import DepthGeometry
 from ..geometry.frame_tree import FrameTree
 from ..geometry.homography import check_homography
@@ -53,7 +54,7 @@ class RegistrationConfig:
     )
     reference: str = option(
         VISIBLE,
-        "The fused image has view, stamp, frame and calibration of this camera; depth registers to visible only.",
+        "The fused image has view, stamp, frame and calibration of this camera.",
         choices=(VISIBLE, THERMAL),
     )
     border: str = option(
@@ -105,11 +106,6 @@ class RegistrationConfig:
 
     def __post_init__(self) -> None:
         check_options(self)
-        if self.mode == DEPTH and self.reference != VISIBLE:
-            raise ConfigError(
-                f"registration.reference is {self.reference}; expected visible with mode depth, whose depth image is "
-                "that of the visible camera"
-            )
 
 
 def load_registration(config: RegistrationConfig) -> PairCalibration:
@@ -182,6 +178,7 @@ class Registration:
         self._planar: RegisteredView | None = None
         self._depth_made_of: object = None
         self._geometry: DepthGeometry | None = None
+        self._depth_view: DepthView | None = None  # where thermal is the reference
         self._depth: Frame | None = None  # that of the latest view
         self._latest: View = View()
 
@@ -284,12 +281,21 @@ class Registration:
         """Return the view by the depth image of this moment, with the window of the planar one."""
         depth = self._depth_of(visible, config.depth_slop)
         if self._geometry is None or rig != self._depth_made_of:
-            self._geometry = DepthGeometry(rig.visible, rig.thermal, rig.thermal_to_visible.inverse, rig.distance)
+            visible_to_thermal = rig.thermal_to_visible.inverse
+            if rig.reference == VISIBLE:
+                self._geometry = DepthGeometry(rig.visible, rig.thermal, visible_to_thermal, rig.distance)
+            else:
+                self._geometry = DepthGeometry(rig.thermal, rig.visible, rig.thermal_to_visible, rig.distance)
+                self._depth_view = DepthView(rig.visible, rig.thermal, visible_to_thermal)
             self._depth_made_of, self._depth = rig, None
         if depth is not self._depth:
             geometry = self._geometry
             self._depth = depth
-            return planar.by(lambda size, window: geometry.warp(depth.image, size, window))
+            of_reference = depth.image
+            if rig.reference == THERMAL:
+                assert self._depth_view is not None  # made with the geometry
+                of_reference = self._depth_view.of(depth.image)
+            return planar.by(lambda size, window: geometry.warp(of_reference, size, window))
         return self._latest
 
     def _depth_of(self, visible: Frame, slop_s: float) -> Frame:
