@@ -22,6 +22,7 @@ from ..perception.pairing import PairingConfig
 from ..perception.palette import AUTO, PaletteReader
 from .camera_source import CameraSource, matches
 from .no_pair import StreamWatch
+from .reasons import Reasons
 
 KELVIN = (100.0, 655.35)
 """Between these lies the median of an image in kelvin; the upper end is also the last of the 16 bits' range.
@@ -52,7 +53,7 @@ def write_pairs(
     if every < 0:
         raise ConfigError(f"--every is {every:g}; it must be 0 or more")
     count, last_ns = 0, None
-    unusable: Counter[str] = Counter()
+    unusable = Reasons()
     intake, palettes = ThermalIntake(), PaletteReader()
     watch = StreamWatch(thermal_offset)
     for match in tqdm(matches(source, PairingConfig(slop=slop), watch), desc="pairs", unit="pair"):
@@ -64,15 +65,15 @@ def write_pairs(
             heat = thermal_levels(thermal)
             grid = on_thermal_grid(visible, thermal, homography, fit)
         except ImageError as error:
-            unusable[str(error)] += 1
+            unusable.add(str(error))
             continue
         last_ns = thermal.stamp_ns
         _write(out / "thermal" / f"{count:06}", heat)
         _write(out / "visible" / f"{count:06}", grid)
         _write(out / "overlay" / f"{count:06}", overlay(heat, grid))
         count += 1
-    left_out = Counter(source.skipped) + unusable
-    if not count and not unusable:
+    left_out = Counter(source.skipped) + unusable.counts
+    if not count and not unusable.counts:
         raise watch.error(source, slop)
     if not count:
         raise SourceError(f"{source.name}: no pair can be used: {in_words(left_out)}")

@@ -6,7 +6,6 @@ import functools
 import heapq
 import itertools
 import logging
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,6 +16,7 @@ from ...images.frames import THERMAL, VISIBLE, Frame
 from ...images.messages import camera_model, check_message, decode_message, stamp_to_ns
 from ...perception.incoming import Incoming
 from ..camera_source import shifted
+from ..reasons import Reasons
 from .bag_file import Connection
 from .common_time import CommonTime, Stamped, first_images, in_order, least_delay
 from .recording import Recording
@@ -47,7 +47,7 @@ class BagSource:
         """
         self.recording = Recording(paths)
         self.name = self.recording.name
-        self._skipped: Counter[str] = Counter()
+        self._skipped = Reasons()
         self._remarks: set[str] = set()
         self._lateness: dict[str, float] = {}
         self._offsets_ns = {THERMAL: round(thermal_offset * 1e9), VISIBLE: 0}
@@ -68,7 +68,7 @@ class BagSource:
     @property
     def skipped(self) -> Mapping[str, int]:
         """See :class:`~hkdnet_ros.sources.camera_source.CameraSource`."""
-        return self._skipped
+        return self._skipped.counts
 
     @property
     def lateness(self) -> Mapping[str, float]:
@@ -150,10 +150,8 @@ class BagSource:
             return None
 
     def _skip(self, stream: str, error: ImageError | str) -> None:
-        reason = f"{stream}: {error}"
-        if reason not in self._skipped:
+        if self._skipped.add(f"{stream}: {error}"):
             _log.warning("%s: skipped an image on %s: %s", self.name, self.topic(stream), error)
-        self._skipped[reason] += 1
 
     def _remark(self, remark: str) -> None:
         """Say once what is not as it should be, however often the bag is read."""
