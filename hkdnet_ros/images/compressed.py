@@ -32,7 +32,8 @@ def check_compressed(data: Buffer, format: str) -> None:
         )
     if not bytes(data[:8]).startswith(_MAGIC):
         raise ImageError(
-            f"compressed image of format {format!r} is neither JPEG nor PNG nor TIFF; have the camera publish one of them"
+            f"compressed image of format {format!r} is neither JPEG nor PNG nor TIFF; have the camera publish one of "
+            "these"
         )
 
 

@@ -7,7 +7,10 @@ from collections import Counter
 
 
 class Reasons:
-    """Counts reasons. Those that differ in numbers alone are one, told by its first: sizes in bytes differ each time."""
+    """Counts reasons. Those that differ in numbers alone, such as a size in bytes, are one, told by its first.
+
+    So ten thousand damaged images are one line.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
