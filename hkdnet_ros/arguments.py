@@ -12,6 +12,17 @@ from .options import option_specs
 Config = TypeVar("Config")
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Says behind each option its default, where it has one that says anything, or that it is required."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.required and action.option_strings:
+            return f"{action.help} (required)"
+        if action.default is None or action.default is False or action.default == []:
+            return action.help
+        return super()._get_help_string(action)
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Read ``WxH``; raises argparse's error for anything else."""
     width, _, height = text.lower().partition("x")

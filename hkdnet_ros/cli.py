@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from . import __version__
+from .arguments import HelpFormatter
 from .errors import HkdnetError
 
 VERBS = {
@@ -48,7 +49,7 @@ def _parser(verb: str | None) -> argparse.ArgumentParser:
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=HelpFormatter,
         )
         if name == verb:
             _module(name).add_arguments(sub)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from hkdnet_ros.cli import VERBS, main
+from hkdnet_ros.commands.evaluate import KINDS
 
 
 def test_help_names_every_verb(capsys):
@@ -30,6 +32,17 @@ def test_every_verb_explains_each_of_its_options(verb, capsys):
     for line in options.splitlines():
         if line.startswith("  -"):  # an option's help stands behind it or, where that is long, on the next line
             assert line.strip().count("  ") or f"{line}\n      " in out, f"{line.strip()} is not explained"
+
+
+@pytest.mark.parametrize("words", [*([verb] for verb in VERBS), *(["evaluate", kind] for kind in KINDS)], ids=" ".join)
+def test_help_says_which_options_are_required_and_no_default_that_is_none(words, capsys):
+    with pytest.raises(SystemExit):
+        main([*words, "--help"])
+    out = capsys.readouterr().out
+    assert not re.findall(r"\(default:\s(?:None|False|\[\]|\(\)|)\)", out)
+    usage, _, explained = out.partition("\n\n")
+    bare = re.sub(r"\[[^\]]*\]", "", usage)  # what is optional is in brackets
+    assert len(re.findall(r"\s--[a-z-]+", bare)) == explained.count("(required)")
 
 
 def test_a_package_that_is_not_installed_is_named_in_one_line(monkeypatch, capsys):

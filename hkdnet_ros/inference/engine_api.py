@@ -21,6 +21,7 @@ from .sizes import Sizes
 BACKENDS = {
     "torch": "hkdnet_ros.inference.torch_backend:TorchBackend",
     "openvino": "hkdnet_ros.inference.openvino_backend:OpenVinoBackend",
+    "onnxruntime": "hkdnet_ros.inference.onnx_backend:OnnxBackend",
 }
 """Each back end's module and class, a :class:`~hkdnet_ros.inference.backend.Backend`; imported when it is asked for."""
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -79,6 +80,10 @@ class FusionPipeline:
     def process(self, pair: Pair) -> FusedFrame:
         """Fuse one pair to the output size of its :meth:`plan`, with stamp and frame of the visible image.
 
+        ``thermal_gain`` moves the result from what :meth:`process_alone` gives of the visible image (0) to the fusion
+        (1). Where a network takes the visible image in full, its result is blended with that image. One that enlarges
+        the visible image, too, gets a blend in the place of thermal, which saves a second run.
+
         ``timings`` has "thermal", "registration", "color" and the engine's own stages. Raises :class:`ImageError` for
         an image that is smaller than 16x16 where no grid enlarges it, for a thermal one that is mostly NaN, and for a
         visible one of floats.
@@ -89,7 +94,10 @@ class FusionPipeline:
         thermal = self._thermal(taken, clock)
         registered = _registered(thermal, plan.thermal, clock)
         luma, chroma = self._visible(pair.visible, plan, clock)
-        fused = self._fuse(plan, registered, luma, chroma, pair.visible, FUSED, clock)
+        gain = self._config.thermal_gain
+        if plan.engine.sizes.visible > 1 and gain < 1:
+            registered, gain = _blend(registered, _registered(luma, plan.thermal, clock), gain), 1.0
+        fused = self._fuse(plan, registered, luma, chroma, pair.visible, FUSED, clock, gain)
         return dataclasses.replace(fused, thermal=thermal)
 
     def process_alone(self, stream: str, frame: Frame) -> FusedFrame:
@@ -160,14 +168,16 @@ class FusionPipeline:
         source: Frame,
         mode: str,
         clock: StageClock,
+        gain: float = 1.0,
     ) -> FusedFrame:
-        """Return the fused frame of two lumas, with stamp and frame of ``source``."""
+        """Return the fused frame of two lumas, by ``gain`` of it, with stamp and frame of ``source``."""
         stages: Mapping[str, float] = {}
         fused: NDArray[Any] = visible
-        if plan.needs_network:
+        if plan.needs_network and gain > 0:
             fused = plan.engine.fuse(thermal, visible)
             stages = plan.engine.timings
             clock.skip()
+            fused = _blend(fused, visible, gain)
         elif fused.dtype == np.uint8:
             fused = np.multiply(fused, np.float32(1 / 255), dtype=np.float32)
         fused = _registered(fused, plan.output, clock)
@@ -180,3 +190,16 @@ def _registered(image: NDArray[Any], size: Size, clock: StageClock) -> NDArray[A
     registered = resample(image, *size)
     clock.lap("registration")
     return registered
+
+
+def _blend(image: NDArray[np.float32], other: NDArray[Any], share: float) -> NDArray[Any]:
+    """Return ``share`` of ``image`` with the rest of ``other``, uint8 or float32 in [0, 1] of the same size.
+
+    The one or the other as it is where the share is 1 or 0.
+    """
+    if share == 1:
+        return image
+    if share == 0:
+        return other
+    full = 255 if other.dtype == np.uint8 else 1
+    return cv2.addWeighted(image, share, other, (1 - share) / full, 0, dtype=cv2.CV_32F)

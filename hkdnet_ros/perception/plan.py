@@ -43,6 +43,13 @@ class PipelineConfig:
         choices=("auto", "gray"),
         live=True,
     )
+    thermal_gain: float = option(
+        1.0,
+        "The fused image shows this share of what thermal adds to the visible one; 0 shows the visible image alone.",
+        low=0,
+        high=1,
+        live=True,
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -334,10 +334,10 @@ class Session:
         if change is None:
             return
         text = f"mode {change.mode}: {change.cause}"
-        if change.mode == FUSED:  # one line of code per severity, or rclpy's logger raises
-            self._log.info(text)
-        else:
+        if change.is_trouble:  # one line of code per severity, or rclpy's logger raises
             self._log.warning(text)
+        else:
+            self._log.info(text)
         if {before, change.mode} & {THERMAL, VISIBLE}:
             self._pairer.reset()  # what waits was published alone, or would come out after later images that were
         self._sink.mode_changed(change, now_ns)

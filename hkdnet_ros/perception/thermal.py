@@ -1,14 +1,14 @@
-"""Thermal counts, temperatures or renderings to [0, 1], by a range that is fixed or follows the scene slowly.
+"""Thermal counts, temperatures, gray levels or renderings to [0, 1], by a range that is fixed or follows the scene.
 
-A range taken anew from every frame makes the whole picture jump when a hot object enters. Here percentiles are
-smoothed over time, as a first-order low-pass in the time of the stamps, so that the frame rate does not matter.
+A range taken anew from every frame makes the whole picture jump when a hot object enters. Here it is smoothed over
+time, as a first-order low-pass in the time of the stamps, so that the frame rate does not matter. What it covers at
+least, and which 8-bit images are taken as they are, stands in :mod:`.thermal_range`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-import math
 from dataclasses import dataclass
 
 import cv2
@@ -22,10 +22,9 @@ from .bad_pixels import PixelMender, read_bad_pixels
 from .crop import parse_crop
 from .log import Log
 from .palette import AUTO, PALETTES, PaletteReader
+from .thermal_range import FULL_8_BITS, RangeFollower
 
 _log = logging.getLogger(__name__)
-
-_SAMPLES = 20_000  # pixels enough for percentiles: 0.5 % are 100 of them
 
 # The base of the local contrast, in units of the range: structure much weaker than this is detail, edges stay base.
 _EDGE = 0.04
@@ -37,12 +36,12 @@ WHITE_HOT, BLACK_HOT = "white_hot", "black_hot"
 
 @dataclass(frozen=True, slots=True)
 class ThermalConfig:
-    """How thermal images become [0, 1]; 8-bit ones are taken to be conditioned by the camera."""
+    """How thermal images become [0, 1]; 8-bit ones that use half of their levels do so as the camera sends them."""
 
     range_low: float = option(
         0.0,
         "This value, in counts or kelvin as the camera sends, is shown as black; if it equals range_high, "
-        "the range follows the scene.",
+        "the range follows the scene, but is never so narrow that noise is seen.",
         low=-1e9,
         high=1e9,
         live=True,
@@ -130,9 +129,7 @@ class ThermalConditioner:
     def __init__(self, config: ThermalConfig | None = None, log: Log = _log) -> None:
         """Raises :class:`ConfigError` for a file of bad pixels that cannot be read."""
         self._config = config or ThermalConfig()
-        self._range = (0.0, 0.0)  # empty: nothing known yet
-        self._stamp_ns = 0
-        self._encoding = ""
+        self._follower = RangeFollower()
         self._palettes = PaletteReader(log)
         path = self._config.bad_pixels
         self._mender = PixelMender(read_bad_pixels(path, self._config.mend_pixels) if path else None)
@@ -147,7 +144,7 @@ class ThermalConditioner:
 
     def begin_anew(self) -> None:
         """Take the range from the next frame alone: the stream's clock has jumped back. Bad pixels are kept."""
-        self._range = (0.0, 0.0)
+        self._follower.begin_anew()
         self._palettes.begin_anew()
         self._mender.begin_anew()
 
@@ -161,10 +158,10 @@ class ThermalConditioner:
         Colour becomes 8-bit gray by its palette (:class:`~.palette.PaletteReader`), bad pixels are mended
         (:class:`~.bad_pixels.PixelMender`), values are stretched, and black-hot is turned round.
 
-        8-bit gray is divided by 255; 16-bit counts and floats are stretched from the configured range, or from the
-        scene's smoothed percentiles. Those start with the first frame, after :meth:`begin_anew`, where a stamp goes
-        back and when the encoding changes. A uniform image (a closed shutter) leaves them as they are. Local contrast
-        is raised after that (:func:`raise_local_contrast`).
+        Pixels are stretched from the configured range, or from that of the scene (:func:`~.thermal_range.scene_range`),
+        which is smoothed (:class:`~.thermal_range.RangeFollower`). For 8 bits the range of a scene is all of them where
+        the camera has used them, and a configured one counts if it ends within them. In counts and floats local
+        contrast is raised after it (:func:`raise_local_contrast`).
 
         Raises :class:`ImageError` for NaN or infinite pixels, which :mod:`.intake` mends, and for a file of bad pixels
         of another size.
@@ -183,41 +180,27 @@ class ThermalConditioner:
     def _stretch(self, frame: Frame, config: ThermalConfig) -> NDArray[np.float32]:
         """Return a gray frame brought to [0, 1]."""
         image: NDArray[np.float32]
-        if frame.image.dtype == np.uint8:
+        low, high = self._range_for(frame, config)
+        if frame.image.dtype == np.uint8 and (low, high) == FULL_8_BITS:
             image = np.divide(frame.image, np.float32(255), dtype=np.float32)
             return image
-        low, high = self._follow(frame, config)
         image = np.subtract(frame.image, np.float32(low), dtype=np.float32)
         image *= np.float32(1 / max(high - low, 1e-6))
-        if config.local_contrast:
+        if config.local_contrast and frame.image.dtype != np.uint8:
             return raise_local_contrast(image, config.local_contrast)
         return np.clip(image, 0, 1, out=image)
 
-    def _follow(self, frame: Frame, config: ThermalConfig) -> tuple[float, float]:
-        """Return the range for ``frame`` after it has had its share in it."""
-        if config.range_high > config.range_low:
-            self._range = 0.0, 0.0
+    def _range_for(self, frame: Frame, config: ThermalConfig) -> tuple[float, float]:
+        """Return which values of a gray frame are shown as black and as white."""
+        is_fixed = config.range_high > config.range_low
+        if is_fixed and not (frame.image.dtype == np.uint8 and config.range_high > FULL_8_BITS[1]):
+            self._follower.begin_anew()
             return config.range_low, config.range_high
-        low, high = percentiles(frame.image, config.percentile_low, config.percentile_high)
-        old_low, old_high = self._range
-        elapsed = (frame.stamp_ns - self._stamp_ns) / 1e9
-        # A pipeline that no session drives is not told where stamps go back.
-        if old_low == old_high or elapsed < 0 or frame.encoding != self._encoding:
-            self._range = low, high
-        elif high > low:
-            share = -math.expm1(-elapsed / config.time_constant) if config.time_constant else 1.0
-            self._range = old_low + share * (low - old_low), old_high + share * (high - old_high)
-        self._stamp_ns, self._encoding = frame.stamp_ns, frame.encoding
-        return self._range
-
-
-def percentiles(image: NDArray[np.generic], low: float, high: float) -> tuple[float, float]:
-    """Return two percentiles (nearest rank) of a regular sample of the pixels."""
-    stride = max(1, round(math.sqrt(image.size / _SAMPLES)))
-    sample = image[::stride, ::stride]
-    ranks = [round(percent / 100 * (sample.size - 1)) for percent in (low, high)]
-    ordered = np.partition(sample, ranks, axis=None)
-    return float(ordered[ranks[0]]), float(ordered[ranks[1]])
+        percents = config.percentile_low, config.percentile_high
+        black_hot = config.polarity == BLACK_HOT
+        return self._follower.follow(
+            frame.image, frame.encoding, frame.stamp_ns, percents, config.time_constant, black_hot=black_hot
+        )
 
 
 def raise_local_contrast(image: NDArray[np.float32], strength: float) -> NDArray[np.float32]:

@@ -136,9 +136,10 @@ def read_gray(path: str | Path) -> NDArray[np.float32]:
 def read_conditioned(path: str | Path) -> NDArray[np.float32]:
     """Return a thermal image file as float32 (H, W) in [0, 1], as the node would condition it as a first frame.
 
-    16-bit counts and floats are stretched between percentiles of the scene, for a camera's 14 bits in 16 would be
-    nearly black; margins are cut off and the palette of a rendering is undone. All else is as :func:`read_gray` gives
-    it. Errors as :func:`~hkdnet_ros.images.files.read_image`, and for floats most of which are not finite.
+    Counts, floats, and 8 bits of few levels are stretched between percentiles of the scene, for a camera's 14 bits in
+    16 would be nearly black; a scene without contrast stays flat. Margins are cut off and the palette of a rendering is
+    undone. All else is as :func:`read_gray` gives it. Errors as :func:`~hkdnet_ros.images.files.read_image`, and for
+    floats most of which are not finite.
     """
     image, encoding = read_thermal(path)
     try:

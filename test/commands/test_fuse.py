@@ -12,14 +12,17 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from pictures import slope
 from PIL import Image, ImageOps
 
 from hkdnet_ros.cli import main
+from hkdnet_ros.images.frames import Frame, Pair
 from hkdnet_ros.inference.checkpoint import save_checkpoint
 from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.inference.engine_api import load_engine
 from hkdnet_ros.network.presets import StudentConfig
 from hkdnet_ros.network.student import Student
+from hkdnet_ros.perception.pipeline import FusionPipeline
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,7 @@ def models(tmp_path_factory):
 def images(tmp_path):
     """A gray thermal image and a visible one in gray and in colour, of 32x24."""
     random = np.random.default_rng(0)
-    thermal = random.integers(0, 256, (24, 32), dtype=np.uint8)
+    thermal = slope(24, 32)
     color = cv2.GaussianBlur(random.integers(0, 256, (24, 32, 3), dtype=np.uint8), (0, 0), 2)
     files = {"thermal": thermal, "gray": color[:, :, 1], "color": color, "counts": 7000 + thermal.astype(np.uint16)}
     for name, image in files.items():
@@ -121,6 +124,41 @@ def test_float_tiff_in_any_unit_is_conditioned_as_counts_are(models, images, uni
     assert fuse(models, images / "floats.tiff", images / "gray.png", out) == 0
     assert np.abs(expected.astype(int) - read(out)).max() <= 1
     assert fuse(models, images / "thermal.png", images / "floats.tiff", out) == 1
+
+
+def test_each_file_is_conditioned_as_the_node_does_with_a_first_image(models, images):
+    counts = read(images / "counts.png")
+    for folder in ("thermal", "visible"):
+        (images / folder).mkdir()
+    for name, image in (("a.png", counts), ("b.png", 10 * counts), ("c.png", np.full_like(counts, 40000))):
+        cv2.imwrite(str(images / "thermal" / name), image)
+        (images / "visible" / name).write_bytes((images / "color.png").read_bytes())
+    assert fuse(models, images / "thermal", images / "visible", images / "out") == 0
+    engine = load_engine(EngineConfig(model=str(models[2]), scale=2, device="cpu", precision="fp32"))
+    for name in ("a.png", "b.png", "c.png"):
+        pair = Pair(
+            Frame(read(images / "thermal" / name), 0, "", "mono16"), Frame(read(images / "color.png"), 0, "", "bgr8")
+        )
+        np.testing.assert_array_equal(read(images / "out" / name), FusionPipeline(engine).process(pair).image)
+
+
+def test_thermal_gain_turns_thermal_out(models, images):
+    paths = images / "counts.png", images / "color.png"
+    fused = {}
+    for gain in (0, 0.5, 1):
+        assert fuse(models, *paths, images / "fused.png", "--thermal-gain", gain) == 0
+        fused[gain] = read(images / "fused.png").astype(int)
+    assert fuse(models, *paths, images / "fused.png") == 0
+    np.testing.assert_array_equal(fused[1], read(images / "fused.png"))
+    assert fuse(models, images / "thermal.png", images / "color.png", images / "fused.png", "--thermal-gain", 0) == 0
+    np.testing.assert_array_equal(fused[0], read(images / "fused.png"))
+    assert 0 < np.abs(fused[0.5] - fused[0]).mean() < np.abs(fused[1] - fused[0]).mean()
+
+
+def test_a_thermal_gain_out_of_range_is_refused(models, images, capsys):
+    paths = images / "counts.png", images / "color.png", images / "fused.png"
+    assert fuse(models, *paths, "--thermal-gain", 1.5) == 1
+    assert "thermal_gain is 1.5" in last_line(capsys)
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from pictures import slope
 
 from hkdnet_ros import EngineConfig, Frame, FusionPipeline, Pair, fuse, load_engine
 from hkdnet_ros.errors import CheckpointError, ConfigError, ImageError
 from hkdnet_ros.perception.thermal import ThermalConfig
 
 RANDOM = np.random.default_rng(5)
-GRAY = RANDOM.integers(0, 256, (24, 32), dtype=np.uint8)
+GRAY = slope(24, 32)
 COLOR = RANDOM.integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pictures import slope
 
 from hkdnet_ros.errors import ConfigError, ImageError
 from hkdnet_ros.images import color
@@ -39,7 +40,7 @@ class Average:
 
 def thermal_frame(height: int = 24, width: int = 32, encoding: str = "mono8") -> Frame:
     dtype = {"mono8": np.uint8, "mono16": np.uint16, "32FC1": np.float32}[encoding]
-    image = np.random.default_rng(1).integers(0, 256, (height, width)).astype(dtype)
+    image = slope(height, width, dtype=dtype)
     return Frame(image, 1_000, "thermal_optical", encoding)
 
 

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from core_rig import MS, NOW_NS, S, bgr, calibration, gray
+from pictures import slope
 from rigging import wait_for
 
 from hkdnet_ros.errors import ConfigError, ImageError
@@ -240,7 +241,7 @@ def test_where_nobody_wants_the_result_nothing_is_fused(make_core, engine):
     assert (engine.given, core.sink.previews) == ([], [])
     assert not core.it.health().is_wanted
     core.sink.now_wants = Wants(fused=False, conditioned=True)
-    core.pair(NOW_NS + 33 * MS)
+    core.pair(NOW_NS + 33 * MS, Frame(slope(20, 30), NOW_NS + 33 * MS, "thermal", "mono8"))
     ((thermal, conditioned),) = core.sink.previews
     np.testing.assert_array_equal(conditioned, thermal.image / np.float32(255))
     assert (engine.given, core.drops) == ([], {NO_SUBSCRIBER: 2})

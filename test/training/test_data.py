@@ -214,3 +214,14 @@ def test_spoilt_images_keep_their_brightness():
     low = observe(batch, 2, generator())
     for before, after in zip(batch, low, strict=True):
         assert float((before.mean((1, 2, 3)) - after.mean((1, 2, 3))).abs().max()) < 0.02
+
+
+def test_a_wall_is_flat_in_training_as_in_the_node(tmp_path):
+    for side in ("thermal", "visible"):
+        (tmp_path / side).mkdir()
+    counts = np.rint(29315 + 5 * np.random.default_rng(0).standard_normal((60, 80))).astype(np.uint16)
+    for name, image in (("16.png", counts), ("8.png", (counts - 29200).astype(np.uint8))):
+        assert cv2.imwrite(str(tmp_path / "thermal" / name), image)
+        assert cv2.imwrite(str(tmp_path / "visible" / name), np.zeros((60, 80), np.uint8))
+    for images in PairSet(tmp_path).images:
+        assert 0 < images[0].float().std() < 8  # of 255
