@@ -44,7 +44,7 @@ def mend_unmeasured(image: NDArray[Any]) -> NDArray[Any]:
     if np.isnan(filled[is_missing]).any():
         filled = np.where(np.isnan(filled), _from_afar(values, weights), filled)
     filled = filled if image.dtype.kind == "f" else np.rint(filled)
-    mended = image.copy()
+    mended: NDArray[Any] = image.copy()
     mended[is_missing] = filled[is_missing]
     return mended
 
@@ -52,7 +52,7 @@ def mend_unmeasured(image: NDArray[Any]) -> NDArray[Any]:
 def _missing(image: NDArray[Any]) -> NDArray[np.bool_] | None:
     """Return which pixels were not measured; None if all were. Raises what :func:`mend_unmeasured` does."""
     is_float = image.dtype.kind == "f"
-    is_bad = ~np.isfinite(image) if is_float else np.zeros((), np.bool_)
+    is_bad: NDArray[np.bool_] = ~np.isfinite(image) if is_float else np.zeros(image.shape, np.bool_)
     bad = int(np.count_nonzero(is_bad))
     if bad > _MOST * image.size:
         raise ImageError(
@@ -83,7 +83,7 @@ def _is_apart(image: NDArray[Any], lowest: float, is_bad: NDArray[np.bool_]) -> 
 def _reached(values: NDArray[np.float64], weights: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     """Return the weighted mean of the square around each pixel; NaN where nothing in it has weight."""
     total, reached = (
-        cv2.boxFilter(plane, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
+        np.asarray(cv2.boxFilter(plane, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT), np.float64)
         for plane in (values, weights)
     )
     is_reached = reached > 1e-3  # what is less was left by rounding
@@ -95,10 +95,11 @@ def _from_afar(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDA
     """Return for each pixel the mean of the smallest square of coarse cells that holds anything, smoothly enlarged."""
     height, width = values.shape
     size = (-(-width // _COARSE), -(-height // _COARSE))
-    coarse, weight = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (values, weights))
+    coarse, weight = (
+        np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float64) for plane in (values, weights)
+    )
     filled, side = _reached(coarse, weight, 1), 3
     while np.isnan(filled).any():
         filled = np.where(np.isnan(filled), _reached(coarse, weight, side), filled)
         side = 2 * side + 1
-    enlarged: NDArray[np.float64] = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
-    return enlarged
+    return np.asarray(cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR), np.float64)
