@@ -60,10 +60,11 @@ def _missing(image: NDArray[Any]) -> NDArray[np.bool_] | None:
         )
     lowest = float(image.min(where=~is_bad, initial=np.inf)) if bad else float(image.min())
     if lowest == 0 or (is_float and lowest < _ABSOLUTE_ZERO):
-        is_lowest = image == lowest
+        is_lowest: NDArray[np.bool_] = image == lowest
         share = np.count_nonzero(is_lowest) / image.size
         if share + bad / image.size <= _MOST and (is_float or share >= _LEAST) and _is_apart(image, lowest, is_bad):
-            return is_bad | is_lowest
+            is_bad |= is_lowest
+            return is_bad
     return is_bad if bad else None
 
 
