@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
+from .bit_depth import BitDepth
 from .decoding import Buffer, to_8_bits
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
@@ -37,30 +38,31 @@ def check_compressed(data: Buffer, format: str) -> None:
         )
 
 
-def decode_compressed(data: Buffer, format: str) -> tuple[NDArray[Any], str]:
+def decode_compressed(data: Buffer, format: str, depth: BitDepth | None = None) -> tuple[NDArray[Any], str]:
     """Return the pixels of a CompressedImage and their encoding: mono8, mono16, bgr8 or, from a TIFF, 32FC1.
 
-    ``format`` is as for :func:`check_compressed`. Colour comes as bgr8 whatever it says, as compressed_image_transport
-    stores it. Alpha is left out; 16-bit colour is reduced to 8 bits. Rows are those of the sensor, of which camera info
-    speaks, whatever orientation EXIF says. Raises :class:`ImageError` for what is no whole JPEG, PNG or TIFF and for
-    more pixels than memory should be spent on.
+    ``depth`` brings 16 bits to full scale. ``format`` is as for :func:`check_compressed`. Colour comes as bgr8 whatever
+    it says, as compressed_image_transport stores it. Alpha is left out; 16-bit colour is reduced to 8 bits. Rows are
+    those of the sensor, of which camera info speaks, whatever orientation EXIF says. Raises :class:`ImageError` for
+    what is no whole JPEG, PNG or TIFF and for more pixels than memory should be spent on.
     """
     check_compressed(data, format)
     _check_size(bytes(data[:24]))
-    return _as_frame(_decoded(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
+    return _as_frame(_decoded(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), depth)
 
 
-def decode_file(data: NDArray[np.uint8]) -> tuple[NDArray[Any], str]:
+def decode_file(data: NDArray[np.uint8], depth: BitDepth | None = None) -> tuple[NDArray[Any], str]:
     """Return the pixels of an image file (PNG, JPEG, TIFF, ...), upright, and their encoding.
 
     They are mono8, mono16, bgr8 or, from gray floats and 32-bit integers, 32FC1. The image is turned and mirrored as
-    its EXIF or TIFF orientation says. Alpha is left out; 16-bit colour is reduced to 8 bits as in raw images, and gray
-    in three equal channels of 16 bits is gray. Raises :class:`ImageError` for damaged data and for other pixels.
+    its EXIF or TIFF orientation says. ``depth`` brings 16 bits to full scale. Alpha is left out; 16-bit colour is
+    reduced to 8 bits as in raw images, and gray in three equal channels of 16 bits is gray. Raises :class:`ImageError`
+    for damaged data and for other pixels.
     """
     image = _decoded(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
     if image.dtype == np.uint16 and image.ndim == 3 and (image[..., :1] == image[..., 1:]).all():
         image = image[..., 0]
-    return _as_frame(image)
+    return _as_frame(image, depth)
 
 
 def _decoded(data: NDArray[np.uint8], flags: int) -> NDArray[Any]:
@@ -73,7 +75,7 @@ def _decoded(data: NDArray[np.uint8], flags: int) -> NDArray[Any]:
     return image
 
 
-def _as_frame(image: NDArray[Any]) -> tuple[NDArray[Any], str]:
+def _as_frame(image: NDArray[Any], depth: BitDepth | None) -> tuple[NDArray[Any], str]:
     if image.dtype.kind in "fi" and image.ndim == 2:
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is seen to as such later
             return image.astype(np.float32), "32FC1"
@@ -82,7 +84,7 @@ def _as_frame(image: NDArray[Any]) -> tuple[NDArray[Any], str]:
         raise ImageError(f"pixels are {image.dtype}{channels}; expected 8 or 16 bits, or gray floats")
     if image.ndim == 3:
         image = image[..., 0] if image.shape[2] <= 2 else image[..., :3]  # 1 or 2: gray with or without alpha
-    image = np.ascontiguousarray(image)
+    image = np.ascontiguousarray(image if depth is None else depth.full_scale(image))
     if image.ndim == 2:
         return image, "mono8" if image.dtype == np.uint8 else "mono16"
     return image if image.dtype == np.uint8 else to_8_bits(image), "bgr8"

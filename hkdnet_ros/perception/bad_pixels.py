@@ -59,7 +59,7 @@ def read_bad_pixels(path: str | Path, threshold: float) -> NDArray[np.bool_]:
     is_bad = np.asarray(image.any(axis=2) if image.ndim == 3 else image, bool)
     if is_bad.mean() > _MOST_IN_MASK:
         raise ConfigError(
-            f"bad_pixels: {path} is a mask in which {is_bad.mean():.0%} of the pixels are not 0, as bad ones are to be; "
+            f"bad_pixels: {path} is a mask in which {is_bad.mean():.0%} of the pixels are not 0, as bad ones are; "
             "expected few: turn it round if good ones are not 0, or give a dark frame in 16 bits"
         )
     return is_bad

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ...errors import ImageError, SourceError
+from ...images.bit_depth import BitDepth
 from ...images.camera_model import CameraModel
 from ...images.frames import THERMAL, VISIBLE, Frame
 from ...images.messages import camera_model, check_message, decode_message, stamp_to_ns
@@ -48,6 +49,7 @@ class BagSource:
         self.recording = Recording(paths)
         self.name = self.recording.name
         self._skipped = Reasons()
+        self._depths = {VISIBLE: BitDepth()}
         self._remarks: set[str] = set()
         self._lateness: dict[str, float] = {}
         self._offsets_ns = {THERMAL: round(thermal_offset * 1e9), VISIBLE: 0}
@@ -117,7 +119,7 @@ class BagSource:
                 stamp_to_ns(image.header.stamp),
                 message.recorded_ns,
                 str(image.header.frame_id),
-                decode=functools.partial(decode_message, image),
+                decode=functools.partial(decode_message, image, self._depths.get(stream)),
                 check=functools.partial(check_message, image),
                 content=image.data,
             )
@@ -144,7 +146,7 @@ class BagSource:
 
     def _frame(self, stream: str, message: Any) -> Frame | None:
         try:
-            return decode_message(message)
+            return decode_message(message, self._depths.get(stream))
         except ImageError as error:
             self._skip(stream, error)
             return None
