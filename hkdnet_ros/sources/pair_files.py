@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from ..perception.palette import AUTO, PaletteReader
 from .camera_source import CameraSource, matches
 from .no_pair import StreamWatch
 from .reasons import Reasons
+
+_log = logging.getLogger(__name__)
 
 KELVIN = (100.0, 655.35)
 """Between these lies the median of an image in kelvin; the upper end is also the last of the 16 bits' range.
@@ -72,6 +75,8 @@ def write_pairs(
         _write(out / "visible" / f"{count:06}", grid)
         _write(out / "overlay" / f"{count:06}", overlay(heat, grid))
         count += 1
+    for remark in watch.remarks():
+        _log.warning("%s: %s", source.name, remark)
     left_out = Counter(source.skipped) + unusable.counts
     if not count and not unusable.counts:
         raise watch.error(source, slop)
