@@ -42,8 +42,8 @@ class StreamWatch:
         """Return a sentence about each stream many of whose images bear the stamp of another one: one of each pairs."""
         counts = {stream: (len(stamps), len(set(stamps))) for stream, stamps in self._stamps.items()}
         return [
-            f"{count} {stream} images bear {different} different stamps, and one of each is paired; let the driver stamp "
-            "its images to the nanosecond"
+            f"{count} {stream} images bear {different} different stamps, and one of each is paired; let the {stream} "
+            "driver stamp its images to the nanosecond"
             for stream, (count, different) in counts.items()
             if different < _DIFFERENT * count
         ]
