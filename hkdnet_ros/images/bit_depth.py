@@ -22,14 +22,12 @@ class BitDepth:
     def full_scale(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return ``image`` with its values shifted up to 16 bits; itself where it is not uint16, or uses them already.
 
-        The bits are the fewest of 10, 12, 14 and 16 that hold all values so far, so that a dark scene changes nothing.
-        A camera that puts its bits at the upper end leaves the lower two at 0, and is known by that.
+        The bits are the fewest of 10, 12, 14 and 16 that hold all values so far, so that a scene that gets dark changes
+        nothing.
         """
         if image.dtype != np.uint16:
             return image
         if self._bits < _BITS[-1]:
             highest = int(image.max())
-            is_at_upper_end = highest > 0 and not (np.bitwise_or.reduce(image, axis=None) & 3)
-            bits = _BITS[-1] if is_at_upper_end else next(bits for bits in _BITS if highest >> bits == 0)
-            self._bits = max(self._bits, bits)
+            self._bits = max(self._bits, next(bits for bits in _BITS if highest >> bits == 0))
         return image if self._bits == _BITS[-1] else np.left_shift(image, _BITS[-1] - self._bits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,8 @@ def write_pairs(
     Raises :class:`SourceError` where there is no pair or none can be used and for a folder that cannot be written,
     :class:`ConfigError` for times out of range.
     """
-    if every < 0:
-        raise ConfigError(f"--every is {every:g}; it must be 0 or more")
+    if not 0 <= every < math.inf:
+        raise ConfigError(f"--every is {every:g}; it must be 0 or more, and a number")
     count, last_ns = 0, None
     unusable = Reasons()
     intake, palettes = ThermalIntake(), PaletteReader()

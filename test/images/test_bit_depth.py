@@ -52,12 +52,8 @@ def test_a_dark_scene_after_a_bright_one_stays_dark():
     assert depth.full_scale(dark)[0, 0] == 101 << 4
 
 
-def test_what_uses_16_bits_or_their_upper_end_is_returned_as_it_is():
-    for image in (
-        np.array([[3, 65535]], np.uint16),
-        deep(12)[..., 0] // 9 << 4,  # a dark scene of a camera that leaves the lower four at 0
-        np.array([[3, 255]], np.uint8),
-    ):
+def test_what_uses_16_bits_is_returned_as_it_is():
+    for image in (np.array([[3, 16384]], np.uint16), np.array([[3, 255]], np.uint8)):
         assert BitDepth().full_scale(image) is image
 
 
