@@ -339,3 +339,10 @@ def test_the_rig_is_a_source_whose_cameras_have_models_of_their_own() -> None:
     assert all(model and any(model.d) for model in models)
     with pytest.raises(SourceError, match="rig:dusk: no such scene"):
         open_source("rig:dusk")
+
+
+def test_one_video_for_both_cameras_is_refused(tmp_path):
+    write_videos(tmp_path)
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "thermal.mp4")
+    with pytest.raises(SourceError, match="one file for both cameras"):
+        open_source(f"{tmp_path}/thermal.mp4,{tmp_path}/link.mp4")
