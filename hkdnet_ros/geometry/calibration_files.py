@@ -184,7 +184,7 @@ def _camera(fields: Fields) -> CameraModel:
         else CameraModel(1, 1, "", ()).r,
         p=fields.numbers("projection_matrix", 12) if "projection_matrix" in fields else (0.0,) * 12,
     )
-    if model.is_calibrated:
+    if model.k[0] != 0:
         check_lens(model, fields.place)
     return model
 

@@ -19,9 +19,12 @@ from .lookup import LookupTable, Size, pixel_grid
 from .projection import project, rays
 from .rigid_transform import RigidTransform
 
-_WIDEST = 2.5  # tangent of the angle from the source's axis that is brought over: 68 degrees
+WIDEST = 2.5
+"""The tangent of the angle from the other camera's axis that is brought over: 68 degrees."""
+
 _NEAREST = 0.3  # m, for whose parallax the view without distortion has a margin
 _MOST_PARALLAX = 1.5  # px, by which a pixel may lie behind another at the same place and still be seen
+_FARTHEST = 1e6  # m; infinity, and what some cameras send for it
 _KEPT = 6  # grids
 
 
@@ -51,9 +54,8 @@ class DepthGeometry:
         left, top, width, height = window
         # Nearest: between two depths there is nothing.
         z = cv2.resize(depth[top : top + height, left : left + width], size, interpolation=cv2.INTER_NEAREST)
-        z = np.multiply(z, np.float32(1e-3 if depth.dtype == np.uint16 else 1), dtype=np.float32)
-        with np.errstate(invalid="ignore"):
-            z[~((z > 0) & (z < 1e6))] = self._distance
+        z = metres(z)
+        z[z == 0] = self._distance
         return _warp(grid, z, float(np.linalg.norm(self._pose.translation)))
 
 
@@ -103,9 +105,15 @@ class DepthWarp:
         """Return ``image`` on the grid: (H, W) or (H, W, C), uint8, uint16 or float32; 0 where it is not valid."""
         straight = self._straight.apply(image, interpolation)
         on_grid = cv2.remap(straight, self._x, self._y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        if not self.is_complete:
-            on_grid[self.validity == 0] = 0
-        return on_grid
+        return on_grid if self.is_complete else cv2.copyTo(on_grid, self.validity)
+
+
+def metres(depth: NDArray[Any]) -> NDArray[np.float32]:
+    """Return a depth image, uint16 in mm or float32 in m, in metres; 0 where it has no value."""
+    z: NDArray[np.float32] = np.multiply(depth, np.float32(1e-3 if depth.dtype == np.uint16 else 1), dtype=np.float32)
+    with np.errstate(invalid="ignore"):
+        z[~((z > 0) & (z < _FARTHEST))] = 0
+    return z
 
 
 def _bounds(
@@ -116,7 +124,7 @@ def _bounds(
     of_source = rays(pixels, source)[..., :2].reshape(-1, 2)
     with np.errstate(divide="ignore", invalid="ignore"):
         of_reference = (directions[..., :2] / directions[..., 2:])[directions[..., 2] > 0].reshape(-1, 2)
-    low, high = np.full(2, -_WIDEST), np.full(2, _WIDEST)
+    low, high = np.full(2, -WIDEST), np.full(2, WIDEST)
     for seen, room in ((of_source, 0.0), (of_reference, margin)):
         if np.isfinite(seen).any():
             low = np.maximum(low, np.nanmin(seen, axis=0) - room)
@@ -147,6 +155,5 @@ def _warp(grid: _Grid, z: NDArray[np.float32], baseline: float) -> DepthWarp:
     is_seen = (front[place] - nearness) * np.float32(fx * baseline) <= _MOST_PARALLAX
     validity = np.zeros(z.shape, np.uint8)
     validity[inside] = np.where(is_seen, grid.inner.ravel()[place], 0)
-    x[~inside] = -1
-    y[~inside] = -1
+    x[~inside] = y[~inside] = 0  # not shown, and quicker than a place outside
     return DepthWarp(grid.straight, x, y, validity)

@@ -43,7 +43,7 @@ def rectified_model(model: CameraModel) -> CameraModel:
 
 def check_lens(model: CameraModel, name: str) -> None:
     """Raise :class:`ConfigError` where ``model``, called ``name``, cannot be computed with."""
-    if not model.is_calibrated:
+    if model.k[0] == 0:
         raise ConfigError(f"{name} is not calibrated (K is zero); calibrate it, or use mode homography")
     if model.defect:
         raise ConfigError(f"{name} {model.defect}; expected a calibration as sensor_msgs/CameraInfo defines it")

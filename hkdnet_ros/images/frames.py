@@ -34,6 +34,8 @@ class Frame:
 
     ``image`` is (H, W) or (H, W, C), native byte order, in the channel order and range that ``encoding`` (a
     sensor_msgs/image_encodings name, one of :data:`ENCODINGS`) says. ``stamp_ns`` is the time of exposure.
+    ``unmeasured`` (H, W) is true for pixels of a thermal image whose value was put in for a missing one; None where
+    there are none.
 
     Raises :class:`ImageError` where the image is not what its encoding says, or has no pixels: who is given a frame
     need not ask again.
@@ -43,6 +45,7 @@ class Frame:
     stamp_ns: int
     frame_id: str
     encoding: str
+    unmeasured: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         image, encoding = self.image, self.encoding

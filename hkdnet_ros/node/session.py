@@ -18,7 +18,8 @@ from std_msgs.msg import Bool, Header
 from ..errors import HkdnetError
 from ..geometry.rigid_transform import RigidTransform
 from ..images import color
-from ..images.frames import Frame
+from ..images.bit_depth import BitDepth
+from ..images.frames import VISIBLE, Frame
 from ..images.messages import camera_model, check_message, decode_message, stamp_to_ns
 from ..inference.engine_api import Engine
 from ..perception.health import Health
@@ -47,7 +48,10 @@ class Publisher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where messages go, the clock that says when, and whom to tell that the device is lost."""
+    """Where messages go, the clock that says when, whom to tell that the device is lost, and whom to ask of a camera.
+
+    ``why_silent`` gives the reason why no image of a stream comes, empty where it does not know.
+    """
 
     image: Publisher
     compressed: Publisher
@@ -58,6 +62,7 @@ class Outputs:
     preview: Publisher  # of the conditioned thermal image
     now_ns: Callable[[], int]  # the node's clock
     device_lost: Callable[[], None]
+    why_silent: Callable[[str], str] = lambda stream: ""
 
 
 class FusionSession:
@@ -69,23 +74,31 @@ class FusionSession:
     def __init__(self, config: FusionConfig, engine: Engine, outputs: Outputs, log: Log) -> None:
         self._now_ns = outputs.now_ns
         self._log = log
+        self._visible_depth = BitDepth()
         self._throttle = Throttle()
         self._throttle.passes(_NO_CLOCK)  # from now on a warning must wait for a period
         self._publishing = _Publishing(outputs, engine, config.node.jpeg_quality)
         make_pairer = StampPairer if config.sync.policy == NEAREST else StockPairer
         self._core = Session(
-            config, engine, self._publishing, log, now_ns=outputs.now_ns, make_pairer=make_pairer
-        )  # fmt: skip
+            config,
+            engine,
+            self._publishing,
+            log,
+            now_ns=outputs.now_ns,
+            make_pairer=make_pairer,
+            why_silent=outputs.why_silent,
+        )
 
     def receive(self, stream: str, message: AnyImage) -> None:
         """Take one camera image of ``stream`` ("thermal" or "visible"); what is malformed is counted and logged."""
+        depth = self._visible_depth if stream == VISIBLE else None
         self._core.receive(
             Incoming(
                 stream,
                 stamp_to_ns(message.header.stamp),
                 self._now_ns(),
                 message.header.frame_id,
-                decode=lambda: decode_message(message),
+                decode=lambda: decode_message(message, depth),
                 check=lambda: check_message(message),
                 content=message.data,
             )

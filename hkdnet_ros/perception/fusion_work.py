@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DeviceError, HkdnetError, RegistrationError
+from ..images import color
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..inference.engine_api import Engine
 from .config import PerceptionConfig
@@ -20,6 +21,7 @@ from .log import Log
 from .mode import HELD
 from .output_calibration import OutputCalibration
 from .pipeline import Extras, FusionPipeline
+from .plan import check_size
 from .registration import Registration
 from .sink import Drop, Figures, Output, Sink
 from .size_watch import SizeWatch
@@ -82,10 +84,12 @@ class FusionWork:
         self._drops = drops
         self._statistics = statistics
         self._now_ns = now_ns
-        self._pipeline = FusionPipeline(engine, config)
+        self._pipeline = FusionPipeline(engine, config, log=log, is_taken=True)
         self._sizes = SizeWatch(engine, log, warm=config.pipeline.grid)  # who loaded the engine warmed it up for that
         self._runs = {THERMAL: 0, VISIBLE: 0}  # of the images before
         self.calibration = OutputCalibration(log)
+        self._pipeline_config = config.pipeline
+        self._is_visible_damaged = False  # the last visible image could not be used
 
     @property
     def registration(self) -> Registration:
@@ -95,6 +99,19 @@ class FusionWork:
     def reconfigure(self, config: PerceptionConfig) -> None:
         """Go by the live parameters of ``config`` from the next task on. Any thread may call this."""
         self._pipeline.reconfigure(config)
+
+    def show_shutter(self, frame: Frame) -> None:
+        """Let a thermal image of a closed shutter show which pixels are bad. Any thread may call this."""
+        self._pipeline.show_shutter(frame)
+
+    def try_again(self, visible: Incoming) -> None:
+        """Take a visible image where the last one could not be used: such images are no sign of life. Any thread may.
+
+        Raises what decoding raises, and :class:`ImageError` for what cannot be fused.
+        """
+        if self._is_visible_damaged:
+            self._usable(visible)
+            self._is_visible_damaged = False
 
     def process(self, task: Task) -> None:
         try:
@@ -120,7 +137,7 @@ class FusionWork:
                 self._sink.conditioned(thermal, self._pipeline.condition(thermal))
             self._drops.count(task.drop(NO_SUBSCRIBER))
             return
-        visible = task.visible.incoming.decode() if task.visible else None
+        visible = self._decode(task.visible)
         decoded = time.perf_counter()
         fused = self._fuse(thermal, visible, Extras(wants.validity, wants.temperature))
         is_live = task.thermal is None or task.thermal.is_live
@@ -142,6 +159,19 @@ class FusionWork:
         self._statistics.add_published(now_ns)
         self._statistics.add_latencies({**latencies, "age": age_ns / 1e9})
         self._sink.figures(output, Figures(age_ns, latencies, self._statistics.totals()))
+
+    def _decode(self, visible: Taken | None) -> Frame | None:
+        try:
+            return self._usable(visible.incoming) if visible else None
+        except HkdnetError:
+            self._is_visible_damaged = True
+            raise
+
+    def _usable(self, visible: Incoming) -> Frame:
+        frame = visible.decode()
+        check_size(frame, VISIBLE, self._pipeline_config)
+        color.luma(frame.image[:1, :1], frame.encoding)  # floats have none
+        return frame
 
     def _follow_runs(self, task: Task) -> None:
         """Let what carries over from pair to pair begin anew with the first pair of a stream that has."""

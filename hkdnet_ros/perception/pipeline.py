@@ -1,8 +1,9 @@
-"""The way of one pair: conditioned, registered, fused in luma at high resolution, coloured."""
+"""The way of one pair: taken in, conditioned, registered, fused in luma at high resolution, coloured."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,20 +12,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ImageError
 from ..images import color
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..images.resampling import resample
 from ..inference.engine_api import Engine
-from ..inference.sizes import SMALLEST
 from ..stage_clock import StageClock
 from .config import PerceptionConfig
+from .intake import ThermalIntake
+from .log import Log
 from .mode import FUSED
-from .plan import Plan, Planner, Size, size_of
+from .plan import Plan, Planner, Size, check_size, size_of
 from .registered_view import RegisteredView, View
 from .registration import KEEP, Registration
 from .temperature import kelvin
 from .thermal import ThermalConditioner
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,25 @@ NO_EXTRAS = Extras()
 class FusionPipeline:
     """Turns pairs into fused frames, one after the other (the thermal range is carried from frame to frame)."""
 
-    def __init__(self, engine: Engine, config: PerceptionConfig | None = None) -> None:
-        """``config`` is that of all stages, of which the pipeline has ``pipeline``, ``thermal``, ``registration`` and
-        ``temperature``. Raises :class:`ConfigError` for a calibration that cannot be read or believed.
+    def __init__(
+        self,
+        engine: Engine,
+        config: PerceptionConfig | None = None,
+        *,
+        log: Log = _log,
+        is_taken: bool = False,
+    ) -> None:
+        """``config`` is that of all stages, of which the pipeline has its own, registration's and those of thermal.
+
+        Thermal frames are cropped and mended where they are not finite (:class:`~.intake.ThermalIntake`), unless they
+        are that already (``is_taken``), as those of a session. Raises :class:`ConfigError` for a file of bad pixels
+        or a calibration that cannot be read, and for one that cannot be believed.
         """
         config = config or PerceptionConfig()
         self._config = config.pipeline
         self._temperature = config.temperature
-        self._conditioner = ThermalConditioner(config.thermal)
+        self._intake = None if is_taken else ThermalIntake(config.thermal, log)
+        self._conditioner = ThermalConditioner(config.thermal, log)
         self._planner = Planner(engine)
         self.registration = Registration(config.registration)
 
@@ -60,14 +74,14 @@ class FusionPipeline:
         self.registration.reconfigure(config.registration)
 
     def plan(self, thermal: Frame | None, visible: Frame | None) -> Plan:
-        """Return how a pair, or the one image where the other is None, will be fused.
+        """Return how a pair, or the one image where the other is None, will be fused; thermal is cropped already.
 
-        Raises :class:`ImageError` for an image that is smaller than 16x16, and :class:`RegistrationError` for a pair
-        that cannot be registered.
+        Raises :class:`ImageError` for an image that is smaller than 16x16 where no grid enlarges it, and
+        :class:`RegistrationError` for a pair that cannot be registered.
         """
         for frame, stream in ((thermal, THERMAL), (visible, VISIBLE)):
             if frame is not None:
-                _check(frame, stream)
+                check_size(frame, stream, self._config)
         if thermal is None:
             assert visible is not None
             return self._planner.visible(visible, self._config)
@@ -82,17 +96,27 @@ class FusionPipeline:
         """Forget the thermal range with which the next frame has nothing to do: its stream's clock has jumped back."""
         self._conditioner.begin_anew()
 
+    def show_shutter(self, frame: Frame) -> None:
+        """Let an image of a closed shutter show which thermal pixels are bad. Any thread may call this."""
+        self._conditioner.show_shutter(frame)
+
     def process(self, pair: Pair, extras: Extras = NO_EXTRAS) -> FusedFrame:
         """Fuse one pair to the output size of its :meth:`plan`, with stamp and frame of the reference image.
 
+        ``thermal_gain`` moves the result from what :meth:`process_alone` gives of the visible image (0) to the fusion
+        (1). Where a network takes the visible image in full, its result is blended with that image. One that enlarges
+        the visible image, too, gets a blend in the place of thermal, which saves a second run.
+
         ``timings`` has "thermal", "registration", "color", "temperature" where that is wanted, and the engine's own
-        stages. Raises what :meth:`plan` does, and :class:`ImageError` for an image that has NaN and for a visible one
-        of floats.
+        stages. Raises :class:`ImageError` for an image that is smaller than 16x16 where no grid enlarges it, for a
+        thermal one that is mostly NaN, and for a visible one of floats, and :class:`RegistrationError` for a pair that
+        cannot be registered.
         """
-        plan = self.plan(pair.thermal, pair.visible)
         clock = StageClock()
-        view = self.registration.view(pair.thermal, pair.visible)
-        thermal = self._thermal(pair.thermal, clock)
+        taken = self._taken(pair.thermal)
+        plan = self.plan(taken, pair.visible)
+        view = self.registration.view(taken, pair.visible)
+        thermal = self._thermal(taken, clock)
         registered = view.thermal(thermal, plan.thermal)
         clock.lap("registration")
         luma, chroma = self._visible(pair.visible, plan, view, clock)
@@ -101,9 +125,12 @@ class FusionPipeline:
             alone = luma if view.reference == VISIBLE else view.thermal(thermal, plan.output)
             registered, luma = _filled(view, plan, registered, luma)
             clock.lap("registration")
-        source = pair.visible if view.reference == VISIBLE else pair.thermal
-        fused = self._fuse(plan, registered, luma, chroma, source, FUSED, clock, view, alone)
-        temperature = self._measured(pair.thermal, view, plan, clock) if extras.temperature else None
+        gain = self._config.thermal_gain
+        if plan.engine.sizes.visible > 1 and gain < 1:
+            registered, gain = _blend(registered, _registered(luma, plan.thermal, clock), gain), 1.0
+        source = pair.visible if view.reference == VISIBLE else taken
+        fused = self._fuse(plan, registered, luma, chroma, source, FUSED, clock, view, gain, alone)
+        temperature = self._measured(taken, view, plan, clock) if extras.temperature else None
         return dataclasses.replace(
             fused,
             thermal=thermal,
@@ -123,12 +150,16 @@ class FusionPipeline:
         """
         clock = StageClock()
         view = self.registration.alone(stream)
+        temperature: NDArray[np.float32] | None = None
         if stream == VISIBLE:
             plan = self.plan(None, frame)
             luma, chroma = self._visible(frame, plan, view, clock)
             thermal = _registered(luma, plan.thermal, clock) if plan.needs_network else luma
             fused = self._fuse(plan, thermal, luma, chroma, frame, stream, clock, view)
+            if extras.temperature and self._temperature.is_on:
+                temperature = np.full(fused.image.shape[:2], np.nan, np.float32)
         else:
+            frame = self._taken(frame)
             plan = self.plan(frame, None)
             conditioned = self._thermal(frame, clock)
             registered = view.thermal(conditioned, plan.thermal)
@@ -139,13 +170,9 @@ class FusionPipeline:
                 luma = _registered(registered, plan.visible, clock)
             fused = self._fuse(plan, registered, luma, None, frame, stream, clock, view)
             fused = dataclasses.replace(fused, thermal=conditioned)
-        shape = fused.image.shape[:2]
-        temperature = None
-        if extras.temperature and self._temperature.is_on:
-            temperature = np.full(shape, np.nan, np.float32)
-            if stream == THERMAL:
+            if extras.temperature:
                 temperature = self._measured(frame, view, plan, clock)
-        validity = np.zeros(shape, np.uint8) if extras.validity else None
+        validity = np.zeros(fused.image.shape[:2], np.uint8) if extras.validity else None
         return dataclasses.replace(fused, validity=validity, temperature=temperature)
 
     def condition(self, frame: Frame) -> NDArray[np.float32]:
@@ -153,8 +180,15 @@ class FusionPipeline:
 
         Raises what :meth:`process` does.
         """
-        _check(frame, THERMAL)
-        return self._conditioner.condition(frame)
+        taken = self._taken(frame)
+        check_size(taken, THERMAL, self._config)
+        return self._conditioner.condition(taken)
+
+    def _taken(self, thermal: Frame) -> Frame:
+        if self._intake is None:
+            return thermal
+        self.registration.cut(size_of(thermal), self._intake.margins(thermal))
+        return self._intake.take(thermal)
 
     def _thermal(self, frame: Frame, clock: StageClock) -> NDArray[np.float32]:
         thermal = self._conditioner.condition(frame)
@@ -204,23 +238,25 @@ class FusionPipeline:
         mode: str,
         clock: StageClock,
         view: View,
+        gain: float = 1.0,
         alone: NDArray[Any] | None = None,
     ) -> FusedFrame:
-        """Return the fused frame of two lumas, with stamp and frame of ``source``.
+        """Return the fused frame of two lumas, by ``gain`` of it, with stamp and frame of ``source``.
 
         ``alone`` is the luma of the reference camera, which is shown where the other sees nothing; None for nowhere.
         """
         stages: Mapping[str, float] = {}
         fused: NDArray[Any] = visible
-        if plan.needs_network:
+        if plan.needs_network and gain > 0:
             fused = plan.engine.fuse(thermal, visible)
             stages = plan.engine.timings
             clock.skip()
+            fused = _blend(fused, visible, gain)
         elif fused.dtype == np.uint8:
             fused = np.multiply(fused, np.float32(1 / 255), dtype=np.float32)
         fused = _registered(fused, plan.output, clock)
         if alone is not None:
-            fused = _blended(fused, resample(_unit(alone), *plan.output), view.weight(plan.output))
+            fused = _weighted(fused, resample(_unit(alone), *plan.output), view.weight(plan.output))
             clock.lap("registration")
         image = color.to_uint8(fused) if chroma is None else color.recombine(fused, chroma)
         clock.lap("color")
@@ -236,17 +272,30 @@ def _registered(image: NDArray[Any], size: Size, clock: StageClock) -> NDArray[A
     return registered
 
 
+def _blend(image: NDArray[np.float32], other: NDArray[Any], share: float) -> NDArray[Any]:
+    """Return ``share`` of ``image`` with the rest of ``other``, uint8 or float32 in [0, 1] of the same size.
+
+    The one or the other as it is where the share is 1 or 0.
+    """
+    if share == 1:
+        return image
+    if share == 0:
+        return other
+    full = 255 if other.dtype == np.uint8 else 1
+    return cv2.addWeighted(image, share, other, (1 - share) / full, 0, dtype=cv2.CV_32F)
+
+
 def _filled(view: View, plan: Plan, thermal: NDArray[Any], visible: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return both lumas, the source's with the reference's in the places that its camera does not see.
 
     A network fuses two equal images to themselves, so that no edge is made there.
     """
     if view.reference == VISIBLE:
-        return _blended(thermal, _unit(resample(visible, *plan.thermal)), view.weight(plan.thermal)), visible
-    return thermal, _blended(_unit(visible), resample(thermal, *plan.visible), view.weight(plan.visible))
+        return _weighted(thermal, _unit(resample(visible, *plan.thermal)), view.weight(plan.thermal)), visible
+    return thermal, _weighted(_unit(visible), resample(thermal, *plan.visible), view.weight(plan.visible))
 
 
-def _blended(image: NDArray[Any], other: NDArray[Any], weight: NDArray[np.float32] | None) -> NDArray[Any]:
+def _weighted(image: NDArray[Any], other: NDArray[Any], weight: NDArray[np.float32] | None) -> NDArray[Any]:
     """Return ``image`` where ``weight`` is 1 and ``other`` where it is 0; all (H, W), of floats."""
     if weight is None:
         return image
@@ -264,9 +313,3 @@ def _unit(luma: NDArray[Any]) -> NDArray[np.float32]:
 def _validity(view: View, size: Size) -> NDArray[np.uint8]:
     validity = view.validity(size)
     return np.full(size[::-1], 255, np.uint8) if validity is None else validity
-
-
-def _check(frame: Frame, stream: str) -> None:
-    width, height = size_of(frame)
-    if min(width, height) < SMALLEST:
-        raise ImageError(f"{stream} image is {width}x{height}; the network needs at least {SMALLEST}x{SMALLEST}")

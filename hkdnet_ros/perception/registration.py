@@ -17,6 +17,7 @@ from ..errors import ConfigError, RegistrationError
 from ..geometry.calibration import PairCalibration
 from ..geometry.calibration_files import load_calibration, load_camera_info
 from ..geometry.correspondence import homography_trace, plane_trace
+from ..geometry.depth_view import DepthView
 from ..geometry.depth_warp import DepthGeometry
 from ..geometry.frame_tree import FrameTree
 from ..geometry.homography import check_homography
@@ -27,6 +28,7 @@ from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..inference.sizes import SMALLEST
 from ..options import check_options, option
+from .crop import Margins
 from .plan import size_of
 from .registered_view import RegisteredView, View, registered_view
 
@@ -52,7 +54,7 @@ class RegistrationConfig:
     )
     reference: str = option(
         VISIBLE,
-        "The fused image has view, stamp, frame and calibration of this camera; depth registers to visible only.",
+        "The fused image has view, stamp, frame and calibration of this camera.",
         choices=(VISIBLE, THERMAL),
     )
     border: str = option(
@@ -104,11 +106,6 @@ class RegistrationConfig:
 
     def __post_init__(self) -> None:
         check_options(self)
-        if self.mode == DEPTH and self.reference != VISIBLE:
-            raise ConfigError(
-                f"registration.reference is {self.reference}; expected visible with mode depth, whose depth image is "
-                "that of the visible camera"
-            )
 
 
 def load_registration(config: RegistrationConfig) -> PairCalibration:
@@ -133,9 +130,13 @@ def load_registration(config: RegistrationConfig) -> PairCalibration:
             )
         check_homography(homography, thermal.image_size if thermal else (SMALLEST, SMALLEST))
     else:
-        for stream, model in ((THERMAL, thermal), (VISIBLE, visible)):
+        for stream, model, is_rectified in (
+            (THERMAL, thermal, config.thermal_rectified),
+            (VISIBLE, visible, config.visible_rectified),
+        ):
             if model is not None:
-                check_lens(model, f"the {stream} camera of registration")
+                lens = rectified_model(model) if is_rectified else model
+                check_lens(lens, f"the {stream} camera of registration")
     return PairCalibration(thermal, visible, found.thermal_to_visible, homography, found.thermal_offset)
 
 
@@ -169,6 +170,7 @@ class Registration:
         self._config = config or RegistrationConfig()
         self._given = load_registration(self._config)
         self._lock = threading.Lock()
+        self._cut: tuple[Size, Margins] = (0, 0), Margins()
         self._models: dict[str, CameraModel] = {}  # of the topics
         self._frames = FrameTree()
         self._depths: deque[Frame] = deque(maxlen=_DEPTHS)
@@ -176,6 +178,7 @@ class Registration:
         self._planar: RegisteredView | None = None
         self._depth_made_of: object = None
         self._geometry: DepthGeometry | None = None
+        self._depth_view: DepthView | None = None  # where thermal is the reference
         self._depth: Frame | None = None  # that of the latest view
         self._latest: View = View()
 
@@ -192,6 +195,10 @@ class Registration:
     def reconfigure(self, config: RegistrationConfig) -> None:
         """Go by the live settings of ``config`` from the next pair on."""
         self._config = config
+
+    def cut(self, sent: Size, margins: Margins) -> None:
+        """Say what is cut off thermal images, which are sent with the size ``sent``: calibrations follow."""
+        self._cut = sent, margins
 
     def update_model(self, stream: str, model: CameraModel) -> None:
         """Take the calibration of a camera from its topic; one from a file goes before it."""
@@ -234,14 +241,20 @@ class Registration:
 
     def _by_homography(self, config: RegistrationConfig, thermal: Frame, visible: Frame) -> RegisteredView:
         sizes = {THERMAL: size_of(thermal), VISIBLE: size_of(visible)}
+        sent, margins = self._cut
+        given = self._given.thermal
+        is_cut = given is None or given.image_size == sent  # else it is that of the picture alone
         for stream, frame, model in (
-            (THERMAL, thermal, self._given.thermal),
+            (THERMAL, thermal, given and self._of_picture(given, thermal)),
             (VISIBLE, visible, self._given.visible),
         ):
             if model is not None:
                 _check_belongs(model, stream, frame)
         assert self._given.homography is not None  # or load_registration() had refused
-        matrix = self._given.homography
+        picture_to_sent = np.eye(3)
+        if is_cut:
+            picture_to_sent[:2, 2] = margins.left, margins.top
+        matrix = np.reshape(self._given.homography, (3, 3)) @ picture_to_sent
 
         def trace() -> Trace:
             try:
@@ -252,7 +265,7 @@ class Registration:
                 return homography_trace(thermal_to_visible)
             return homography_trace(np.asarray(np.linalg.inv(thermal_to_visible), np.float64))
 
-        made_of = (sizes[THERMAL], sizes[VISIBLE], config.border)
+        made_of = (sizes[THERMAL], sizes[VISIBLE], margins, config.border)
         return self._by_trace(made_of, sizes, config.reference, config.border, trace)
 
     def _by_trace(
@@ -268,12 +281,21 @@ class Registration:
         """Return the view by the depth image of this moment, with the window of the planar one."""
         depth = self._depth_of(visible, config.depth_slop)
         if self._geometry is None or rig != self._depth_made_of:
-            self._geometry = DepthGeometry(rig.visible, rig.thermal, rig.thermal_to_visible.inverse, rig.distance)
+            visible_to_thermal = rig.thermal_to_visible.inverse
+            if rig.reference == VISIBLE:
+                self._geometry = DepthGeometry(rig.visible, rig.thermal, visible_to_thermal, rig.distance)
+            else:
+                self._geometry = DepthGeometry(rig.thermal, rig.visible, rig.thermal_to_visible, rig.distance)
+                self._depth_view = DepthView(rig.visible, rig.thermal, visible_to_thermal)
             self._depth_made_of, self._depth = rig, None
         if depth is not self._depth:
             geometry = self._geometry
             self._depth = depth
-            return planar.by(lambda size, window: geometry.warp(depth.image, size, window))
+            of_reference = depth.image
+            if rig.reference == THERMAL:
+                assert self._depth_view is not None  # made with the geometry
+                of_reference = self._depth_view.of(depth.image)
+            return planar.by(lambda size, window: geometry.warp(of_reference, size, window))
         return self._latest
 
     def _depth_of(self, visible: Frame, slop_s: float) -> Frame:
@@ -321,8 +343,10 @@ class Registration:
                 f"no calibration of the {stream} camera; name a file in registration.calibration or "
                 f"registration.{stream}_camera_info, or have its driver publish {stream}/camera_info"
             )
+        if stream == THERMAL:
+            model = self._of_picture(model, frame)
         try:
-            check_lens(model, f"calibration of the {stream} camera")
+            check_lens(rectified_model(model) if is_rectified else model, f"calibration of the {stream} camera")
             _check_belongs(model, stream, frame, by_name=given is not None)
             sent = image_model(model)
             if not is_rectified:
@@ -330,6 +354,13 @@ class Registration:
             return rectified_model(sent), RigidTransform(sent.r, (0.0, 0.0, 0.0))
         except ConfigError as error:
             raise RegistrationError(str(error)) from error
+
+    def _of_picture(self, model: CameraModel, frame: Frame) -> CameraModel:
+        """Return the thermal camera's calibration for the picture that is left of its image."""
+        sent, margins = self._cut
+        if margins == Margins() or model.image_size != sent:
+            return model
+        return model.cropped(margins.left, margins.top, *size_of(frame))
 
     def _pose(self, thermal: Frame, visible: Frame) -> RigidTransform:
         if self._given.thermal_to_visible is not None:

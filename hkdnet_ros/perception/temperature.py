@@ -72,6 +72,8 @@ def kelvin(frame: Frame, config: TemperatureConfig) -> NDArray[np.float32] | Non
     temperature: NDArray[np.float32] = (image * np.float64(gain) + offset).astype(np.float32)
     with np.errstate(invalid="ignore"):
         temperature[~((temperature > 0) & np.isfinite(temperature))] = np.nan
+    if frame.unmeasured is not None:
+        temperature[frame.unmeasured] = np.nan
     if image.dtype == np.uint16:
         temperature[image == _SATURATED] = np.nan
     return temperature

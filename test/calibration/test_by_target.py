@@ -71,7 +71,9 @@ def test_targets_are_found_in_both_cameras_and_either_polarity(config: TargetCon
     ):
         truth = project(to_camera.apply(target.points[sighting.ids]), model)
         ways = [truth, truth[::-1]] if target.is_symmetric else [truth]
-        assert min(np.linalg.norm(sighting.pixels - way, axis=1).mean() for way in ways) < 0.35
+        # Blur rounds the corners of tags that stand alone; those where squares meet stay where they are.
+        limit = 0.5 if config.target == "apriltag" else 0.25
+        assert min(np.linalg.norm(sighting.pixels - way, axis=1).mean() for way in ways) < limit
 
 
 def test_a_target_is_not_found_where_there_is_none() -> None:

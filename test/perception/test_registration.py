@@ -18,6 +18,7 @@ from hkdnet_ros.geometry.calibration_files import save_calibration
 from hkdnet_ros.geometry.rigid_transform import RigidTransform
 from hkdnet_ros.images.frames import THERMAL, VISIBLE, Frame
 from hkdnet_ros.images.resampling import resample
+from hkdnet_ros.perception.crop import Margins
 from hkdnet_ros.perception.registration import Registration, RegistrationConfig, load_registration
 from hkdnet_ros.simulator.config import SceneConfig
 from hkdnet_ros.simulator.two_cameras import TwoCameraSimulator, usual_rig
@@ -135,6 +136,30 @@ def test_with_the_thermal_view_kept_the_visible_image_comes_to_it(file, depth):
     assert view.thermal(thermal, (320, 256)).base is thermal or view.thermal(thermal, (320, 256)) is thermal
 
 
+@pytest.mark.parametrize("depth", [3.0, 20.0])
+def test_depth_of_the_visible_camera_registers_to_the_thermal_view_too(file, depth):
+    config = RegistrationConfig(mode="depth", reference="thermal", calibration=file, distance=7.0)
+    view = view_of(config, depth=(Frame(np.full((400, 640), depth, np.float32), 1_000, "visible_camera", "32FC1"),))
+    points = RIG.thermal_to_visible.apply(np.array([[0.0, 0.0, depth], [0.2 * depth, -0.1 * depth, depth]]))
+    points[:, :2] *= depth / points[:, 2:]  # into the plane that has the depth
+    points[:, 2] = depth
+    brought = view.visible(dots(RIG.visible, formula(points, RIG.visible)), (320, 256))
+    in_thermal = formula(RIG.thermal_to_visible.inverse.apply(points), RIG.thermal)
+    assert max(np.linalg.norm(centre_of(brought, place) - place) for place in in_thermal) < 0.4
+
+
+def test_in_the_thermal_view_what_is_hidden_from_the_visible_camera_is_not_valid(file):
+    metres = np.full((400, 640), 10.0, np.float32)
+    metres[:, 300:340] = 2.0
+    config = RegistrationConfig(mode="depth", reference="thermal", calibration=file)
+    view = view_of(config, depth=(Frame(metres, 1_000, "visible_camera", "32FC1"),))
+    hidden = view.validity((320, 256))[100:156, 20:300] == 0
+    # The wall that is just left of the post for the thermal camera lies behind the post for the visible one.
+    assert 8 < hidden.sum(axis=1).mean() < 26
+    post = formula(RIG.thermal_to_visible.inverse.apply(np.array([[0.0, 0.0, 2.0]])), RIG.thermal)[0, 0] - 20
+    assert np.flatnonzero(hidden.mean(axis=0) > 0.5).mean() < post
+
+
 def test_what_is_brought_over_by_true_depth_is_what_is_felt_from_there(simulator, file):
     """The whole scene at once: by depth nearly all agrees, by a plane what is far from it does not, by none nothing."""
     truth, felt = simulator.registered(0, VISIBLE), simulator.registered(0, THERMAL).temperature
@@ -236,7 +261,7 @@ def test_transforms_by_a_frame_that_both_are_mounted_on():
 def test_rectified_images_go_by_the_projection_matrix():
     """The same rig with its lenses taken out: the points of a turned, undistorted visible camera."""
     turn, _ = cv2.Rodrigues(np.radians([2.0, -3.0, 1.0]))
-    rectified = dataclasses.replace(RIG.visible, r=tuple(turn.ravel()))
+    rectified = dataclasses.replace(RIG.visible, r=tuple(turn.ravel()), k=(0.0,) * 9)  # as some drivers send it
     registration = Registration(RegistrationConfig(mode="rectify", distance=5.0, visible_rectified=True))
     registration.update_model(THERMAL, RIG.thermal)
     registration.update_model(VISIBLE, rectified)
@@ -269,7 +294,6 @@ def test_the_identity_gives_identical_pixels():
         ({"mode": "homography", "homography": (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0)}, "behind the camera"),
         ({"mode": "rectify", "calibration": "/nowhere.yaml"}, "/nowhere.yaml: cannot be read"),
         ({"mode": "rectify", "thermal_camera_info": "/nowhere.yaml"}, "/nowhere.yaml: cannot be read"),
-        ({"mode": "depth", "reference": "thermal"}, "expected visible with mode depth"),
         ({"mode": "affine"}, "choose one of none, homography, rectify, depth"),
         ({"mode": "rectify", "distance": 0.0}, "distance is 0.0"),
     ],
@@ -284,7 +308,9 @@ def test_files_are_not_read_in_mode_none():
 
 
 def test_an_uncalibrated_camera_in_a_file_is_refused(tmp_path):
-    save_calibration(tmp_path / "half.yaml", PairCalibration(dataclasses.replace(RIG.thermal, k=(0.0,) * 9)))
+    save_calibration(
+        tmp_path / "half.yaml", PairCalibration(dataclasses.replace(RIG.thermal, k=(0.0,) * 9, p=(0.0,) * 12))
+    )
     with pytest.raises(ConfigError, match="thermal camera of registration is not calibrated"):
         load_registration(RegistrationConfig(mode="rectify", calibration=str(tmp_path / "half.yaml")))
 
@@ -365,3 +391,22 @@ def test_of_several_depth_images_the_nearest_in_time_counts(file):
         registration.update_depth(Frame(np.full((400, 640), metres, np.float32), stamp_ns, "visible_camera", "32FC1"))
     assert max(dot_errors(registration.view(thermal_frame(), visible_frame(45_000_000)), 50.0)) < 0.3
     assert max(dot_errors(registration.view(thermal_frame(), visible_frame(2_000_000)), 5.0)) < 0.3
+
+
+def test_calibrations_follow_what_is_cut_off_the_thermal_image(file):
+    """A camera sends 2 rows above the picture and 1 column beside it; its calibration is of all that it sends."""
+    depth, cut = 5.0, Margins(top=2, left=1)
+    picture = thermal_frame(size=(319, 254))
+    config = RegistrationConfig(mode="rectify", calibration=file, distance=depth)
+    points = points_at(10.0)
+    in_thermal = formula(RIG.thermal_to_visible.inverse.apply(points), RIG.thermal)
+    plane, _ = cv2.findHomography(in_thermal, formula(points, RIG.visible))
+    by_plane = RegistrationConfig(mode="homography", homography=tuple(plane.ravel()))
+    for settings, at in ((config, depth), (by_plane, 10.0)):
+        registration = Registration(settings)
+        registration.cut((320, 256), cut)
+        view = registration.view(picture, visible_frame())
+        seen = formula(RIG.thermal_to_visible.inverse.apply(points_at(at)), RIG.thermal)
+        brought = view.thermal(dots(RIG.thermal, seen)[2:, 1:], (640, 400))
+        places = formula(points_at(at), RIG.visible)
+        assert max(np.linalg.norm(centre_of(brought, place, reach=22) - place) for place in places) < 0.8

@@ -7,6 +7,7 @@ import pytest
 
 from hkdnet_ros.errors import ConfigError
 from hkdnet_ros.images.frames import Frame
+from hkdnet_ros.perception.intake import ThermalIntake
 from hkdnet_ros.perception.temperature import TemperatureConfig, kelvin
 
 
@@ -60,3 +61,13 @@ def test_images_for_the_eye_and_source_none_measure_nothing():
     assert kelvin(frame([30000]), TemperatureConfig()) is None
     with pytest.raises(ConfigError, match="gain is 0"):
         TemperatureConfig(source="linear", gain=0.0)
+
+
+def test_a_value_that_was_put_in_for_a_missing_one_is_no_measurement():
+    image = np.full((20, 20), 300.0, np.float32)
+    image[4, 5] = np.nan
+    taken = ThermalIntake().take(Frame(image, 0, "thermal", "32FC1"))
+    assert taken.image[4, 5] == pytest.approx(300)
+    found = kelvin(taken, TemperatureConfig(source="kelvin"))
+    assert np.isnan(found[4, 5])
+    assert np.count_nonzero(np.isnan(found)) == 1
