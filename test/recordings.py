@@ -80,7 +80,7 @@ class BagWriter:
 
     def write(self, topic, kind, message, recorded_ns, *, cut=None):
         """Append a message; ``cut`` shortens its serialised form, as a damaged recording has it."""
-        name = f"sensor_msgs/msg/{kind}"
+        name = kind if "/" in kind else f"sensor_msgs/msg/{kind}"
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(topic, name, typestore=self.store)
         data = self.store.serialize_cdr(message, name)
@@ -125,6 +125,10 @@ class BagWriter:
             ),
         )  # fmt: skip
         self.write(topic, "CameraInfo", message, stamp_ns)
+
+    def shutter(self, topic, is_closed, recorded_ns):
+        """Append a std_msgs/Bool, the thermal camera's word on its shutter."""
+        self.write(topic, "std_msgs/msg/Bool", self.types["std_msgs/msg/Bool"](data=is_closed), recorded_ns)
 
 
 START_NS = 1_700_000_000_000_000_000

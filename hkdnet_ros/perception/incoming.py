@@ -1,11 +1,12 @@
-"""What a session is fed with: the images of both cameras as they arrive."""
+"""What a session is fed with: the images of both cameras as they arrive, and what else the cameras say."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+from ..images.camera_model import CameraModel
 from ..images.frames import Frame
 
 
@@ -30,3 +31,25 @@ class Incoming:
     decode: Callable[[], Frame]
     check: Callable[[], None] = unchecked
     content: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The calibration of a camera as it arrived; a ``stamp_ns`` of 0 is that of one without a time."""
+
+    stream: str
+    model: CameraModel
+    stamp_ns: int
+    arrived_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShutterFlag:
+    """The thermal camera's word that its shutter is closed or open, as it arrived."""
+
+    is_closed: bool
+    arrived_ns: int
+
+
+Arrival: TypeAlias = "Incoming | Calibration | ShutterFlag"
+"""All that comes from the cameras."""

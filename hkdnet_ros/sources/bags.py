@@ -13,7 +13,7 @@ from ..errors import ImageError, MissingDependencyError, SourceError
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..images.messages import camera_model, check_message, decode_message, stamp_to_ns
-from ..perception.incoming import Incoming
+from ..perception.incoming import Arrival, Calibration, Incoming, ShutterFlag
 from .camera_source import in_stamp_order, shifted
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 IMAGE, COMPRESSED, CAMERA_INFO = (f"sensor_msgs/msg/{name}" for name in ("Image", "CompressedImage", "CameraInfo"))
+SHUTTER_FLAG = "std_msgs/msg/Bool"
 _LOOK_AHEAD = 16  # frames of both streams within which stamps are put in order
 
 
@@ -68,11 +69,25 @@ class BagSource:
             start_ns = frame.stamp_ns if start_ns is None else start_ns
             yield stream, shifted(frame, -start_ns)
 
-    def arrivals(self) -> Iterator[Incoming]:
-        """Yield the images in the order and at the times they were recorded, with the stamps they bear."""
-        streams = {connection.id: stream for stream, connection in self._connections.items()}
-        for connection, recorded_ns, data in self._messages(list(self._connections.values())):
-            yield self._incoming(streams[connection.id], connection, recorded_ns, data)
+    def arrivals(self) -> Iterator[Arrival]:
+        """Yield images, calibrations and the thermal camera's shutter flag as recorded, with the stamps they bear."""
+        images = {connection.id: stream for stream, connection in self._connections.items()}
+        infos = {info.id: stream for stream in self._connections for info in self._beside(stream, "camera_info")}
+        flags = self._beside(THERMAL, "shutter")
+        wanted = {*images, *infos, *(flag.id for flag in flags)}
+        for connection, recorded_ns, data in self._messages([c for c in self._reader.connections if c.id in wanted]):
+            if (stream := images.get(connection.id)) is not None:
+                yield self._incoming(stream, connection, recorded_ns, data)
+                continue
+            try:
+                message = self._deserialized(connection, data)
+            except ImageError as error:
+                _log.warning("%s: %s passed over: %s", self.name, connection.topic, error)
+                continue
+            if (stream := infos.get(connection.id)) is not None:
+                yield Calibration(stream, camera_model(message), stamp_to_ns(message.header.stamp), recorded_ns)
+            else:
+                yield ShutterFlag(bool(message.data), recorded_ns)
 
     def _incoming(self, stream: str, connection: Connection, recorded_ns: int, data: bytes) -> Incoming:
         try:
@@ -133,16 +148,21 @@ class BagSource:
         )
 
     def _first_model(self, stream: str) -> CameraModel | None:
-        topic = self._connections[stream].topic.removesuffix("/compressed")
-        beside = f"{topic.rpartition('/')[0]}/camera_info"
-        infos = [c for c in self._reader.connections if c.topic == beside and c.msgtype == CAMERA_INFO]
+        infos = self._beside(stream, "camera_info")
         for connection, _, data in self._messages(infos) if infos else ():
             try:
                 return camera_model(self._deserialized(connection, data))
             except ImageError as error:
-                _log.warning("%s: %s passed over: %s", self.name, beside, error)
+                _log.warning("%s: %s passed over: %s", self.name, connection.topic, error)
                 break
         return None
+
+    def _beside(self, stream: str, name: str) -> list[Connection]:
+        """Return the connections of the topic ``name`` beside a stream's images, a calibration's or a flag's."""
+        kind = {"camera_info": CAMERA_INFO, "shutter": SHUTTER_FLAG}[name]
+        topic = self._connections[stream].topic.removesuffix("/compressed")
+        beside = f"{topic.rpartition('/')[0]}/{name}"
+        return [c for c in self._reader.connections if c.topic == beside and c.msgtype == kind]
 
     def _messages(self, connections: list[Connection]) -> Iterator[tuple[Connection, int, bytes]]:
         messages = self._reader.messages(connections)
