@@ -4,6 +4,8 @@
 PYTHON ?= python3
 TORCH ?= auto
 SOURCE ?= simulator
+THERMAL_TOPIC ?= thermal/image_raw
+VISIBLE_TOPIC ?= visible/image_raw
 MINUTES ?= 30
 
 SHELL := /bin/bash
@@ -16,7 +18,8 @@ ROS := $(if $(and $(ROS_DISTRO),$(AMENT_PREFIX_PATH)),$(ROS_DISTRO))
 help:
 	@echo 'make setup   prepare everything that the others need (they call it themselves)'
 	@echo 'make demo    run the node on a recording and write pictures and figures to out/demo'
-	@echo '             SOURCE=$(SOURCE): "simulator", a folder of image pairs, two videos, or a rosbag2'
+	@echo '             SOURCE=$(SOURCE): "simulator", a folder of image pairs, two videos, or a bag, whose topics'
+	@echo '             are THERMAL_TOPIC=$(THERMAL_TOPIC) and VISIBLE_TOPIC=$(VISIBLE_TOPIC)'
 	@echo 'make soak    run the node under one fault after the other for MINUTES=$(MINUTES); report in out/soak'
 	@echo 'make test    run the checks and tests'
 	@echo 'make lint    run the checks alone: ruff and mypy'
@@ -125,7 +128,8 @@ unmoved:
 # On a ROS domain of its own and on this machine only, so as to neither disturb nor hear a robot on the network.
 demo: setup
 	$(run) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(($$$$ % 100 + 1)) \
-		$(hkdnet) demo --source '$(SOURCE)' --out out/demo
+		$(hkdnet) demo --source '$(SOURCE)' --thermal-topic '$(THERMAL_TOPIC)' \
+		--visible-topic '$(VISIBLE_TOPIC)' --out out/demo
 
 # Likewise. Nothing else should run meanwhile: the way back to fused after a fault is measured.
 soak: setup

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,10 @@ from ..inference.config import EngineConfig
 from ..inference.sizes import Sizes
 from ..metrics.flicker import FlickerMeter, still_pixels
 from ..metrics.fusion import fusion_metrics, measurable
+from ..perception.pairing import PairingConfig
 from ..perception.thermal import ThermalConditioner
 from ..sources.camera_source import CameraSource, matches
+from ..sources.no_pair import StreamWatch
 from .baselines import Method
 from .measurements import ENLARGED, Measurement, mean_values, write_measurements
 from .methods import open_methods
@@ -69,11 +71,15 @@ def evaluate_video(
     make_folder(out)
     with contextlib.ExitStack() as stack:
         methods, runs_on = open_methods(Sizes(thermal=scale, visible=scale), models, stack)
-        played = itertools.islice(gray_pairs(source, scale), limit)
+        watch = StreamWatch()
+        played = itertools.islice(gray_pairs(source, scale, watch), limit)
         pairs = tqdm(played, desc="fuse and measure", unit="pair", total=count)
         measurements = list(measure_clip(pairs, scale, methods, reduce=reduce, every=step))
 
     frames = len({measurement.image for measurement in measurements})
+    if not frames:
+        cause = watch.cause(PairingConfig().slop, source.skipped, source.lateness)
+        raise SourceError(f"{source.name}: gives no pairs: {cause.what}; `hkdnet pairs` has options to mend that")
     if frames < FEWEST_FRAMES:
         raise SourceError(f"{source.name}: gives {frames} pairs; flicker needs {FEWEST_FRAMES} or more")
     reduced = f"reduced by {scale}, Pillow's antialiased BILINEAR" if reduce else "at its own size"
@@ -112,15 +118,17 @@ def _every(wanted: int | None, reduce: bool, count: int) -> int:
     return wanted
 
 
-def gray_pairs(source: CameraSource, scale: int) -> Iterator[tuple[_Image, _Image]]:
-    """Yield thermal and visible paired by nearest stamp as in the node, 8-bit gray.
+def gray_pairs(
+    source: CameraSource, scale: int, watch: Callable[[str, int], object] | None = None
+) -> Iterator[tuple[_Image, _Image]]:
+    """Yield thermal and visible paired by nearest stamp as in the node, 8-bit gray; ``watch`` is that of ``matches``.
 
     Both have the thermal image's size, cropped to a multiple of ``scale``. Raises :class:`SourceError` where the source
     cannot be read on or holds images that cannot be used, one of another size than the first among them.
     """
     conditioner = ThermalConditioner()
     width = height = 0
-    for number, match in enumerate(matches(source)):
+    for number, match in enumerate(matches(source, watch=watch)):
         try:
             thermal = to_uint8(conditioner.condition(match.thermal))
             if number == 0:

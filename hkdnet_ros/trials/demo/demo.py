@@ -14,7 +14,7 @@ from ...images.frames import THERMAL, VISIBLE
 from ...inference.config import EngineConfig
 from ...perception.thermal import ThermalConfig
 from ...sources.camera_source import NOMINAL_FPS, CameraSource
-from ...sources.opening import open_source
+from ...sources.opening import THERMAL_TOPIC, VISIBLE_TOPIC, open_source
 from ...sources.simulated import SimulatedSource
 from ..children import keep_to_this_machine, termination_interrupts
 from .files import DemoFiles
@@ -40,7 +40,7 @@ class DemoConfig:
     ``seconds`` of the stream or ``frames`` fused images end it, a recording is looped for them; where neither is given,
     it is SECONDS or a shorter recording once. ``rate`` is the speed, 1 as recorded; ``fps`` in Hz is that of the
     simulator and of image folders. Both images are brought to ``size`` (width, height); where that is None, each keeps
-    its own, in a recording at most WIDEST wide.
+    its own, in a recording at most WIDEST wide. The topics are those of images in a bag.
     """
 
     source: str = SIMULATOR
@@ -49,6 +49,8 @@ class DemoConfig:
     rate: float = 1.0
     fps: float = FPS
     size: Size | None = None
+    thermal_topic: str = THERMAL_TOPIC
+    visible_topic: str = VISIBLE_TOPIC
     engine: EngineConfig = field(default_factory=EngineConfig)
 
     def __post_init__(self) -> None:
@@ -67,7 +69,10 @@ def demonstrate(config: DemoConfig, out: Path) -> DemoFigures:
     with termination_interrupts():
         files = DemoFiles(out)
         print(f"Preparing {config.source} ...")
-        source = open_source(config.source, size=config.size, fps=config.fps)
+        source = open_source(
+            config.source, size=config.size, fps=config.fps,
+            thermal_topic=config.thermal_topic, visible_topic=config.visible_topic,
+        )  # fmt: skip
         try:
             return _stream(config, source, files)
         finally:
@@ -89,7 +94,7 @@ def _stream(config: DemoConfig, source: CameraSource, files: DemoFiles) -> DemoF
     settings = StreamSettings(
         replay=(
             config.source, "--size", "{}x{}".format(*sizes[VISIBLE]), "--thermal-size", "{}x{}".format(*sizes[THERMAL]),
-            *_pace(config, sizes),
+            "--thermal-topic", config.thermal_topic, "--visible-topic", config.visible_topic, *_pace(config, sizes),
         ),
         parameters={
             "model": config.engine.model, "device": config.engine.device, "precision": config.engine.precision,
