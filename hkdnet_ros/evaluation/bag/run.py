@@ -84,6 +84,11 @@ class Outcome:
     engine_frames: int
     begun_at: int
 
+    def as_json(self) -> dict[str, Any]:
+        """Return this as it is kept with the result."""
+        totals = {name: getattr(self.totals, name) for name in ("received", "pairs", "published", "drops")}
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)} | {"totals": totals}
+
 
 def work_through(
     source: CameraSource, folder: Path, engine: Engine, config: PerceptionConfig, options: Options

@@ -18,6 +18,7 @@ from ...images.messages import camera_model, check_message, decode_message, stam
 from ...perception.incoming import Arrival, Calibration, Incoming, ShutterFlag
 from ..camera_source import shifted
 from .bag_file import Connection, Message
+from .cameras import find_cameras
 from .common_time import LOOK, CommonTime, Stamped, in_order, least_delay
 from .recording import Recording
 from .topics import CAMERA_INFO, SHUTTER_FLAG, beside, find_images
@@ -35,13 +36,13 @@ class BagSource:
     ``thermal_offset_ns`` is added to thermal stamps in :meth:`events`, before they are put in order.
     """
 
-    def __init__(self, paths: Sequence[Path], thermal_topic: str, visible_topic: str) -> None:
+    def __init__(self, paths: Sequence[Path], thermal_topic: str | None, visible_topic: str | None) -> None:
         """Open bags and find the topics.
 
-        A topic may be given with or without its namespace; where only its ``/compressed`` form was recorded, that is
-        taken. Where both topics have one name in two bags, the first bag is the thermal camera's. Raises
-        :class:`SourceError` where a bag cannot be opened or has no such images, and :class:`MissingDependencyError`
-        without rosbags.
+        One that is None is told by its name (cameras.py). A topic may be given with or without its namespace; where
+        only its ``/compressed`` form was recorded, that is taken. Where both topics have one name in two bags, the
+        first bag is the thermal camera's. Raises :class:`SourceError` where a bag cannot be opened or has no such
+        images, and :class:`MissingDependencyError` without rosbags.
         """
         self.recording = Recording(paths)
         self.name = self.recording.name
@@ -50,8 +51,9 @@ class BagSource:
         self._lateness: dict[str, float] = {}
         self.thermal_offset_ns = 0
         try:
-            topics = {THERMAL: thermal_topic, VISIBLE: visible_topic}
-            bag_each = len(paths) == 2 and thermal_topic.strip("/") == visible_topic.strip("/")
+            given = {THERMAL: thermal_topic, VISIBLE: visible_topic}
+            topics = find_cameras(self.name, self.recording.connections, given)
+            bag_each = len(paths) == 2 and topics[THERMAL].strip("/") == topics[VISIBLE].strip("/")
             self._connections: dict[str, list[Connection]] = {}
             for number, (stream, topic) in enumerate(topics.items()):
                 there = self.recording.connections_of(number) if bag_each else self.recording.connections
