@@ -73,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             report = evaluate_recording(
                 source,
                 [path for word in spec.split(",") if (path := Path(word).expanduser()).exists()],
+                Path(spec).name,
                 out,
                 config.engine,
                 config,

@@ -41,6 +41,8 @@ class Chart:
     series: Sequence[Series]
     kind: str = TIME
     note: str = ""
+    axis: str = ""
+    """What BARS stand over."""
     labels: Sequence[str] = ()
     low: float | None = None
     """What the axis of values begins at, where that is fixed."""

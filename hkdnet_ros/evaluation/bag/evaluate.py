@@ -53,6 +53,7 @@ class Request:
 def evaluate_recording(
     source: CameraSource,
     files: Sequence[Path],
+    title: str,
     out: Path,
     engine_config: EngineConfig,
     config: PerceptionConfig,
@@ -60,7 +61,7 @@ def evaluate_recording(
     parameters: Mapping[str, Any],
     defaults: Mapping[str, Any],
 ) -> Path:
-    """Evaluate ``source``, which is read from ``files``, into the folder ``out``; return the report in it.
+    """Evaluate ``source``, read from ``files`` and called ``title``, into the folder ``out``; return the report there.
 
     ``parameters`` and ``defaults`` are the node's, by name, for the report. A result that is there from the same
     request is gone on with, or left as it is where it is finished. Raises what :func:`~.run.work_through` does,
@@ -75,6 +76,7 @@ def evaluate_recording(
     every = request.every or every_for(request.limit or len(source))
     asked = {
         "source": source.name,
+        "title": title,
         "recording": before,
         "hkdnet_ros": __version__,
         "parameters": dict(parameters),

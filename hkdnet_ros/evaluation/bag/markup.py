@@ -60,7 +60,7 @@ def _section(section: Section) -> str:
     charts = "".join(
         f'<figure class="chart" id="{html.escape(chart.id)}"><figcaption><b>{html.escape(chart.title)}</b>'
         f"{f' [{html.escape(chart.unit)}]' if chart.unit else ''}"
-        f'<span class="aside">{html.escape(chart.note)}</span></figcaption><div class="plot"></div></figure>'
+        f'</figcaption><div class="plot"></div><div class="note">{html.escape(chart.note)}</div></figure>'
         for chart in section.charts
     )
     body = f'{section.html}<div class="charts">{charts}</div>' if charts else section.html
@@ -92,7 +92,7 @@ def cards(entries: Iterable[tuple[str, str, str]]) -> str:
 
 def finding_list(found: Iterable[tuple[str, str]]) -> str:
     """Return sentences as a list, each with its tone."""
-    words = {"good": "well", "note": "note", "bad": "look"}
+    words = {"good": "good", "note": "note", "bad": "check"}
     items = (
         f'<li class="{tone}"><span class="tone">{words[tone]}</span><span>{html.escape(text)}</span></li>'
         for tone, text in found

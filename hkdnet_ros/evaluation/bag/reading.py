@@ -70,9 +70,9 @@ class Result:
         return max((int(stream.arrived.max()) for stream in self.streams.values() if len(stream.arrived)), default=0)
 
     @property
-    def name(self) -> str:
-        """What the recording is called."""
-        return str(self.asked["source"])
+    def title(self) -> str:
+        """What the recording is called, for people."""
+        return str(self.asked["title"])
 
     def seconds(self, times: Times) -> Array:
         """Return times as seconds since the first image arrived."""

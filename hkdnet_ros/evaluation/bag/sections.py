@@ -129,7 +129,11 @@ def _pairs(result: Result) -> Section:
         x = [round(float(value), 3) for value in (edges[1:] + edges[:-1]) / 2]
         bars = Series("pairs", [float(count) for count in found], "fused")
         note = "Thermal minus visible stamp, in ms, with the offsets that were set."
-        charts.append(Chart("skews", "Skew of pairs", "pairs", x, [bars], kind=BARS, note=note, labels=labels, low=0.0))
+        charts.append(
+            Chart(
+                "skews", "Skew of pairs", "pairs", x, [bars], kind=BARS, note=note, axis="skew", labels=labels, low=0.0
+            )
+        )
     offset = offset_of(result)
     if offset is not None:
         body += table(
@@ -203,6 +207,7 @@ def _latency(result: Result) -> Section | None:
         "Measured on the machine that evaluated, where decoding, measuring and writing went on beside; a robot's own "
         f"are in its status. {found['engine_frames']} frames took {duration(found['seconds'])}, {whole:.2f} per "
         f"second; the network alone gave {own:.2f} per second."
+        + (f" An earlier go had done {found['begun_at']} frames." if found["begun_at"] else "")
     )
     chart = Chart("latency", "Time per frame", "ms", middles(edges), series, low=0.0)
     return Section("latency", "Time by stage", paragraph(text) + table(("stage", "p50 ms", "p95 ms", "most ms"), rows),

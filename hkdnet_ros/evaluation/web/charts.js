@@ -36,11 +36,11 @@ function drawn(chart, holder, width) {
       { ...axis, size: 46, values: (u, ticks) => ticks.map(figure) },
     ],
     series: [
-      { label: overTime ? "at" : "", value: label },
+      { label: overTime ? "at" : chart.axis, value: label },
       ...chart.series.map((series) => ({
         label: series.name, stroke: themed(series.color), width: 1.5, spanGaps: overTime && chart.x.length <= 480,
         value: (u, value) => figure(value), points: { show: chart.x.length < 60, size: 5 },
-        ...(overTime ? {} : { paths: bars, fill: themed(series.color) + "aa", points: { show: false } }),
+        ...(overTime ? {} : { paths: bars, fill: themed(series.color), width: 0, points: { show: false } }),
       })),
     ],
   };
