@@ -43,9 +43,10 @@ class Pace:
 
 
 def pace(result: Result, stream: str) -> Pace | None:
-    """Return the pace of a stream, None for fewer than two images; of stamps where they rise, jumps back left out."""
+    """Return the pace of a stream, None for fewer than two stamps; those of 0, which were not set, are left out."""
     images: Stream = result.streams[stream]
-    steps = np.diff(images.stamps) / 1e9
+    is_set = images.stamps > 0
+    steps = np.diff(images.stamps[is_set]) / 1e9
     rising = steps[steps > 0]
     if not len(rising):
         return None
@@ -58,7 +59,7 @@ def pace(result: Result, stream: str) -> Pace | None:
         float(np.percentile(np.abs(rising - median), 95)),
         int((steps > GAP * median).sum()),
         float(steps[longest]),
-        float(result.seconds(images.arrived)[longest]),
+        float(result.seconds(images.arrived[is_set])[longest]),
         int((steps <= 0).sum()),
     )
 
@@ -143,13 +144,12 @@ def _paces(result: Result) -> list[Finding]:
         if own is None:
             continue
         if own.out_of_order:
-            text = f"{own.out_of_order} {stream} stamps are not later than the one before."
-            found.append(Finding(BAD, text))
+            found.append(Finding(BAD, f"{stream.capitalize()} stamps do not rise in {own.out_of_order} places."))
         if own.gaps:
             found.append(
                 Finding(
                     NOTE,
-                    f"The {stream} camera paused {own.gaps} times for more than {GAP:g} of its intervals of "
+                    f"The {stream} camera paused {_times(own.gaps)} for more than {GAP:g} of its intervals of "
                     f"{own.interval_s * 1e3:.1f} ms; the longest pause took {own.longest_s:.2f} s, "
                     f"{own.longest_at_s:.1f} s from the start.",
                 )
@@ -253,6 +253,10 @@ def _features(result: Result) -> list[Finding]:
     best_source = max(shares[name] for name in (THERMAL, VISIBLE) if name in shares)
     tone = GOOD if shares[FUSED] >= best_source else NOTE if shares[FUSED] >= 0.9 * shares[VISIBLE] else BAD
     return [Finding(tone, text)]
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _listed(names: list[str]) -> str:

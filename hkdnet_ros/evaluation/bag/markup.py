@@ -73,11 +73,12 @@ def web(name: str) -> str:
     return (WEB / name).read_text(encoding="utf-8")
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return an HTML table; the first column is text, the others are figures."""
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, words: bool = False) -> str:
+    """Return an HTML table; the first column is text, the others are figures, or ``words``, too."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(str(value))}</td>" for value in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    kind = ' class="words"' if words else ""
+    return f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def cards(entries: Iterable[tuple[str, str, str]]) -> str:

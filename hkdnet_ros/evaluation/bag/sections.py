@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...images.frames import THERMAL, VISIBLE
+from .alignment import CERTAIN
 from .charts import BARS, Chart, Series, bins, color, counts, middles, per_span, points
 from .findings import alignment, findings, offset_of, pace, ranked_frames
 from .lumas import FUSED, IMAGES
@@ -95,7 +96,7 @@ def _input(result: Result) -> Section:
         )  # fmt: skip
     heads = ("stream", "images", "rate", "jitter (p95)", "gaps", "longest interval", "not rising")
     contents = result.found.get("contents") or []
-    inside = table(("topic", "type", "messages"), contents) if contents else ""
+    inside = table(("topic", "type", "messages"), contents, words=True) if contents else ""
     edges = bins(length, 1.0)
     rates = [
         Series(stream, counts(result.seconds(result.streams[stream].arrived), edges, per_second=True), stream)
@@ -106,10 +107,10 @@ def _input(result: Result) -> Section:
     intervals = []
     for stream in (THERMAL, VISIBLE):
         images = result.streams[stream]
-        steps = np.diff(images.stamps) / 1e6
-        intervals.append(
-            Series(stream, per_span(result.seconds(images.arrived)[1:], steps, edges, percentile=100), stream)
-        )
+        is_set = images.stamps > 0
+        steps = np.diff(images.stamps[is_set]) / 1e6
+        times = result.seconds(images.arrived[is_set])[1:]
+        intervals.append(Series(stream, per_span(times, steps, edges, percentile=100), stream))
     note = "The longest time from one stamp to the next, in each span; below zero where stamps go back."
     charts.append(Chart("intervals", "Longest interval", "ms", middles(edges), intervals, note=note))
     text = "What arrived, by the stamps that images bear. A gap is an interval of more than 1.5 usual ones."
@@ -156,7 +157,8 @@ def _pairs(result: Result) -> Section:
             Series(reason, counts(result.seconds(np.array(times[reason], np.int64)), edges), color("", place))
             for place, (reason, _) in enumerate(drops.most_common(6))
         ]
-        charts.append(Chart("drops", "Drops", "per span", middles(edges), series, low=0.0))
+        unit = f"in {edges[1]:.3g} s"
+        charts.append(Chart("drops", "Drops", unit, middles(edges), series, low=0.0))
     return Section("pairs", "Pairs, drops and modes", _modes(result, length) + body, charts)
 
 
@@ -181,7 +183,7 @@ def _modes(result: Result, length: float) -> str:
     strip = f'<h3>Modes</h3><div class="modes">{pieces}</div><div class="legend">{legend}</div>'
     if result.changes:
         rows = [[f"{(at - result.start_ns) / 1e9:.2f} s", mode, cause] for at, mode, cause in result.changes[:50]]
-        strip += table(("from", "mode", "because"), rows)
+        strip += table(("from", "mode", "because"), rows, words=True)
     return strip
 
 
@@ -250,7 +252,7 @@ def _alignment(result: Result) -> Section | None:
     if apart is None:
         return None
     times = result.seconds(result.recorded)[result.measured]
-    certain = result.measures["shift_certainty"] >= 2.2
+    certain = result.measures["shift_certainty"] >= CERTAIN
     columns = [(f"{axis}", np.where(certain, result.measures[f"shift_{axis}"], np.nan)) for axis in "xy"]
     x, series = points(times, columns, _length(result))
     text = (

@@ -80,14 +80,31 @@ async function figures(frame, token) {
     ["age", ms(Number(row.recorded_ns) - Number(row.stamp_ns))], ["size", `${row.width}x${row.height}`],
     ["level", Number(row.level).toFixed(1)], ["model", row.model], ["stamp", stamp(row.stamp_ns)],
   ];
-  for (const [name, value] of Object.entries(row)) {
-    if (value !== "" && (name.includes(".") || name.startsWith("shift_"))) cards.push([name.replaceAll("_", " "), String(Number(Number(value).toPrecision(4)))]);
-  }
+  at("measures").replaceChildren(...measures(row));
   at("figures").replaceChildren(...cards.map(([label, value]) => {
     const card = element("div", "card");
     card.append(element("div", "label", label), element("div", "figure", value));
     return card;
   }));
+}
+
+// What was measured of a frame: a row for each image, a column for each measure.
+function measures(row) {
+  const images = {}, kinds = [];
+  for (const [name, value] of Object.entries(row)) {
+    const [kind, image] = name.includes(".") ? name.split(".") : name.startsWith("shift_") ? [name.replace("_", " "), "thermal"] : [];
+    if (!kind || value === "") continue;
+    (images[image] ??= {})[kind] = String(Number(Number(value).toPrecision(4)));
+    if (!kinds.includes(kind)) kinds.push(kind);
+  }
+  if (!kinds.length) return [];
+  const table = element("table", ""), line = (kind, cells) => {
+    const made = element("tr", "");
+    made.append(...cells.map((cell) => element(kind, "", cell ?? "")));
+    return made;
+  };
+  table.append(line("th", ["image", ...kinds]), ...Object.entries(images).map(([image, values]) => line("td", [image, ...kinds.map((kind) => values[kind])])));
+  return [table];
 }
 
 function stamp(nanoseconds) {
@@ -123,15 +140,17 @@ function drawLine() {
   const quality = overview.quality.Qabf ?? Object.values(overview.quality)[0];
   if (quality) {
     const known = quality.y.filter((value) => value !== null), low = Math.min(...known), high = Math.max(...known);
-    pen.strokeStyle = themed("one");
+    const gaps = quality.x.slice(1).map((end, index) => end - quality.x[index]).sort((one, other) => one - other);
+    const longest = 5 * (gaps[gaps.length >> 1] ?? Infinity);
+    pen.strokeStyle = themed("four");
     pen.lineWidth = 1.5;
     pen.beginPath();
-    let begun = false;
+    let before = -Infinity;
     quality.y.forEach((value, index) => {
       if (value === null) return;
       const y = height - 5 - (value - low) / (high - low || 1) * (height - 36);
-      begun ? pen.lineTo(x(quality.x[index]), y) : pen.moveTo(x(quality.x[index]), y);
-      begun = true;
+      if (quality.x[index] - before > longest) pen.moveTo(x(quality.x[index]), y); else pen.lineTo(x(quality.x[index]), y);
+      before = quality.x[index];
     });
     pen.stroke();
   }
@@ -146,7 +165,7 @@ function legend() {
   const drops = Object.entries(state.overview.drops).map(([reason, spans]) => `${spans.reduce((sum, [, count]) => sum + count, 0)} ${reason}`);
   if (drops.length) entries.push(["bad", "dropped: " + drops.join(", ")]);
   const name = state.overview.quality.Qabf ? "Qabf" : Object.keys(state.overview.quality)[0];
-  if (name) entries.push(["one", `${name} of fused`]);
+  if (name) entries.push(["four", `${name} of fused`]);
   at("legend").replaceChildren(...entries.map(([color, text]) => {
     const entry = element("span", "", ""), swatch = element("i", "");
     swatch.style.background = `var(--${color})`;

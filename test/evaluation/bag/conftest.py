@@ -1,0 +1,129 @@
+"""A bag with a bad minute in it, its result by a stand-in for the network, and a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recordings import START_NS, BagWriter, thermal_image, visible_image
+from rigging import FakeEngine
+
+from hkdnet_ros.evaluation.bag import evaluate
+from hkdnet_ros.evaluation.bag.evaluate import Request, evaluate_recording
+from hkdnet_ros.inference.config import EngineConfig
+from hkdnet_ros.node.parameter_values import values_of
+from hkdnet_ros.node.schema import FusionConfig, build
+from hkdnet_ros.sources.opening import open_source
+
+FRAMES = 60
+PERIOD_NS = 50_000_000
+PART = 16
+
+
+def write_drive(path: Path, storage="mcap") -> Path:
+    """Write 60 images of each camera, thermal 4 ms later, some missing, one unstamped, noise in all."""
+    rng = np.random.default_rng(5)
+    with BagWriter(path, storage) as bag:
+        bag.camera_info("/cam/thermal/camera_info", (64, 48), 60.0, START_NS, "t")
+        bag.camera_info("/cam/visible/camera_info", (96, 72), 90.0, START_NS, "v")
+        for index in range(FRAMES):
+            stamp = START_NS + index * PERIOD_NS
+            noise = rng.integers(0, 3, (72, 96, 3), np.uint8)
+            visible = visible_image(index, (96, 72)) // 2 + noise
+            bag.image(
+                "/cam/visible/image_raw", visible, "bgr8", 0 if index == 9 else stamp, "v", recorded_ns=stamp + 10
+            )
+            if 30 <= index < 33:
+                continue
+            thermal = thermal_image(index, np.uint16, (64, 48)) + rng.integers(0, 200, (48, 64)).astype(np.uint16)
+            stamp += 4_000_000
+            bag.image("/cam/thermal/image_raw", thermal, "mono16", stamp, "t", recorded_ns=stamp + 12)
+    return path
+
+
+@pytest.fixture(scope="session")
+def drive(tmp_path_factory):
+    return write_drive(tmp_path_factory.mktemp("recordings") / "drive")
+
+
+@pytest.fixture
+def evaluated(monkeypatch):
+    """Return a function that evaluates a recording with a given or a fresh FakeEngine; it returns the report."""
+
+    def evaluate_it(path, out, engine=None, parameters=None, **request):
+        engine = engine or FakeEngine()
+        monkeypatch.setattr(evaluate, "load_engine", lambda config: engine)
+        return evaluate_with(path, out, parameters, **request)
+
+    return evaluate_it
+
+
+def evaluate_with(path, out, parameters=None, **request):
+    config = build(parameters or {})
+    wanted = Request(**{"every": 4, "part": PART, **request})
+    topics = {"thermal_topic": None, "visible_topic": None}
+    with contextlib.closing(open_source(str(path), **topics)) as source:
+        return evaluate_recording(
+            source, [Path(path)], Path(path).name, Path(out), EngineConfig(model="realtime"), config, wanted,
+            values_of(config), values_of(FusionConfig()),
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def result(drive, tmp_path_factory):
+    """The finished result of the drive; a test that changes it takes a copy."""
+    out = tmp_path_factory.mktemp("results") / "drive"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "load_engine", lambda config: FakeEngine())
+        evaluate_with(drive, out)
+    return out
+
+
+@dataclasses.dataclass
+class Browser:
+    """Pages of a headless Chromium, and what they complained of."""
+
+    it: object
+    pages: list[object] = dataclasses.field(default_factory=list)
+    complaints: list[str] = dataclasses.field(default_factory=list)
+
+    def open(self, url, *, width=1280, height=900, scheme="light"):
+        page = self.it.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page.on(
+            "console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None
+        )
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.pages.append(page)
+        page.goto(url)
+        return page
+
+    def _complained(self, text):
+        self.complaints.append(text)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright; run `make setup`")
+    with playwright.sync_playwright() as driver:
+        path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+        quiet = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+        try:
+            chromium = driver.chromium.launch(executable_path=path, args=[*quiet, "--no-sandbox"])
+        except playwright.Error as error:
+            pytest.skip(f"no Chromium starts here: {str(error).splitlines()[0]}; `apt install chromium` brings one")
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def browser(chromium):
+    """A browser whose pages must not complain."""
+    browser = Browser(chromium)
+    yield browser
+    for page in browser.pages:
+        page.close()
+    assert browser.complaints == []
