@@ -64,7 +64,12 @@ $(ready): $(venv)/.packages $(interface) setup.py | $(venv)/.torch-$(TORCH)
 	@$(PYTHON) scripts/setup_venv.py messages $(venv)
 	@touch $@
 
-test: lint
+# Not part of setup: only tests need a browser.
+$(venv)/.browser: | $(ready)
+	@$(PYTHON) scripts/setup_venv.py browser $(venv)
+	@touch $@
+
+test: lint $(venv)/.browser
 	$(bin)/python -m pytest --durations=10
 
 lint: setup

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 from pathlib import Path
 
 from ..arguments import parse_size
-from ..errors import ConfigError
-from ..evaluation.bag.evaluate import Request, evaluate_recording
+from ..errors import ConfigError, HkdnetError
+from ..evaluation.bag.evaluate import REPORT, Request, evaluate_recording
+from ..evaluation.bag.overview import overview_page
 from ..evaluation.detection import TRAFFIC
+from ..files import write_file
 from ..node.parameter_values import read_config, values_of
 from ..node.schema import FusionConfig
 from ..sources.camera_source import NOMINAL_FPS
@@ -59,30 +62,39 @@ def run(arguments: argparse.Namespace) -> int:
     request = Request(
         arguments.every, arguments.limit, arguments.detector, tuple(arguments.classes), arguments.video
     )  # fmt: skip
-    for spec, out in _results(arguments.sources, arguments.out):
-        with contextlib.closing(
-            open_source(
-                spec,
-                size=arguments.size,
-                thermal_size=arguments.thermal_size,
-                fps=arguments.fps,
-                thermal_topic=arguments.thermal_topic,
-                visible_topic=arguments.visible_topic,
-            )
-        ) as source:
-            report = evaluate_recording(
-                source,
-                [path for word in spec.split(",") if (path := Path(word).expanduser()).exists()],
-                Path(spec).name,
-                out,
-                config.engine,
-                config,
-                request,
-                values_of(config),
-                values_of(FusionConfig()),
-            )
-        print(report)
-    return 0
+    results = _results(arguments.sources, arguments.out)
+    if len(results) == 1:
+        print(_evaluate(arguments, config, request, *results[0]))
+        return 0
+    failures: dict[str, str] = {}
+    for spec, out in results:
+        try:
+            print(_evaluate(arguments, config, request, spec, out))
+        except HkdnetError as error:  # the others are evaluated all the same
+            failures[spec] = str(error)
+            print(f"hkdnet: {error}", file=sys.stderr)
+    done = [out for spec, out in results if spec not in failures]
+    if done:
+        write_file(arguments.out / REPORT, overview_page(done, failures).encode())
+        print(arguments.out / REPORT)
+    return int(bool(failures))
+
+
+def _evaluate(arguments: argparse.Namespace, config: FusionConfig, request: Request, spec: str, out: Path) -> Path:
+    topics = {"thermal_topic": arguments.thermal_topic, "visible_topic": arguments.visible_topic}
+    sizes = {"size": arguments.size, "thermal_size": arguments.thermal_size}
+    with contextlib.closing(open_source(spec, fps=arguments.fps, **sizes, **topics)) as source:
+        return evaluate_recording(
+            source,
+            [path for word in spec.split(",") if (path := Path(word).expanduser()).exists()],
+            Path(spec).name,
+            out,
+            config.engine,
+            config,
+            request,
+            values_of(config),
+            values_of(FusionConfig()),
+        )
 
 
 def _results(sources: list[str], out: Path) -> list[tuple[str, Path]]:

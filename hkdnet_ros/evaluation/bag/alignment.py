@@ -15,8 +15,8 @@ REACH = 12
 """Pixels, of an image 320 wide, up to which a shift is looked for."""
 
 CERTAIN = 0.03
-"""A shift is believed whose likeness is this much above that of every shift elsewhere. Of the 32 registered pairs of
-RoadScene and M3SVD in data/val 29 are so, and of 342 of images that do not belong together 8."""
+"""A shift is believed whose likeness is this much above that of every shift elsewhere. Of the 32 registered pairs in
+data/val 29 are so, and of 342 pairs of images that do not belong together 8."""
 
 _ELSEWHERE = 5  # pixels, at the size looked at
 
