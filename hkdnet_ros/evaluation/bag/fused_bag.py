@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import yaml
@@ -27,6 +27,9 @@ TYPES = {
 FOLDER = "fused"
 """The bag's folder, and what the names of its files begin with."""
 
+Serialized: TypeAlias = "Sequence[tuple[str, bytes | memoryview]]"
+"""Topics and what is published there for one frame."""
+
 _DURATION_LIMIT_NS = 2**31 * NS_PER_S
 
 
@@ -45,7 +48,7 @@ class FusedMessages:
         self.store = get_typestore(Stores.ROS2_HUMBLE)
         self.store.register(get_types_from_msg(FUSION_STATUS, TYPES[STATUS]))
 
-    def of(self, output: Output, figures: Figures, runs_on: Mapping[str, Any]) -> list[tuple[str, bytes]]:
+    def of(self, output: Output, figures: Figures, runs_on: Mapping[str, Any]) -> Serialized:
         """Return topics and serialised messages for one frame."""
         fused = output.fused
         header = self._make("std_msgs/msg/Header", stamp=self._time(fused.stamp_ns), frame_id=fused.frame_id)
@@ -65,7 +68,7 @@ class FusedMessages:
         if output.camera_model is not None:
             messages.append((CAMERA_INFO, self._camera_info(output.camera_model, header)))
         messages.append((STATUS, self._status(output, figures, header, runs_on)))
-        return [(topic, bytes(self.store.serialize_cdr(message, TYPES[topic]))) for topic, message in messages]
+        return [(topic, self.store.serialize_cdr(message, TYPES[topic])) for topic, message in messages]
 
     def _status(self, output: Output, figures: Figures, header: Any, runs_on: Mapping[str, Any]) -> Any:
         totals = figures.totals
@@ -137,7 +140,7 @@ class BagPart:
         self._store = messages.store
         self._connections: dict[str, Any] = {}
 
-    def write(self, recorded_ns: int, messages: Sequence[tuple[str, bytes]]) -> None:
+    def write(self, recorded_ns: int, messages: Serialized) -> None:
         """Append the messages of one frame, as recorded at ``recorded_ns``."""
         for topic, data in messages:
             if topic not in self._connections:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...errors import SourceError
 from . import fused_bag, panes
-from .fused_bag import BagPart, FusedMessages
+from .fused_bag import BagPart, FusedMessages, Serialized
 from .movie import Movie
 from .panes import PanesPart
 from .tables import join_tables, read_table, write_parquet, write_table
@@ -24,7 +24,7 @@ class Written:
 
     row: Mapping[str, object]
     timings: Mapping[str, float]
-    messages: Sequence[tuple[str, bytes]]
+    messages: Serialized
     panes: Mapping[str, bytes]
 
 

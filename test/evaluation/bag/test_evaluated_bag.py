@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from hkdnet_ros.errors import ConfigError, DeviceError, SourceError
 from hkdnet_ros.evaluation.bag import evaluate, fused_bag
 from hkdnet_ros.evaluation.bag.folder import read_run
 from hkdnet_ros.evaluation.bag.reading import read_panes, read_result
+from hkdnet_ros.evaluation.bag.status_message import FUSION_STATUS
 from hkdnet_ros.sources.bags.bag_source import BagSource
 
 DIFFERING = {"timings.csv", "log.csv", "report.html", "run.json"}
@@ -252,3 +254,9 @@ def test_the_folder_of_another_run_is_left_alone(result, drive, evaluated, tmp_p
         evaluated(drive, tmp_path / "notes")
     assert_one_line(caught.value, tmp_path / "notes", "no result of an evaluation", "--out")
     assert [path.name for path in (tmp_path / "notes").iterdir()] == ["mine.txt"]
+
+
+def test_the_status_of_the_bag_is_the_nodes_message():
+    lines = (Path(__file__).resolve().parents[3] / "msg" / "FusionStatus.msg").read_text().splitlines()
+    fields = [" ".join(line.partition("#")[0].split()) for line in lines]
+    assert FUSION_STATUS.splitlines() == [field for field in fields if field]
