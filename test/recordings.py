@@ -60,9 +60,10 @@ class BagWriter:
     """Writes a bag of images with rosbags; ``storage`` is sqlite3, mcap, or ros1, whose path is that of a file.
 
     ``compression`` is none, or for a rosbag2 file, message or (mcap) storage, for one of ROS 1 bz2 or lz4.
+    ``serialization`` is that of the messages in a rosbag2, which tools for MCAP write as ros1, too.
     """
 
-    def __init__(self, path: Path, storage: str, compression: str = "none") -> None:
+    def __init__(self, path: Path, storage: str, compression: str = "none", serialization: str = "cdr") -> None:
         from rosbags.rosbag1 import Writer as Writer1
         from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
         from rosbags.typesys import Stores, get_typestore
@@ -77,6 +78,7 @@ class BagWriter:
         else:
             self._writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
             self._writer.set_compression(CompressionMode[compression.upper()], CompressionFormat.ZSTD)
+        self._serialization = serialization
         self._connections = {}
 
     def __enter__(self):
@@ -95,7 +97,8 @@ class BagWriter:
         key = topic, name, writer
         if key not in self._connections:
             definition = definition or {"typestore": self._ros1 or self.store}
-            apart = {"callerid": f"/driver_{writer}"} if self._ros1 else {"offered_qos_profiles": _qos(writer)}
+            apart = {"offered_qos_profiles": _qos(writer), "serialization_format": self._serialization}
+            apart = {"callerid": f"/driver_{writer}"} if self._ros1 else apart
             self._connections[key] = self._writer.add_connection(topic, name, **definition, **apart)
         return self._connections[key]
 
@@ -103,7 +106,7 @@ class BagWriter:
         """Append a message; ``cut`` shortens its serialised form, as a damaged recording has it."""
         name = kind if "/" in kind else f"sensor_msgs/msg/{kind}"
         data = self.store.serialize_cdr(message, name, little_endian=little)
-        data = self.store.cdr_to_ros1(data, name) if self._ros1 else data
+        data = self.store.cdr_to_ros1(data, name) if self._ros1 or self._serialization == "ros1" else data
         self._writer.write(self.connect(topic, name, writer), recorded_ns, bytes(data)[:cut])
 
     def foreign(self, topic, recorded_ns, definition):

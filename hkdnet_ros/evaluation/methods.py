@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 from ..images.resampling import resample
 from ..inference.config import EngineConfig
-from ..inference.engine_api import Engine, load_engine
+from ..inference.engine_api import Engine, load_engine, runs_on
 from ..inference.sizes import Sizes
 from .baselines import Method, baselines
 from .resampling import enlarge_bicubic, reduce_bilinear
@@ -36,7 +36,7 @@ def open_methods(
         if name in methods:
             raise ConfigError(f"two models are called {engine.model_name}; evaluate one at a time")
         methods[name] = _guided(engine, sizes) if engine.sizes.visible == 1 else _on_one_grid(engine, sizes)
-        facts[name] = ", ".join((f"{engine.precision} on {engine.device}", *_adapted(engine.sizes, sizes)))
+        facts[name] = ", ".join((runs_on(engine), *_adapted(engine.sizes, sizes)))
     return methods, facts
 
 

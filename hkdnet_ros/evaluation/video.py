@@ -29,7 +29,7 @@ from ..metrics.fusion import fusion_metrics, measurable
 from ..perception.pairing import PairingConfig
 from ..perception.thermal import ThermalConditioner
 from ..sources.camera_source import CameraSource, matches
-from ..sources.no_pair import StreamWatch
+from ..sources.no_pair import OPTIONS, StreamWatch
 from .baselines import Method
 from .measurements import ENLARGED, Measurement, mean_values, write_measurements
 from .methods import open_methods
@@ -78,8 +78,7 @@ def evaluate_video(
 
     frames = len({measurement.image for measurement in measurements})
     if not frames:
-        cause = watch.cause(PairingConfig().slop, source.skipped, source.lateness)
-        raise SourceError(f"{source.name}: gives no pairs: {cause.what}; `hkdnet pairs` has options to mend that")
+        raise watch.error(source, PairingConfig().slop, OPTIONS)
     if frames < FEWEST_FRAMES:
         raise SourceError(f"{source.name}: gives {frames} pairs; flicker needs {FEWEST_FRAMES} or more")
     reduced = f"reduced by {scale}, Pillow's antialiased BILINEAR" if reduce else "at its own size"

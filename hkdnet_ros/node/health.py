@@ -76,10 +76,20 @@ def reports(health: Health, config: DiagnosticsConfig) -> list[Report]:
 
 
 def device_report(
-    *, model: str, scale: int, device: str, precision: str, memory: tuple[int, int] | None, resident: int, failure: str
+    *,
+    model: str,
+    scale: int,
+    device: str,
+    precision: str,
+    backend: str,
+    memory: tuple[int, int] | None,
+    resident: int,
+    failure: str,
 ) -> Report:
     """Return what runs where; ``memory`` is bytes used and had by the device, ``resident`` those of this process."""
-    values: dict[str, object] = {"model": model, "scale": scale, "device": device, "precision": precision}
+    values: dict[str, object] = {
+        "model": model, "scale": scale, "device": device, "precision": precision, "back end": backend,
+    }  # fmt: skip
     if memory is not None:
         values["device memory used (MB)"], values["device memory (MB)"] = (bytes_ // 1_000_000 for bytes_ in memory)
     values["process memory (MB)"] = resident // 1_000_000
@@ -127,11 +137,15 @@ def _pairing(health: Health) -> Report:
             for reason, count in sorted(oddities.items())
         },
     }
+    for stream, (usual, most) in health.delays.items():
+        values[f"{stream} delay from stamp to arrival p50, most (ms)"] = f"{usual * 1e3:.0f}, {most * 1e3:.0f}"
     if health.drift_ppm is not None:
         values["thermal clock against visible (us/s)"] = f"{health.drift_ppm:+.0f}"
     dropped = sum(health.drops.values())
+    if health.trouble:
+        return Report("pairing", WARN, health.trouble, values)
     if all(health.rates.get(stream, 0.0) for stream in (THERMAL, VISIBLE)) and not health.pairs:
-        return Report("pairing", WARN, "both cameras send, but nothing pairs; the log says why", values)
+        return Report("pairing", WARN, "both cameras send, but nothing has paired so far", values)
     return Report("pairing", OK, f"{health.pairs} pairs, {dropped} dropped", values)
 
 

@@ -83,10 +83,20 @@ class FusionWork:
         self._sizes = SizeWatch(engine, log, warm=config.pipeline.grid)  # who loaded the engine warmed it up for that
         self._runs = {THERMAL: 0, VISIBLE: 0}  # of the images before
         self.calibration = OutputCalibration(log)
+        self._is_visible_damaged = False  # the last visible image could not be decoded
 
     def reconfigure(self, config: PerceptionConfig) -> None:
         """Go by the live parameters of ``config`` from the next task on. Any thread may call this."""
         self._pipeline.reconfigure(config)
+
+    def try_again(self, visible: Incoming) -> None:
+        """Decode a visible image where the last one could not be: such images are no sign of life. Any thread may.
+
+        Raises what decoding raises.
+        """
+        if self._is_visible_damaged:
+            visible.decode()
+            self._is_visible_damaged = False
 
     def process(self, task: Task) -> None:
         try:
@@ -110,7 +120,7 @@ class FusionWork:
                 self._sink.conditioned(thermal, self._pipeline.condition(thermal))
             self._drops.count(task.drop(NO_SUBSCRIBER))
             return
-        visible = task.visible.incoming.decode() if task.visible else None
+        visible = self._decode(task.visible)
         decoded = time.perf_counter()
         fused = self._fuse(thermal, visible)
         is_live = task.thermal is None or task.thermal.is_live
@@ -130,6 +140,13 @@ class FusionWork:
         self._statistics.add_published(now_ns)
         self._statistics.add_latencies({**latencies, "age": age_ns / 1e9})
         self._sink.figures(output, Figures(age_ns, latencies, self._statistics.totals()))
+
+    def _decode(self, visible: Taken | None) -> Frame | None:
+        try:
+            return visible.incoming.decode() if visible else None
+        except HkdnetError:
+            self._is_visible_damaged = True
+            raise
 
     def _follow_runs(self, task: Task) -> None:
         """Let what carries over from pair to pair begin anew with the first pair of a stream that has."""

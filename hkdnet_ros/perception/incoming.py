@@ -32,6 +32,11 @@ class Incoming:
     check: Callable[[], None] = unchecked
     content: Any = None
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that the image takes while it waits; 0 where it is read only when it is decoded."""
+        return 0 if self.content is None else memoryview(self.content).nbytes
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:

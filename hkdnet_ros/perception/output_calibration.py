@@ -117,8 +117,8 @@ class OutputCalibration:
 
 def _missing(stream: str) -> str:
     return (
-        f"no message on {TOPICS[stream]}, but somebody subscribes to fused/camera_info; have the {stream} camera's "
-        "driver publish its calibration, or remap the topic to where it does"
+        f"no message on {TOPICS[stream]} (camera_info beside the image, where that is remapped), but somebody "
+        f"subscribes to fused/camera_info; have the {stream} camera's driver publish its calibration, or remap to it"
     )
 
 

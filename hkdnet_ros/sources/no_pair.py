@@ -9,7 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import SourceError
 from ..images.frames import THERMAL, VISIBLE
+from .camera_source import CameraSource
+
+OPTIONS = "`hkdnet pairs` has options to mend that"
+"""The remedy where what is called has none itself."""
 
 _MOST = 0.9  # of the images of the slower stream are to be paired by the slop that is proposed
 
@@ -31,6 +36,11 @@ class StreamWatch:
     def __call__(self, stream: str, stamp_ns: int) -> None:
         """Take note of an image that could be used."""
         self._stamps[stream].append(stamp_ns)
+
+    def error(self, source: CameraSource, slop: float, remedy: str = "") -> SourceError:
+        """Return what to raise where nothing of ``source`` was paired, with another ``remedy`` where one is given."""
+        cause = self.cause(slop, source.skipped, source.lateness)
+        return SourceError(f"{source.name}: no pair within {slop:g} s: {cause.what}; {remedy or cause.remedy}")
 
     def cause(self, slop: float, skipped: Mapping[str, int], lateness: Mapping[str, float]) -> Cause:
         """Return why no two images lie within ``slop`` seconds.

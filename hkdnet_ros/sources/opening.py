@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import SourceError
@@ -36,9 +38,8 @@ def open_source(
 
     ``size`` is the (width, height) that both images are brought to, or the visible one alone where the thermal one has
     ``thermal_size``; None for their own. The simulator renders at them. ``fps`` is the frame rate of the simulator and
-    of a folder of images. The topics are those of images in a bag, None where they are to
-    be told by their names; ``thermal_offset``, in seconds, is added to the
-    stamps of its thermal ones.
+    of a folder of images. The topics are those of images in a bag, None where they are to be told by their names;
+    ``thermal_offset``, in seconds, is added to the stamps of its thermal ones.
     Raises :class:`SourceError` where there is nothing of these forms, or it cannot be opened.
     """
     for wanted in (size, thermal_size):
@@ -48,41 +49,47 @@ def open_source(
     word, _, rest = spec.partition(":")
     if word == "simulator":
         return SimulatedSource(scene_of(rest, thermal_size, size, fps))
-    source = _open_files(spec, fps, thermal_topic, visible_topic)
+    bag = functools.partial(
+        BagSource, thermal_topic=thermal_topic, visible_topic=visible_topic, thermal_offset=thermal_offset
+    )
+    source = _open_files(spec, fps, bag)
     if thermal_offset and not isinstance(source, BagSource):
         raise SourceError(f"{spec}: an offset of thermal stamps is for bags; the images of this have none of their own")
-    if isinstance(source, BagSource):
-        source.thermal_offset_ns = round(thermal_offset * 1e9)
     return Resized(source, thermal_size, size) if thermal_size or size else source
 
 
-def _open_files(spec: str, fps: float, thermal_topic: str | None, visible_topic: str | None) -> CameraSource:
+def _open_files(spec: str, fps: float, bag: Callable[[Sequence[Path]], CameraSource]) -> CameraSource:
     path = Path(spec).expanduser()
     if path.is_dir():
-        if (path / "thermal").is_dir() and (path / "visible").is_dir() and not is_bag(path):
-            return FolderSource(path, fps)
-        videos = [_video_named(path, stream) for stream in (THERMAL, VISIBLE)]
-        if all(videos) and not is_bag(path):
-            return VideoSource(*(video for video in videos if video))
-        if not is_bag(path):
-            inside = sorted(str(folder) for folder in path.iterdir() if is_bag(folder))
-            if inside:
-                raise SourceError(f"{path}: holds {len(inside)} recordings; name one of them, such as {inside[0]}")
-            raise SourceError(f"{path}: a folder without a recording in it; expected {FORMS}")
-        return BagSource([path], thermal_topic, visible_topic)
+        return _open_folder(path, fps, bag)
     if path.is_file():
         if is_bag(path):
-            return BagSource([path], thermal_topic, visible_topic)
+            return bag([path])
         raise SourceError(f"{path}: a file of no known recording; expected {FORMS}")
     files = [Path(file).expanduser() for file in spec.split(",")]
     if len(files) > 1 and any(is_bag(file) for file in files):
         for file in files:
             if not is_bag(file):
                 raise SourceError(f"{file}: no bag; expected one on each side of the comma in {spec}")
-        return BagSource(files, thermal_topic, visible_topic)
+        return bag(files)
     if len(files) == 2 and all(spec.split(",")):
         return VideoSource(*files)
     raise SourceError(f"{spec}: no such file or folder; expected {FORMS}")
+
+
+def _open_folder(path: Path, fps: float, bag: Callable[[Sequence[Path]], CameraSource]) -> CameraSource:
+    if not (path / "metadata.yaml").is_file():
+        if (path / "thermal").is_dir() and (path / "visible").is_dir():
+            return FolderSource(path, fps)
+        videos = [_video_named(path, stream) for stream in (THERMAL, VISIBLE)]
+        if all(videos):
+            return VideoSource(*(video for video in videos if video))
+    if is_bag(path):
+        return bag([path])
+    inside = sorted(str(folder) for folder in path.iterdir() if is_bag(folder))
+    if inside:
+        raise SourceError(f"{path}: holds {len(inside)} recordings; name one of them, such as {inside[0]}")
+    raise SourceError(f"{path}: a folder without a recording in it; expected {FORMS}")
 
 
 def _video_named(folder: Path, stem: str) -> Path | None:

@@ -65,8 +65,7 @@ def write_pairs(
         count += 1
     left_out = Counter(source.skipped) + unusable
     if not count and not unusable:
-        cause = watch.cause(slop, source.skipped, source.lateness)
-        raise SourceError(f"{source.name}: no pair within {slop:g} s: {cause.what}; {cause.remedy}")
+        raise watch.error(source, slop)
     if not count:
         raise SourceError(f"{source.name}: no pair can be used: {in_words(left_out)}")
     return count, left_out

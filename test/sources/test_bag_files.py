@@ -16,6 +16,7 @@ from recordings import (
     thermal_image,
     visible_image,
     write_bag,
+    write_folder,
 )
 
 from hkdnet_ros.errors import SourceError
@@ -271,6 +272,21 @@ def test_sqlite_bag_still_being_recorded_gives_what_its_log_holds(tmp_path):
     assert len(source) == 40
     assert len(images_of(source)) == 80
     recorder.close()
+
+
+def test_images_beside_a_stray_bag_are_a_folder_of_images_still(tmp_path):
+    write_folder(tmp_path, count=2)
+    shutil.copy(only_file(write_bag(tmp_path / "bag", "mcap")), tmp_path / "stray.mcap")
+    assert len(frames_of(open_source(str(tmp_path)))[0]) == 2
+
+
+def test_mcap_with_messages_of_ros_1_is_read(tmp_path):
+    with BagWriter(tmp_path / "bag", "mcap", serialization="ros1") as bag:
+        bag.image("/thermal/image_raw", thermal_image(0), "mono8", START_NS, "t")
+        bag.image("/visible/image_raw", visible_image(0), "bgr8", START_NS, "v")
+    (thermal,), (visible,) = frames_of(open_source(str(tmp_path / "bag")))
+    np.testing.assert_array_equal(thermal.image, thermal_image(0))
+    np.testing.assert_array_equal(visible.image, visible_image(0))
 
 
 @pytest.mark.parametrize("content", [b"", b"#ROSBAG V1.2\nrubbish", b"\x89MCAP0\r\n", b"SQLite format 3\x00", b"hello"])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from recordings import START_NS, BagWriter, assert_one_line, thermal_image, visible_image
+from recordings import START_NS, BagWriter, assert_one_line, thermal_image, visible_image, write_folder
 
 from hkdnet_ros.errors import SourceError
+from hkdnet_ros.evaluation.video import evaluate_video
 from hkdnet_ros.sources.opening import open_source
 from hkdnet_ros.sources.pair_files import write_pairs
 
@@ -75,6 +76,12 @@ def test_clocks_that_differ_by_more_than_the_recording(tmp_path):
     assert "--thermal-offset 8.000" in refusal(wrong_sign, tmp_path, thermal_offset=-8.0)
 
 
+def test_offset_of_images_without_stamps_is_refused(tmp_path):
+    write_folder(tmp_path)
+    with pytest.raises(SourceError, match="an offset of thermal stamps is for bags"):
+        open_source(str(tmp_path), thermal_offset=1.0)
+
+
 def test_cameras_recorded_one_after_the_other(tmp_path):
     text = refusal(bag(tmp_path / "bag", AT_10_HZ + 5000, AT_10_HZ), tmp_path)
     assert "the last visible image was taken 2.100 s before the first thermal one; record both cameras at" in text
@@ -89,6 +96,15 @@ def test_cameras_that_were_on_in_turns(tmp_path):
 def test_driver_that_stamps_all_images_alike(tmp_path):
     text = refusal(bag(tmp_path / "bag", [500.0] * 20, AT_10_HZ + 37), tmp_path)
     assert "all thermal ones bear one stamp; let the thermal driver stamp its images" in text
+
+
+def test_clip_without_pairs_is_refused_with_the_same_cause(tmp_path):
+    source = bag(tmp_path / "bag", AT_10_HZ + 5000, AT_10_HZ)
+    with pytest.raises(SourceError) as caught:
+        evaluate_video(source, tmp_path / "out", 2, [])
+    assert_one_line(
+        caught.value, "no pair within 0.05 s: 30 thermal and 30 visible", "2.100 s before", "`hkdnet pairs`"
+    )
 
 
 def test_one_image_each(tmp_path):

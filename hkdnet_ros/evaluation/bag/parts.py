@@ -54,6 +54,8 @@ class Parts:
         self.frames = 0
         """Frames that are on the disk for good."""
         self.parts = 0
+        self.runs_on: dict[str, str] = {}
+        """What each network ran on that made frames which are there, by its name."""
         while (table := self._table(self.parts)).is_file():
             self._count(list(read_table(table)))
 
@@ -115,6 +117,7 @@ class Parts:
         if self._movie is not None:
             first, last = (int(str(rows[place]["stamp_ns"])) for place in (0, -1))
             self._movie.add(self.parts, (len(rows) - 1) * 1e9 / (last - first) if last > first else 0.0)
+        self.runs_on |= {str(row["model"]): str(row["runs_on"]) for row in rows}
         self.frames += len(rows)
         self.parts += 1
 

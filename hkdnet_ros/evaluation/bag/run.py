@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ...errors import DeviceError, SourceError
+from ...errors import ConfigError, DeviceError, SourceError
 from ...images.frames import THERMAL, VISIBLE, Frame
-from ...inference.engine_api import Engine
+from ...inference.engine_api import Engine, runs_on
 from ...perception.config import PerceptionConfig
 from ...perception.incoming import Arrival
 from ...perception.mode import FUSED as FUSED_MODE
@@ -41,7 +41,7 @@ from .watched_engine import Spent, WatchedEngine
 
 BASE = (
     "frame", "stamp_ns", "recorded_ns", "mode", "live", "thermal_stamp_ns", "visible_stamp_ns", "skew_ns", "width",
-    "height", "level", "crc32", "model",
+    "height", "level", "crc32", "model", "runs_on",
 )  # fmt: skip
 """What is known of every frame; ``level`` is the mean of the fused image, ``crc32`` is of its pixels."""
 
@@ -115,7 +115,7 @@ def work_through(
         with OrderedPipe(products.make, products.take, threads=_THREADS, most=_UNDER_WAY) as pipe:
             total = _count(source, options.limit)
             with tqdm(total=total, desc=Path(source.name).name[-40:], unit="frame") as progress:
-                sink = _Sink(pipe, tables, begun_at, options.limit, progress, _has_models(source))
+                sink = _Sink(pipe, tables, parts, options.limit, progress, _has_models(source))
                 watched = WatchedEngine(engine, lambda: sink.frames < begun_at - IN_A_ROW + 1, spent)
                 sink.engine = watched
                 session = Session(config, watched, sink, tables, policy=EVERY)
@@ -187,7 +187,8 @@ class _Job:
     number: int
     output: Output
     figures: Figures
-    runs_on: Mapping[str, Any]
+    status: Mapping[str, Any]
+    runs_on: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +217,7 @@ class _Products:
         written = Written(
             _row(job),
             {stage: seconds * 1e3 for stage, seconds in job.figures.latencies.items()},
-            self._messages.of(job.output, job.figures, job.runs_on),
+            self._messages.of(job.output, job.figures, job.status),
             {name: jpeg(image) for name, image in panes_of(job.output).items()},
         )
         return _Product(job.number, written, look, looked_at)
@@ -234,14 +235,14 @@ class _Sink:
         self,
         pipe: OrderedPipe[_Job, _Product],
         tables: StreamTables,
-        begun_at: int,
+        parts: Parts,
         limit: int | None,
         progress: tqdm[None],
         has_models: bool,
     ) -> None:
         self._pipe = pipe
         self._tables = tables
-        self._first = begun_at - IN_A_ROW + 1
+        self._first = parts.frames - IN_A_ROW + 1
         self._limit = limit
         self._progress = progress
         self._wants = Wants(camera_model=has_models)
@@ -249,7 +250,7 @@ class _Sink:
         self.engine: Engine
         self.frames = 0
         self.both = 0
-        self.runs_on: dict[str, str] = {}
+        self.runs_on = dict(parts.runs_on)
 
     def check(self) -> None:
         """Raise what was met since: the session takes no exception from its sink."""
@@ -271,13 +272,19 @@ class _Sink:
         self.both += output.fused.mode in (FUSED_MODE, HELD)
         self._progress.update()
         engine = self.engine
-        runs_on = {
+        status = {
             "model": engine.model_name, "scale": engine.scale, "device": engine.device, "precision": engine.precision,
         }  # fmt: skip
-        self.runs_on[engine.model_name] = f"{engine.precision} on {engine.device}"
+        where = runs_on(engine)
+        if self.runs_on.setdefault(engine.model_name, where) != where and self._error is None:
+            self._error = ConfigError(
+                f"{engine.model_name} runs in {where}, but the frames that are there were made in "
+                f"{self.runs_on[engine.model_name]}; set -p backend, -p device and -p precision to that, or take "
+                "another --out"
+            )
         if number >= self._first and self._error is None:
             try:
-                self._pipe.put(_Job(number, output, figures, runs_on))
+                self._pipe.put(_Job(number, output, figures, status, where))
             except Exception as error:
                 self._error = error
 
@@ -312,7 +319,8 @@ def _row(job: _Job) -> dict[str, object]:
         "height": height,
         "level": float(fused.image.mean()),
         "crc32": f"{zlib.crc32(np.ascontiguousarray(fused.image).data):08x}",
-        "model": job.runs_on["model"],
+        "model": job.status["model"],
+        "runs_on": job.runs_on,
     }
 
 

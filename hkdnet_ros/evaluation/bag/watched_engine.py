@@ -55,6 +55,10 @@ class WatchedEngine:
         return self._engine.precision
 
     @property
+    def backend(self) -> str:
+        return self._engine.backend
+
+    @property
     def timings(self) -> Mapping[str, float]:
         return self._engine.timings
 

@@ -19,7 +19,7 @@ from ...perception.incoming import Arrival, Calibration, Incoming, ShutterFlag
 from ..camera_source import shifted
 from .bag_file import Connection, Message
 from .cameras import find_cameras
-from .common_time import LOOK, CommonTime, Stamped, in_order, least_delay
+from .common_time import CommonTime, Stamped, first_images, in_order, least_delay
 from .recording import Recording
 from .topics import CAMERA_INFO, SHUTTER_FLAG, beside, find_images
 
@@ -33,23 +33,29 @@ class BagSource:
     camera has no clock or another one, :class:`~hkdnet_ros.sources.bags.common_time.CommonTime` says where they lie. A
     message that is damaged or of an unknown encoding is skipped and counted in :attr:`skipped`. Intrinsics are those of
     the first message on the ``camera_info`` topic beside the images. ``recording`` is the bag itself, with all topics.
-    ``thermal_offset_ns`` is added to thermal stamps in :meth:`events`, before they are put in order.
     """
 
-    def __init__(self, paths: Sequence[Path], thermal_topic: str | None, visible_topic: str | None) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        thermal_topic: str | None,
+        visible_topic: str | None,
+        thermal_offset: float = 0.0,
+    ) -> None:
         """Open bags and find the topics.
 
         One that is None is told by its name (cameras.py). A topic may be given with or without its namespace; where
         only its ``/compressed`` form was recorded, that is taken. Where both topics have one name in two bags, the
-        first bag is the thermal camera's. Raises :class:`SourceError` where a bag cannot be opened or has no such
-        images, and :class:`MissingDependencyError` without rosbags.
+        first bag is the thermal camera's. ``thermal_offset``, in seconds, is added to thermal stamps in :meth:`events`,
+        before they are put in order. Raises :class:`SourceError` where a bag cannot be opened or has no such images,
+        and :class:`MissingDependencyError` without rosbags.
         """
         self.recording = Recording(paths)
         self.name = self.recording.name
         self._skipped: Counter[str] = Counter()
         self._remarks: set[str] = set()
         self._lateness: dict[str, float] = {}
-        self.thermal_offset_ns = 0
+        self._offsets_ns = {THERMAL: round(thermal_offset * 1e9), VISIBLE: 0}
         try:
             given = {THERMAL: thermal_topic, VISIBLE: visible_topic}
             topics = find_cameras(self.name, self.recording.connections, given)
@@ -83,18 +89,16 @@ class BagSource:
         """See :class:`~hkdnet_ros.sources.camera_source.CameraSource`."""
         self._skipped.clear()
         images = {stream: self._stamped(stream) for stream in self._connections}
-        first = {stream: list(itertools.islice(images[stream], LOOK)) for stream in images}
+        first = {stream: first_images(images[stream]) for stream in images}
         delays = {stream: least_delay(first[stream]) for stream in first if first[stream]}
         time = CommonTime(delays, self._remark)
-        offsets_ns = {THERMAL: self.thermal_offset_ns, VISIBLE: 0}
-        self._lateness = {stream: (time.lateness_ns(stream) - offsets_ns[stream]) / 1e9 for stream in delays}
-
-        def placed(stream: str) -> Iterator[tuple[int, Stamped[Any]]]:
-            for image in itertools.chain(first[stream], images[stream]):
-                yield time.of(stream, image.stamp_ns, image.recorded_ns) + offsets_ns[stream], image
+        self._lateness = {stream: (time.lateness_ns(stream) - self._offsets_ns[stream]) / 1e9 for stream in delays}
 
         def ordered(stream: str) -> Iterator[tuple[int, str, Any]]:
-            return ((time_ns, stream, message) for time_ns, message in in_order(placed(stream)))
+            stray = functools.partial(self._skip, stream, "its stamp is out of all order")
+            placed = time.placed(stream, itertools.chain(first[stream], images[stream]), stray)
+            for time_ns, message in in_order(placed, stray):
+                yield time_ns + self._offsets_ns[stream], stream, message
 
         start_ns: int | None = None
         # Each stream is read on its own: however much later one was recorded, no image waits in memory for that.
@@ -171,7 +175,7 @@ class BagSource:
             self._skip(stream, error)
             return None
 
-    def _skip(self, stream: str, error: ImageError) -> None:
+    def _skip(self, stream: str, error: ImageError | str) -> None:
         reason = f"{stream}: {error}"
         if reason not in self._skipped:
             _log.warning("%s: skipped an image on %s: %s", self.name, self.topic(stream), error)

@@ -53,7 +53,7 @@ def bag_files(bag: Path) -> tuple[list[Path], str]:
     if not problem and len(there) > 1 and there[0].suffix != ".bag":
         problem = "has no metadata.yaml, as after a recorder that was killed"
     if problem:
-        problem += f"; read is every file in it, {len(there)}; `ros2 bag reindex {bag.name}` writes a new one"
+        problem += f"; every one of its {len(there)} files is read; `ros2 bag reindex {bag.name}` writes a new one"
     return there, problem
 
 

@@ -107,9 +107,8 @@ class McapFile:
         if not self._channels:
             raise DamageError("no topic in it is whole")
         if not ended:
-            self._note(
-                f"is still being recorded, or broken off: read are the {whole} of {size} bytes that are whole; {_MENDS}"
-            )
+            read = f"its first {whole} of {size} bytes are whole and read"
+            self._note(f"is still being recorded, or broken off: {read}; {_MENDS}")
 
     def _scan_chunk(self, position: int, content: memoryview) -> None:
         (start_ns,) = struct.unpack_from("<Q", content)

@@ -56,11 +56,6 @@ class Recording:
         """What was recorded: one for each writer of each topic in each file."""
         return [connection for bag in range(len(self._bags)) for connection in self.connections_of(bag)]
 
-    @property
-    def bag_count(self) -> int:
-        """How many bags were given."""
-        return len(self._bags)
-
     def connections_of(self, bag: int) -> list[Connection]:
         """Return what was recorded in the bag of that number, counted from 0."""
         return [connection for file in self._bags[bag] for connection in file.connections]

@@ -42,7 +42,7 @@ class Ros1File:
                 whole, size = self._scan(file), file.seek(0, 2)
                 if not self._topics:
                     raise DamageError(f"has no index, and no topic in it is whole; {_MENDS}")
-                note(f"has no index, as one broken off: read are the {whole} of {size} bytes that are whole; {_MENDS}")
+                note(f"has no index, as one broken off: its first {whole} of {size} bytes are whole and read; {_MENDS}")
         self.connections = [
             Connection(own.key, own.topic, own.msgtype, ROS1, self._counts[own.key]) for own in self._topics.values()
         ]

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from ...errors import ConfigError, MissingDependencyError, SourceError
 from ...images.frames import THERMAL, VISIBLE
 from ...inference.config import EngineConfig
+from ...perception.pairing import PairingConfig
 from ...perception.thermal import ThermalConfig
-from ...sources.camera_source import NOMINAL_FPS, CameraSource
+from ...sources.camera_source import NOMINAL_FPS, CameraSource, matches
+from ...sources.no_pair import OPTIONS, StreamWatch
 from ...sources.opening import THERMAL_TOPIC, VISIBLE_TOPIC, open_source
 from ...sources.simulated import SimulatedSource
 from ..children import keep_to_this_machine, termination_interrupts
@@ -90,6 +92,7 @@ def _stream(config: DemoConfig, source: CameraSource, files: DemoFiles) -> DemoF
         ) from error
     keep_to_this_machine()
     sizes = dict.fromkeys(WIDEST, config.size) if config.size else _own_sizes(source)
+    _look_for_a_pair(source)
     thermal = _thermal_config(source)
     settings = StreamSettings(
         replay=(
@@ -152,6 +155,13 @@ def _first_sizes(source: CameraSource) -> dict[str, Size]:
             return sizes
     lacking = " and ".join(stream for stream in (THERMAL, VISIBLE) if stream not in sizes)
     raise SourceError(f"{source.name}: has no {lacking} images; the demo needs both")
+
+
+def _look_for_a_pair(source: CameraSource) -> None:
+    """Raise :class:`SourceError` where the node would pair nothing of the source, before it is waited for in vain."""
+    watch = StreamWatch()
+    if next(matches(source, watch=watch), None) is None:
+        raise watch.error(source, PairingConfig().slop, OPTIONS)
 
 
 def _thermal_config(source: CameraSource) -> ThermalConfig:

@@ -112,7 +112,7 @@ class Stopping(FakeEngine):
 
 def test_a_run_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(result, drive, evaluated, tmp_path):
     out = tmp_path / "stopped"
-    for at in (40, 25):  # the second stops before another part is done
+    for at in (50, 10):  # the second stops before another part is done
         with pytest.raises(KeyboardInterrupt):
             evaluated(drive, out, Stopping(at))
         assert not read_run(out)["found"]
@@ -124,6 +124,18 @@ def test_a_run_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(result, d
     first, second = contents(result), contents(out)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_a_run_does_not_go_on_by_another_back_end(drive, evaluated, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(drive, tmp_path / "out", Stopping(50))
+    engine = FakeEngine()
+    engine.backend = "other"
+    with pytest.raises(ConfigError) as caught:
+        evaluated(drive, tmp_path / "out", engine)
+    assert_one_line(caught.value, "fp32 on cpu by other", "fp32 on cpu by fake", "-p backend")
+    evaluated(drive, tmp_path / "out")
+    assert read_run(tmp_path / "out")["found"]["begun_at"] == 32
 
 
 def test_a_finished_result_is_left_as_it_is(result, drive, evaluated):
