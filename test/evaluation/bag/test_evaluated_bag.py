@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from drives import write_drive
 from recordings import START_NS, BagWriter, assert_one_line, thermal_image, visible_image, write_folder, write_videos
 from rigging import FakeEngine
 from rosbags.highlevel import AnyReader
@@ -272,3 +273,39 @@ def test_the_status_of_the_bag_is_the_nodes_message():
     lines = (Path(__file__).resolve().parents[3] / "msg" / "FusionStatus.msg").read_text().splitlines()
     fields = [" ".join(line.partition("#")[0].split()) for line in lines]
     assert FUSION_STATUS.splitlines() == [field for field in fields if field]
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_damaged_bag_gives_what_can_be_read_and_the_report_says_what_could_not(evaluated, tmp_path, storage):
+    path = write_drive(tmp_path / "drive", storage)
+    (file,) = (file for file in path.iterdir() if file.suffix in (".mcap", ".db3"))
+    data = bytearray(file.read_bytes())
+    if storage == "mcap":
+        del data[len(data) * 2 // 3 :]
+    else:
+        middle = len(data) // 2 // 4096 * 4096
+        data[middle : middle + 8 * 4096] = b"\xff" * (8 * 4096)
+    file.write_bytes(data)
+    report = evaluated(path, tmp_path / "out")
+    assert 10 < len(frames(tmp_path / "out")) < 56
+    assert "Not all could be read" in report.read_text()
+
+
+def test_a_bag_of_ros_1_and_of_compressed_images_is_evaluated(evaluated, tmp_path):
+    path = write_drive(tmp_path / "drive.bag", "ros1")
+    evaluated(path, tmp_path / "out")
+    assert len(frames(tmp_path / "out")) == 56
+    with BagWriter(tmp_path / "compressed", "mcap") as bag:
+        for index in range(6):
+            stamp = START_NS + index * 50_000_000
+            bag.compressed("/flir/image_raw/compressed", thermal_image(index), "mono8; jpeg compressed mono8", ".jpg",
+                           stamp, "t")  # fmt: skip
+            bag.compressed("/front/image_raw/compressed", visible_image(index), "jpeg", ".png", stamp, "v")
+    evaluated(tmp_path / "compressed", tmp_path / "out2")
+    assert len(frames(tmp_path / "out2")) == 6
+
+
+def test_the_bag_that_was_written_can_be_evaluated_beside_its_inputs(drive, result, evaluated, tmp_path):
+    """The fused bag and the recording side by side are one recording again; the fused image is no camera's."""
+    evaluated(f"{drive},{result / 'fused'}", tmp_path / "out")
+    assert [row["crc32"] for row in frames(tmp_path / "out")] == [row["crc32"] for row in frames(result)]
