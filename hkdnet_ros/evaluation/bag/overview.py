@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from ...images.frames import THERMAL, VISIBLE
-from .charts import BARS, Chart, Series
 from .findings import BAD, alignment, findings
 from .lumas import FUSED
 from .markup import Section, cards, duration, finding_list, number, page, paragraph, table
@@ -21,14 +20,13 @@ def overview_page(results: Sequence[Path], failures: Mapping[str, str]) -> str:
 
     The page is to lie in the folder that has those of the results in it.
     """
-    rows, worst, quality = [], [], []
+    rows, worst = [], []
     frames = drops = 0
     length = 0.0
     for path in results:
         result = read_result(path)
         bad = [finding.text for finding in findings(result) if finding.tone == BAD]
         worst += [(BAD, f"{result.title}: {text}") for text in bad]
-        quality.append((result.mean(f"Qabf.{FUSED}"), result.mean("Qabf.average")))
         rows.append(_row(path, result, len(bad)))
         frames += len(result.stamps)
         drops += sum(drop_counts(result).values())
@@ -61,20 +59,9 @@ def overview_page(results: Sequence[Path], failures: Mapping[str, str]) -> str:
         "fused image over that of the source that flickers more. shift: pixels by which thermal lies off the visible "
         "image."
     )
-    charts = []
-    if any(ours is not None for ours, _ in quality) and len(results) > 1:
-        labels = [path.name for path in results]
-        ours, theirs = ([values[side] for values in quality] for side in (0, 1))
-        places = list(map(float, range(len(labels))))
-        charts = [
-            Chart("quality-fused", "Qabf of fused", "", places, [Series(FUSED, ours, "fused")], BARS,
-                  axis="recording", labels=labels, low=0.0),
-            Chart("quality-average", "Qabf of the average", "", places, [Series("average", theirs, "six")], BARS,
-                  axis="recording", labels=labels, low=0.0),
-        ]  # fmt: skip
     sections = [
         Section("summary", "In short", cards(entries) + finding_list(worst[:200])),
-        Section("recordings", "Recordings", _linked(heads, rows, results) + paragraph(text), charts),
+        Section("recordings", "Recordings", _linked(heads, rows, results) + paragraph(text)),
     ]
     return page(f"{len(results)} recordings", "Evaluated through the node's core by hkdnet_ros", sections)
 

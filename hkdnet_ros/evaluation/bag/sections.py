@@ -11,7 +11,7 @@ import numpy as np
 
 from ...images.frames import THERMAL, VISIBLE
 from .alignment import CERTAIN
-from .charts import BARS, Chart, Series, bins, color, counts, middles, per_span, points
+from .charts import BARS, FEWEST, Chart, Series, bins, color, counts, middles, per_span, points
 from .findings import alignment, findings, offset_of, pace, ranked_frames
 from .lumas import FUSED, IMAGES
 from .markup import Section, cards, duration, finding_list, number, paragraph, table
@@ -197,7 +197,7 @@ def _latency(result: Result) -> Section | None:
         p50, p95, most = np.nanpercentile(values, (50, 95, 100))
         rows.append([name, f"{p50:.2f}", f"{p95:.2f}", f"{most:.2f}"])
     times = result.seconds(result.recorded)[: len(total)]
-    edges = bins(_length(result))
+    edges = bins(_length(result), FEWEST * _length(result) / len(total))
     series = [
         Series(f"p{percentile}", per_span(times, total, edges, percentile), name)
         for percentile, name in ((50, "one"), (95, "two"))
@@ -320,7 +320,7 @@ def _run(result: Result) -> Section:
     parameters = sorted(asked["parameters"].items(), key=lambda item: item[1] == defaults[item[0]])
     rows = [[name, _shown(value), "" if value == defaults[name] else "changed"] for name, value in parameters]
     log = [[f"{(at - result.start_ns) / 1e9:.2f} s", severity, line] for at, severity, line in result.log[:200]]
-    body = table(("run", ""), facts.items())
+    body = table(("what", ""), facts.items())
     if log:
         body += f"<details><summary>What the core logged ({len(result.log)} lines)</summary>"
         body += table(("at", "", "line"), log) + "</details>"
