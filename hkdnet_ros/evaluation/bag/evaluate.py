@@ -72,12 +72,11 @@ def evaluate_recording(
         raise ConfigError(
             f"sync.policy is {config.sync.policy}, which needs ROS; evaluate with -p sync.policy:={NEAREST}"
         )
-    before = fingerprint(files)
     every = request.every or every_for(request.limit or len(source))
     asked = {
         "source": source.name,
         "title": title,
-        "recording": before,
+        "recording": fingerprint(files),
         "hkdnet_ros": __version__,
         "parameters": dict(parameters),
         "defaults": dict(defaults),
@@ -89,9 +88,27 @@ def evaluate_recording(
         "detector": request.detector.name if request.detector else None,
         "classes": list(request.classes) if request.detector else [],
     }
-    folder = ResultFolder(out, asked)
-    if folder.is_finished:
-        return out / REPORT
+    with contextlib.closing(ResultFolder(out, asked)) as folder:
+        if not folder.is_finished:
+            _work(folder, source, files, engine_config, config, request, every)
+        if not (out / REPORT).is_file():
+            write_file(out / REPORT, bag_report(read_result(out)).encode())
+        tidy(out)
+    return out / REPORT
+
+
+def _work(
+    folder: ResultFolder,
+    source: CameraSource,
+    files: Sequence[Path],
+    engine_config: EngineConfig,
+    config: PerceptionConfig,
+    request: Request,
+    every: int,
+) -> None:
+    """Work a recording through into its folder, or go on with that."""
+    out = folder.path
+    before = fingerprint(files)
     try:
         search = None
         if request.detector is not None:
@@ -114,9 +131,6 @@ def evaluate_recording(
             "machine": machine(),
         }
     )
-    write_file(out / REPORT, bag_report(read_result(out)).encode())
-    tidy(out)
-    return out / REPORT
 
 
 def fingerprint(files: Sequence[Path]) -> dict[str, Any]:
