@@ -35,7 +35,7 @@ from .measures import IN_A_ROW, InARow, Look, columns, is_looked_at, look_at
 from .movie import Movie
 from .ordered_pipe import OrderedPipe
 from .panes import jpeg, panes_of
-from .parts import FRAMES, Parts, Written
+from .parts import FRAMES, Parts, Written, tidy
 from .streams import StreamTables
 from .watched_engine import Spent, WatchedEngine
 
@@ -129,6 +129,7 @@ def work_through(
                 sink.check()
         parts.finish_part()
         if sink.both == 0:
+            tidy(folder)  # the images of one camera alone are nothing to go on from
             raise SourceError(_nothing(source, session.totals(), tables.spans))
         tables.finish()
         has_parquet = parts.complete()

@@ -237,6 +237,18 @@ def test_streams_that_do_not_overlap_are_one_line_with_the_offset_and_leave_noth
     assert len(frames(tmp_path / "out")) == 8
 
 
+def test_where_frames_of_one_camera_alone_are_all_there_is_nothing_is_left_either(evaluated, tmp_path):
+    with BagWriter(tmp_path / "bag", "mcap") as bag:
+        for index in range(60):
+            stamp = START_NS + index * 50_000_000
+            bag.image("/visible/image_raw", visible_image(index), "bgr8", stamp, "v")
+        bag.image("/thermal/image_raw", thermal_image(0), "mono8", START_NS - 2 * 10**9, "t", recorded_ns=START_NS)
+    with pytest.raises(SourceError) as caught:
+        evaluated(tmp_path / "bag", tmp_path / "out")
+    assert_one_line(caught.value, "no two could be fused", "do not overlap")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("stream", ["thermal", "visible"])
 def test_one_stream_alone_is_one_line(evaluated, tmp_path, stream):
     other = {"thermal": "visible", "visible": "thermal"}[stream]
