@@ -43,10 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="fuse the first N pairs only")
     parser.add_argument(
         "--every", type=int, metavar="K",
-        help="measure one frame in K (default: about 200 of a short recording, one in 30 of a long one)",
+        help="measure one frame in K (default: about 200 of a short recording, one in 60 of a long one)",
     )  # fmt: skip
     parser.add_argument("--detector", type=Path, metavar="FILE", help="ONNX detector of COCO's classes to look with")
-    parser.add_argument("--classes", nargs="+", default=TRAFFIC, metavar="NAME", help="what it looks for")
+    parser.add_argument(
+        "--classes", nargs="+", default=argparse.SUPPRESS, metavar="NAME",
+        help=f"what it looks for (default: {' '.join(TRAFFIC)})",
+    )  # fmt: skip
     parser.add_argument(
         "--video", action=argparse.BooleanOptionalAction, default=True, help="write side_by_side.mp4, too"
     )
@@ -59,9 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; it must be 1 or more")
     config = read_config(arguments.params, getattr(arguments, "param", ()))
-    request = Request(
-        arguments.every, arguments.limit, arguments.detector, tuple(arguments.classes), arguments.video
-    )  # fmt: skip
+    classes = tuple(getattr(arguments, "classes", TRAFFIC))
+    request = Request(arguments.every, arguments.limit, arguments.detector, classes, arguments.video)
     results = _results(arguments.sources, arguments.out)
     if len(results) == 1:
         print(_evaluate(arguments, config, request, *results[0]))

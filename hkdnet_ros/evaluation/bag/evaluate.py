@@ -37,7 +37,7 @@ _PACKAGES = ("torch", "numpy", "opencv-python-headless", "rosbags")
 class Request:
     """What is asked of an evaluation beside recording and settings.
 
-    Measures are taken on one frame in ``every``; None: of a short recording on about 200, of a long one on one in 30.
+    Measures are taken on one frame in ``every``; None: of a short recording on about 200, of a long one on one in 60.
     ``limit`` is how many frames are fused, None for all. ``detector`` is an ONNX file (see
     :class:`~hkdnet_ros.evaluation.detector.OnnxDetector`), of whose classes ``classes`` count.
     """

@@ -48,7 +48,7 @@ BASE = (
 _THREADS = 2
 _UNDER_WAY = 12  # frames between fusion and disk
 _MEASURED = 200  # so many frames are measured of a short recording
-_SELDOM = 30  # of a long one, one in so many
+_SELDOM = 60  # of a long one, one in so many: measuring one takes as long as fusing ten
 
 
 def every_for(frames: int) -> int:
