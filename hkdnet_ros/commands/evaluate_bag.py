@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import sys
 from pathlib import Path
 
 from ..arguments import parse_size
-from ..errors import ConfigError, HkdnetError
-from ..evaluation.bag.evaluate import REPORT, Request, evaluate_recording
-from ..evaluation.bag.overview import overview_page
+from ..errors import ConfigError
+from ..evaluation.bag.evaluate import Request
+from ..evaluation.bag.many import Task, evaluate_many, folders_for, run_task
 from ..evaluation.detection import TRAFFIC
-from ..files import write_file
 from ..node.parameter_values import read_config, values_of
 from ..node.schema import FusionConfig
 from ..sources.camera_source import NOMINAL_FPS
-from ..sources.opening import FORMS, open_source
+from ..sources.opening import FORMS
+
+_OPENING = ("size", "thermal_size", "fps", "thermal_topic", "visible_topic")
+"""Options that are passed on to :func:`~hkdnet_ros.sources.opening.open_source`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--classes", nargs="+", default=argparse.SUPPRESS, metavar="NAME",
         help=f"what it looks for (default: {' '.join(TRAFFIC)})",
     )  # fmt: skip
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="evaluate N recordings beside each other")
     parser.add_argument(
         "--video", action=argparse.BooleanOptionalAction, default=True, help="write side_by_side.mp4, too"
     )
@@ -57,55 +58,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate each recording and say where its report is."""
-    for name in ("limit", "every"):
+    for name in ("limit", "every", "jobs"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; it must be 1 or more")
     config = read_config(arguments.params, getattr(arguments, "param", ()))
     classes = tuple(getattr(arguments, "classes", TRAFFIC))
     request = Request(arguments.every, arguments.limit, arguments.detector, classes, arguments.video)
-    results = _results(arguments.sources, arguments.out)
-    if len(results) == 1:
-        print(_evaluate(arguments, config, request, *results[0]))
+    folders = [arguments.out]
+    if len(arguments.sources) > 1:
+        folders = folders_for(arguments.sources, arguments.out)
+    opening = {name: getattr(arguments, name) for name in _OPENING}
+    tasks = [
+        Task(spec, out, config.engine, config, request, values_of(config), values_of(FusionConfig()), opening)
+        for spec, out in zip(arguments.sources, folders, strict=True)
+    ]
+    if len(tasks) == 1:
+        print(run_task(tasks[0]))
         return 0
-    failures: dict[str, str] = {}
-    for spec, out in results:
-        try:
-            print(_evaluate(arguments, config, request, spec, out))
-        except HkdnetError as error:  # the others are evaluated all the same
-            failures[spec] = str(error)
-            print(f"hkdnet: {error}", file=sys.stderr)
-    done = [out for spec, out in results if spec not in failures]
-    if done:
-        write_file(arguments.out / REPORT, overview_page(done, failures).encode())
-        print(arguments.out / REPORT)
-    return int(bool(failures))
-
-
-def _evaluate(arguments: argparse.Namespace, config: FusionConfig, request: Request, spec: str, out: Path) -> Path:
-    topics = {"thermal_topic": arguments.thermal_topic, "visible_topic": arguments.visible_topic}
-    sizes = {"size": arguments.size, "thermal_size": arguments.thermal_size}
-    with contextlib.closing(open_source(spec, fps=arguments.fps, **sizes, **topics)) as source:
-        return evaluate_recording(
-            source,
-            [path for word in spec.split(",") if (path := Path(word).expanduser()).exists()],
-            Path(spec).name,
-            out,
-            config.engine,
-            config,
-            request,
-            values_of(config),
-            values_of(FusionConfig()),
-        )
-
-
-def _results(sources: list[str], out: Path) -> list[tuple[str, Path]]:
-    """Return the recordings and the folder that each one's result goes to."""
-    if len(sources) == 1:
-        return [(sources[0], out)]
-    results: dict[str, str] = {}
-    for spec in sources:
-        stem = Path(spec.split(",")[0]).stem or spec
-        name = next(name for name in (stem, *(f"{stem}_{number}" for number in range(2, 9999))) if name not in results)
-        results[name] = spec
-    return [(spec, out / name) for name, spec in results.items()]
+    return int(bool(evaluate_many(tasks, arguments.out, arguments.jobs)))
