@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from ..arguments import parse_size
 from ..errors import ConfigError
-from ..evaluation.bag.evaluate import Request
-from ..evaluation.bag.many import Task, evaluate_many, folders_for, run_task
+from ..evaluation.bag.evaluate import Request, Task, run_task
+from ..evaluation.bag.many import evaluate_many, folders_for
 from ..evaluation.detection import TRAFFIC
 from ..node.parameter_values import read_config, values_of
 from ..node.schema import FusionConfig
@@ -73,7 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
         Task(spec, out, config.engine, config, request, values_of(config), values_of(FusionConfig()), opening)
         for spec, out in zip(arguments.sources, folders, strict=True)
     ]
-    if len(tasks) == 1:
-        print(run_task(tasks[0]))
-        return 0
-    return int(bool(evaluate_many(tasks, arguments.out, arguments.jobs)))
+    try:
+        if len(tasks) == 1:
+            print(run_task(tasks[0]))
+            return 0
+        return int(bool(evaluate_many(tasks, arguments.out, arguments.jobs)))
+    except KeyboardInterrupt:
+        print("\nhkdnet: stopped; the same command goes on from the last part that was done", file=sys.stderr)
+        raise

@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import multiprocessing
 import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any, cast
 
 from ...errors import HkdnetError
 from ...files import write_file
-from ...inference.config import EngineConfig
-from ...perception.config import PerceptionConfig
-from ...sources.opening import open_source
-from .evaluate import REPORT, Request, evaluate_recording
+from .evaluate import REPORT, Task, run_task
 from .overview import overview_page
 
 TRIES = 3
 """How often a recording is taken up that took its process with it: each goes on where the one before was."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One recording to evaluate, complete, so that another process can: ``spec`` names it, ``out`` is its folder.
-
-    ``opening`` are keywords of :func:`open_source`; the rest is as for :func:`~.evaluate.evaluate_recording`.
-    """
-
-    spec: str
-    out: Path
-    engine: EngineConfig
-    config: PerceptionConfig
-    request: Request
-    parameters: Mapping[str, Any]
-    defaults: Mapping[str, Any]
-    opening: Mapping[str, Any] = field(default_factory=dict)
-
-
-def run_task(task: Task) -> Path:
-    """Evaluate one recording and return its report; raises what :func:`~.evaluate.evaluate_recording` does."""
-    files = [path for word in task.spec.split(",") if (path := Path(word).expanduser()).exists()]
-    with contextlib.closing(open_source(task.spec, **task.opening)) as source:
-        return evaluate_recording(
-            source, files, Path(task.spec).name, task.out, task.engine, task.config, task.request, task.parameters,
-            task.defaults,
-        )  # fmt: skip
 
 
 def folders_for(specs: Sequence[str], out: Path) -> list[Path]:

@@ -8,7 +8,7 @@ import signal
 from rigging import FakeEngine
 
 from hkdnet_ros.evaluation.bag import evaluate
-from hkdnet_ros.evaluation.bag.many import run_task
+from hkdnet_ros.evaluation.bag.evaluate import run_task
 
 
 class Killed(FakeEngine):

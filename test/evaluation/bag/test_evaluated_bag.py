@@ -295,6 +295,9 @@ def test_the_folder_of_another_run_is_left_alone(result, drive, evaluated, tmp_p
     with pytest.raises(SourceError) as caught:
         evaluated(drive, result, parameters={"sync.slop": 0.02})
     assert_one_line(caught.value, "sync.slop was 0.05, now 0.02")
+    with pytest.raises(SourceError) as caught:
+        evaluated(drive, result, opening={"size": (48, 36)})
+    assert_one_line(caught.value, "opening.size was None, now [48, 36]")
     assert contents(result) == before
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("mine")

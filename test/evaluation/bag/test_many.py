@@ -7,9 +7,9 @@ from drives import PART
 from recordings import assert_one_line
 from test_evaluated_bag import contents
 
-from hkdnet_ros.evaluation.bag.evaluate import Request
+from hkdnet_ros.evaluation.bag.evaluate import Request, Task
 from hkdnet_ros.evaluation.bag.folder import read_run
-from hkdnet_ros.evaluation.bag.many import TRIES, Task, evaluate_many, folders_for
+from hkdnet_ros.evaluation.bag.many import TRIES, evaluate_many, folders_for
 from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.node.parameter_values import values_of
 from hkdnet_ros.node.schema import FusionConfig
