@@ -44,6 +44,14 @@ def plane_trace(
     return trace
 
 
+def parallax(focal: float, baseline: float, plane: float, distance: float) -> float:
+    """Return by how many pixels what is ``distance`` m ahead is off where it is registered for ``plane`` m.
+
+    ``focal`` is in pixels, ``baseline`` in m, taken as across the view.
+    """
+    return focal * baseline * abs(1 / distance - 1 / plane)
+
+
 def through_window(trace: Trace, size: Size, window: Window) -> Trace:
     """Return ``trace`` for a grid of ``size`` that covers ``window`` of its image from edge to edge."""
     left, top, width, height = window

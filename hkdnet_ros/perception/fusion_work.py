@@ -90,6 +90,8 @@ class FusionWork:
         self.calibration = OutputCalibration(log)
         self._pipeline_config = config.pipeline
         self._is_visible_damaged = False  # the last visible image could not be used
+        if self.registration.parallax:
+            log.info(self.registration.parallax)
 
     @property
     def registration(self) -> Registration:

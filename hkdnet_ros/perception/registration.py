@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import ConfigError, RegistrationError
 from ..geometry.calibration import PairCalibration
 from ..geometry.calibration_files import load_calibration, load_camera_info
-from ..geometry.correspondence import homography_trace, plane_trace
+from ..geometry.correspondence import homography_trace, parallax, plane_trace
 from ..geometry.depth_view import DepthView
 from ..geometry.depth_warp import DepthGeometry
 from ..geometry.frame_tree import FrameTree
@@ -191,6 +191,24 @@ class Registration:
     def border(self) -> str:
         """What is shown where one camera sees nothing."""
         return self._config.border
+
+    @property
+    def parallax(self) -> str:
+        """How far what is off the distance of mode rectify lies beside it, in words; empty where that is not known."""
+        given = self._given
+        if self._config.mode != RECTIFY or None in (given.thermal, given.visible, given.thermal_to_visible):
+            return ""
+        assert given.thermal and given.visible and given.thermal_to_visible  # for mypy, which does not see the above
+        reference = image_model(given.visible if self._config.reference == VISIBLE else given.thermal)
+        baseline = float(np.linalg.norm(given.thermal_to_visible.translation))
+        off = ", ".join(
+            f"{parallax(reference.k[0], baseline, self._config.distance, distance):.1f} px at {distance} m"
+            for distance in (2, 5, 10, 50)
+        )
+        return (
+            f"registered at {self._config.distance:g} m; cameras {baseline:.3f} m apart make the parallax of other "
+            f"distances {off} of the {self._config.reference} image"
+        )
 
     def reconfigure(self, config: RegistrationConfig) -> None:
         """Go by the live settings of ``config`` from the next pair on."""
