@@ -78,9 +78,7 @@ def test_target_gives_lenses_and_pose(tmp_path: Path, capsys: pytest.CaptureFixt
     assert found.thermal.k[0] == pytest.approx(rig.thermal.k[0], rel=0.03)
 
 
-def test_what_is_missing_is_said_in_one_line(
-    street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_missing_is_said_in_one_line(street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["--every", "0", "--out", str(tmp_path / "out")]
     assert main(["calibrate", str(street), "--target", "circles", *out]) == 1
     assert "found in 0 thermal and 0 visible images of 2 pairs" in capsys.readouterr().err

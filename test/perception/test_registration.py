@@ -410,3 +410,13 @@ def test_calibrations_follow_what_is_cut_off_the_thermal_image(file):
         brought = view.thermal(dots(RIG.thermal, seen)[2:, 1:], (640, 400))
         places = formula(points_at(at), RIG.visible)
         assert max(np.linalg.norm(centre_of(brought, place, reach=22) - place) for place in places) < 0.8
+
+
+def test_parallax_is_said_where_lenses_and_pose_are_known(file):
+    said = Registration(RegistrationConfig(mode="rectify", calibration=file, distance=10.0)).parallax
+    focal, baseline = RIG.visible.k[0], np.linalg.norm(RIG.thermal_to_visible.translation)
+    assert f"{focal * baseline * (1 / 2 - 1 / 10):.1f} px at 2 m" in said
+    assert "0.0 px at 10 m" in said
+    assert f"{focal * baseline * (1 / 10 - 1 / 50):.1f} px at 50 m of the visible image" in said
+    assert Registration(RegistrationConfig(mode="rectify")).parallax == ""
+    assert Registration(RegistrationConfig()).parallax == ""
