@@ -27,8 +27,8 @@ FACE = PACKAGE / "__init__.py"
 # From the top down; a module imports its own layer and those below. What is in no layer is below all of them, but for
 # the face, which is above.
 LAYERS = [
-    "commands", "trials", "replay", "node", "evaluation", "calibration", "training", "sources", "simulator", "perception", "inference",
-    "geometry", "images", "metrics", "network",
+    "commands", "trials", "replay", "node", "evaluation", "calibration", "training", "sources", "simulator",
+    "perception", "inference", "geometry", "images", "metrics", "network",
 ]  # fmt: skip
 
 # Those that may import ROS.

@@ -42,9 +42,10 @@ def overlay(thermal: NDArray[np.float32], visible: NDArray[np.float32], table: L
     on_grid: NDArray[Any] = resample(thermal, width, height) if table is None else table.apply(thermal)
     smooth = cv2.GaussianBlur(on_grid, (0, 0), max(1.0, width / 500))
     across, down = (cv2.Scharr(smooth, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
+    if table is not None:  # the border of what is shown is no outline
+        hidden = cv2.erode(table.validity, np.ones((9, 9), np.uint8), borderValue=255) == 0
+        across[hidden], down[hidden] = 0, 0
     strength = np.hypot(across, down)
-    if table is not None:
-        strength[cv2.erode(table.validity, np.ones((9, 9), np.uint8), borderValue=255) == 0] = 0
     strong = float(np.percentile(strength, _STRONG))
     levels = (
         np.int16(np.clip(across / max(strong, 1e-9), -1, 1) * 255),

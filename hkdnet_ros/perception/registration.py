@@ -195,12 +195,11 @@ class Registration:
     @property
     def parallax(self) -> str:
         """How far what is off the distance of mode rectify lies beside it, in words; empty where that is not known."""
-        given = self._given
-        if self._config.mode != RECTIFY or None in (given.thermal, given.visible, given.thermal_to_visible):
+        pose = self._given.thermal_to_visible
+        model = self._given.visible if self._config.reference == VISIBLE else self._given.thermal
+        if self._config.mode != RECTIFY or model is None or pose is None:
             return ""
-        assert given.thermal and given.visible and given.thermal_to_visible  # for mypy, which does not see the above
-        reference = image_model(given.visible if self._config.reference == VISIBLE else given.thermal)
-        baseline = float(np.linalg.norm(given.thermal_to_visible.translation))
+        reference, baseline = image_model(model), float(np.linalg.norm(pose.translation))
         off = ", ".join(
             f"{parallax(reference.k[0], baseline, self._config.distance, distance):.1f} px at {distance} m"
             for distance in (2, 5, 10, 50)

@@ -19,7 +19,7 @@ from hkdnet_ros.simulator.config import SceneConfig
 from hkdnet_ros.simulator.two_cameras import TwoCameraSimulator, usual_rig
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "calibration"))
-from target_views import target_poses, views  # noqa: E402
+from target_views import target_poses, views
 
 SIZE = (480, 270)
 PLACES = np.array([(112, 41), (371, 47), (366, 243), (107, 236)], np.float32)
