@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError
 from ..images import color
+from ..images.blank import is_blank
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..images.resampling import resample
 from ..inference.engine_api import Engine
@@ -18,7 +19,7 @@ from ..inference.sizes import SMALLEST
 from ..stage_clock import StageClock
 from .config import PerceptionConfig
 from .mode import FUSED
-from .plan import Plan, Planner, Size, size_of
+from .plan import NO_SIZE, Plan, Planner, Size, size_of
 from .thermal import ThermalConditioner
 
 
@@ -59,15 +60,21 @@ class FusionPipeline:
     def process(self, pair: Pair) -> FusedFrame:
         """Fuse one pair to the output size of its :meth:`plan`, with stamp and frame of the visible image.
 
+        A visible image that shows nothing (:func:`~hkdnet_ros.images.blank.is_blank`) is no guide, and would whiten or
+        flatten what thermal shows: then the thermal image itself is enlarged, and the mode of the result is THERMAL.
         ``timings`` has "thermal", "registration", "color" and the engine's own stages. Raises :class:`ImageError` for
         an image that is smaller than 16x16 or has NaN, and for a visible one of floats.
         """
         clock = StageClock()
         plan = self.plan(pair.thermal, pair.visible)
         thermal = self._thermal(pair.thermal, clock)
-        registered = _registered(thermal, plan.thermal, clock)
         luma, chroma = self._visible(pair.visible, plan, clock)
-        fused = self._fuse(plan, registered, luma, chroma, pair.visible, FUSED, clock)
+        if is_blank(luma) and not is_blank(thermal):
+            plan = dataclasses.replace(plan, thermal=NO_SIZE)
+            fused = self._fuse(plan, thermal, thermal, chroma, pair.visible, THERMAL, clock)
+        else:
+            registered = _registered(thermal, plan.thermal, clock)
+            fused = self._fuse(plan, registered, luma, chroma, pair.visible, FUSED, clock)
         return dataclasses.replace(fused, thermal=thermal)
 
     def process_alone(self, stream: str, frame: Frame) -> FusedFrame:
@@ -75,8 +82,8 @@ class FusionPipeline:
 
         A network that takes both images at one size gets the luma of that image as both of its inputs: what two equal
         images have in common is the image itself, so that what it adds is the resolution. One that takes the visible
-        image at the output's size has nothing to add to it, and gets black in its place beside a thermal image. The
-        thermal image gives gray with its own stamp and frame. Raises what :meth:`process` does.
+        image at the output's size has nothing to add to either, and thermal is enlarged as it is. The thermal image
+        gives gray with its own stamp and frame. Raises what :meth:`process` does.
         """
         clock = StageClock()
         if stream == VISIBLE:
@@ -86,10 +93,9 @@ class FusionPipeline:
             return self._fuse(plan, thermal, luma, chroma, frame, stream, clock)
         plan = self.plan(frame, None)
         conditioned = self._thermal(frame, clock)
-        registered = _registered(conditioned, plan.thermal, clock)
-        if plan.engine.sizes.visible == 1:
-            luma = np.zeros(plan.visible[::-1], np.uint8)
-        else:
+        luma = registered = conditioned
+        if plan.needs_network:
+            registered = _registered(conditioned, plan.thermal, clock)
             luma = _registered(registered, plan.visible, clock)
         fused = self._fuse(plan, registered, luma, None, frame, stream, clock)
         return dataclasses.replace(fused, thermal=conditioned)
@@ -134,7 +140,9 @@ class FusionPipeline:
         mode: str,
         clock: StageClock,
     ) -> FusedFrame:
-        """Return the fused frame of two lumas, with stamp and frame of ``source``."""
+        """Return the fused frame of two lumas, or of the second where none are fused, with stamp and frame of
+        ``source``.
+        """
         stages: Mapping[str, float] = {}
         fused: NDArray[Any] = visible
         if plan.needs_network:

@@ -65,7 +65,7 @@ class Plan:
 
     @property
     def needs_network(self) -> bool:
-        """Whether anything is to be fused: a visible image alone that the network takes in full is the output."""
+        """Whether anything is to be fused: a network that takes the visible image in full adds nothing to one image."""
         return self.thermal != NO_SIZE
 
 
@@ -95,7 +95,10 @@ class Planner:
         engine, last = self._engine.choose(grid, grid), self._last
         kept = last.output if last is not None and last.engine.sizes.visible == 1 else None
         output = _given(config.output_size) or kept
-        plan = _plan(engine, grid, output or (2 * grid[0], 2 * grid[1]), config)
+        if engine.sizes.visible == 1:
+            output = output or (2 * grid[0], 2 * grid[1])
+            return Plan(engine, NO_SIZE, output, output)
+        plan = _plan(engine, grid, grid, config)
         return Plan(plan.engine, plan.thermal, plan.visible, output or plan.output)
 
     def visible(self, frame: Frame, config: PipelineConfig) -> Plan:
