@@ -9,15 +9,17 @@ MINUTES ?= 30
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo soak test lint lock clean unmoved
+.PHONY: help setup demo soak bench test lint lock clean unmoved
 
 ROS := $(if $(and $(ROS_DISTRO),$(AMENT_PREFIX_PATH)),$(ROS_DISTRO))
 
 help:
 	@echo 'make setup   prepare everything that the others need (they call it themselves)'
 	@echo 'make demo    run the node on a recording and write pictures and figures to out/demo'
-	@echo '             SOURCE=$(SOURCE): "simulator", a folder of image pairs, two videos, or a rosbag2'
+	@echo '             SOURCE=$(SOURCE): "simulator", a folder of image pairs, two videos, or a bag'
+	@echo '             THERMAL_TOPIC=..., VISIBLE_TOPIC=...: the image topics of a bag'
 	@echo 'make soak    run the node under one fault after the other for MINUTES=$(MINUTES); report in out/soak'
+	@echo 'make bench   measure what a frame costs, alone and beside other programs; tables in out/bench'
 	@echo 'make test    run the checks and tests'
 	@echo 'make lint    run the checks alone: ruff and mypy'
 	@echo 'make lock    pin the newest versions of requirements/wheels.in in requirements/wheels.txt'
@@ -125,12 +127,21 @@ unmoved:
 # On a ROS domain of its own and on this machine only, so as to neither disturb nor hear a robot on the network.
 demo: setup
 	$(run) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(($$$$ % 100 + 1)) \
-		$(hkdnet) demo --source '$(SOURCE)' --out out/demo
+		$(hkdnet) demo --source '$(SOURCE)' $(if $(THERMAL_TOPIC),--thermal-topic '$(THERMAL_TOPIC)') \
+		$(if $(VISIBLE_TOPIC),--visible-topic '$(VISIBLE_TOPIC)') --out out/demo
 
 # Likewise. Nothing else should run meanwhile: the way back to fused after a fault is measured.
 soak: setup
 	$(run) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(($$$$ % 100 + 1)) \
 		$(hkdnet) soak --minutes $(MINUTES) --out out/soak
+
+# Of the case that robots bring, and of cameras of one size; then beside other programs.
+bench: setup
+	$(run) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(($$$$ % 100 + 1)) \
+		$(hkdnet) benchmark --thermal-size 160x120 --size 640x480 --by-size --node --out out/bench/guided
+	$(run) $(hkdnet) benchmark --size 320x240 --out out/bench/realtime
+	$(run) $(hkdnet) benchmark --size 320x240 --load spin --out out/bench/realtime_beside_spin
+	$(run) $(hkdnet) benchmark --size 320x240 --load torch --out out/bench/realtime_beside_torch
 
 clean:
 	rm -rf .venv .venv-ros build install log *.egg-info

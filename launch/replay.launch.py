@@ -15,11 +15,19 @@ from launch_ros.substitutions import FindPackageShare
 
 SHARE = FindPackageShare("hkdnet_ros")
 
+# The cameras are played, heard by the fusion node and shown under the names that they have in the bag.
+CAMERA_TOPICS = [
+    (f"{stream}/{name}", LaunchConfiguration(f"{stream}_{argument}"))
+    for stream in ("thermal", "visible")
+    for name, argument in (("image_raw", "topic"), ("camera_info", "camera_info_topic"))
+]
+
 ARGUMENTS = [
     DeclareLaunchArgument(
         "source",
         default_value="simulator",
-        description="simulator, a folder of image pairs, two videos THERMAL,VISIBLE, or a rosbag2",
+        description="simulator, a folder of image pairs, two videos THERMAL,VISIBLE, or a bag, whose images are those "
+        "of thermal_topic and visible_topic",
     ),
     DeclareLaunchArgument("rate", default_value="1.0", description="speed; 1 as recorded"),
     DeclareLaunchArgument(
@@ -46,6 +54,8 @@ def replay_node(context: LaunchContext) -> list[Node]:
         "source": ParameterValue(value("source"), value_type=str),  # else a folder called 2025_01_31 becomes a number
         "rate": float(value("rate")),
         "loop": value("loop") == "true",
+        "thermal_topic": ParameterValue(value("thermal_topic"), value_type=str),
+        "visible_topic": ParameterValue(value("visible_topic"), value_type=str),
         "wait": 60.0,  # for the fusion node, which has to load its model first
     }
     return [
@@ -55,6 +65,7 @@ def replay_node(context: LaunchContext) -> list[Node]:
             name="replay",
             namespace=value("namespace"),
             parameters=[parameters],
+            remappings=CAMERA_TOPICS,
             output="screen",
             emulate_tty=True,
             on_exit=end_of_recording,
@@ -70,6 +81,7 @@ def generate_launch_description() -> LaunchDescription:
         executable="rviz2",
         namespace=LaunchConfiguration("namespace"),
         arguments=["-d", PathJoinSubstitution([SHARE, "config", "fusion.rviz"])],
+        remappings=CAMERA_TOPICS,
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
     return LaunchDescription(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,11 @@ if os.environ.get("ROS_DISTRO") == "humble":
     os.environ["ROS_LOCALHOST_ONLY"] = "1"
 else:
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+# One back end for all tests that name none, and nothing remembered from before: the same on every machine.
+os.environ["HKDNET_ROS_BACKEND"] = "torch"
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="hkdnet_ros-test-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 # A shell ignores Ctrl-C for what it runs in the background, and Python leaves it at that. Tests send it to children.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

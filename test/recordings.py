@@ -56,15 +56,28 @@ def write_videos(folder: Path, count=6, fps=(FPS, FPS)):
 
 
 class BagWriter:
-    """Writes a rosbag2 of images with rosbags; ``storage`` is sqlite3 or mcap."""
+    """Writes a bag of images with rosbags; ``storage`` is sqlite3, mcap, or ros1, whose path is that of a file.
 
-    def __init__(self, path: Path, storage: str) -> None:
-        from rosbags.rosbag2 import StoragePlugin, Writer
+    ``compression`` is none, or for a rosbag2 file, message or (mcap) storage, for one of ROS 1 bz2 or lz4.
+    ``serialization`` is that of the messages in a rosbag2, which tools for MCAP write as ros1, too.
+    """
+
+    def __init__(self, path: Path, storage: str, compression: str = "none", serialization: str = "cdr") -> None:
+        from rosbags.rosbag1 import Writer as Writer1
+        from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
         from rosbags.typesys import Stores, get_typestore
 
         self.store = get_typestore(Stores.ROS2_HUMBLE)
         self.types = self.store.types
-        self._writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
+        self._ros1 = get_typestore(Stores.ROS1_NOETIC) if storage == "ros1" else None
+        if self._ros1:
+            self._writer = Writer1(path)
+            if compression != "none":
+                self._writer.set_compression(Writer1.CompressionFormat[compression.upper()])
+        else:
+            self._writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
+            self._writer.set_compression(CompressionMode[compression.upper()], CompressionFormat.ZSTD)
+        self._serialization = serialization
         self._connections = {}
 
     def __enter__(self):
@@ -78,15 +91,44 @@ class BagWriter:
         time = self.types["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
         return self.types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
 
-    def write(self, topic, kind, message, recorded_ns, *, cut=None):
+    def connect(self, topic, name, writer=0, **definition):
+        """Return the connection of a type on a topic, which may have several writers, told apart by a number."""
+        key = topic, name, writer
+        if key not in self._connections:
+            definition = definition or {"typestore": self._ros1 or self.store}
+            apart = {"offered_qos_profiles": _qos(writer), "serialization_format": self._serialization}
+            apart = {"callerid": f"/driver_{writer}"} if self._ros1 else apart
+            self._connections[key] = self._writer.add_connection(topic, name, **definition, **apart)
+        return self._connections[key]
+
+    def write(self, topic, kind, message, recorded_ns, *, cut=None, writer=0, little=True):
         """Append a message; ``cut`` shortens its serialised form, as a damaged recording has it."""
         name = f"sensor_msgs/msg/{kind}"
-        if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(topic, name, typestore=self.store)
-        data = self.store.serialize_cdr(message, name)
-        self._writer.write(self._connections[topic], recorded_ns, bytes(data)[:cut])
+        data = self.store.serialize_cdr(message, name, little_endian=little)
+        data = self.store.cdr_to_ros1(data, name) if self._ros1 or self._serialization == "ros1" else data
+        self._writer.write(self.connect(topic, name, writer), recorded_ns, bytes(data)[:cut])
 
-    def image(self, topic, image, encoding, stamp_ns, frame_id, *, recorded_ns=None, padding=0, big=False, **changed):
+    def foreign(self, topic, recorded_ns, definition):
+        """Append a message of a type that nobody here knows."""
+        hashed = {"md5sum": "0" * 32} if self._ros1 else {"rihs01": "RIHS01_" + "0" * 64}
+        connection = self.connect(topic, "robot_msgs/msg/Label", msgdef=definition, **hashed)
+        self._writer.write(connection, recorded_ns, b"\x00\x01\x00\x00\x01\x00\x00\x00\x00")
+
+    def image(
+        self,
+        topic,
+        image,
+        encoding,
+        stamp_ns,
+        frame_id,
+        *,
+        recorded_ns=None,
+        padding=0,
+        big=False,
+        writer=0,
+        little=True,
+        **changed,
+    ):
         """Append a sensor_msgs/Image; ``padding`` bytes end each row, ``changed`` overrides fields of the message."""
         stored = image.byteswap() if big else image
         rows = stored.reshape(stored.shape[0], -1).view(np.uint8)
@@ -101,7 +143,8 @@ class BagWriter:
             "data": rows.ravel(),
         }
         message = self.types["sensor_msgs/msg/Image"](**{**fields, **changed})
-        self.write(topic, "Image", message, stamp_ns if recorded_ns is None else recorded_ns)
+        recorded_ns = stamp_ns if recorded_ns is None else recorded_ns
+        self.write(topic, "Image", message, recorded_ns, writer=writer, little=little)
 
     def compressed(self, topic, image, format, suffix, stamp_ns, frame_id):
         """Append a sensor_msgs/CompressedImage encoded as a file with ``suffix`` would be."""
@@ -127,25 +170,45 @@ class BagWriter:
         self.write(topic, "CameraInfo", message, stamp_ns)
 
 
+def _qos(depth):
+    """A QoS that differs by its depth."""
+    from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+
+    never = QosTime(2147483647, 4294967295)
+    return [
+        Qos(
+            QosHistory.KEEP_LAST, depth + 5, QosReliability.RELIABLE, QosDurability.VOLATILE, never, never,
+            QosLiveliness.AUTOMATIC, never, False,
+        )
+    ]  # fmt: skip
+
+
 START_NS = 1_700_000_000_000_000_000
 
 
-def write_bag(path: Path, storage="sqlite3", count=5, dtype=np.uint16, namespace=""):
-    """Write a bag of ``count`` pairs, thermal 4 ms after visible, and return its path."""
+def write_bag(
+    path: Path,
+    storage="sqlite3",
+    count=5,
+    dtype=np.uint16,
+    namespace="",
+    compression="none",
+    first=0,
+    streams=("thermal", "visible"),
+):
+    """Write a bag of ``count`` pairs from number ``first``, thermal 4 ms after visible, and return its path."""
     encoding = {np.uint8: "mono8", np.uint16: "mono16"}[dtype]
-    with BagWriter(path, storage) as bag:
+    with BagWriter(path, storage, compression) as bag:
         for stream, size in (("thermal", THERMAL_SIZE), ("visible", VISIBLE_SIZE)):
-            bag.camera_info(f"{namespace}/{stream}/camera_info", size, 40.0, START_NS, f"{stream}_optical")
-        for index in range(count):
+            stamp = START_NS + first * 50_000_000
+            bag.camera_info(f"{namespace}/{stream}/camera_info", size, 40.0, stamp, f"{stream}_optical")
+        for index in range(first, first + count):
             stamp = START_NS + index * 50_000_000
-            bag.image(f"{namespace}/visible/image_raw", visible_image(index), "bgr8", stamp, "visible_optical")
-            bag.image(
-                f"{namespace}/thermal/image_raw",
-                thermal_image(index, dtype),
-                encoding,
-                stamp + 4_000_000,
-                "thermal_optical",
-            )
+            if "visible" in streams:
+                bag.image(f"{namespace}/visible/image_raw", visible_image(index), "bgr8", stamp, "visible_optical")
+            if "thermal" in streams:
+                image = thermal_image(index, dtype)
+                bag.image(f"{namespace}/thermal/image_raw", image, encoding, stamp + 4_000_000, "thermal_optical")
     return path
 
 

@@ -26,6 +26,7 @@ class FakeEngine:
     """Averages the two images and repeats each pixel; can be held, and can fail."""
 
     model_name = "fake"
+    backend = "fake"
     device = "cpu"
     precision = "fp32"
     memory = None

@@ -42,7 +42,10 @@ ROS_PACKAGES = {
 }  # fmt: skip
 
 # Imported only by what needs them, which says so, or is skipped, where they are missing.
-OPTIONAL_PACKAGES = {"onnx", "onnxruntime", "onnxscript"}
+OPTIONAL_PACKAGES = {"onnx", "onnxruntime", "onnxscript", "openvino"}
+
+# Brought by a package that is required, for the formats that it reads itself: rosbags.
+BROUGHT_PACKAGES = {"backports", "compression", "lz4", "ruamel"}
 
 # What a package is called where it is not by the name of its module: by pip, and by rosdep behind `python3-`.
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "skimage": "scikit-image", "yaml": "PyYAML"}
@@ -199,7 +202,7 @@ def third_party(paths: list[Path]) -> set[str]:
     """Return the Python packages that files import, but for ROS's, optional ones and what lies beside the files."""
     roots = {name.split(".")[0] for path in paths for name in imports(path) if not is_ros(name)}
     ours = {"__future__", "hkdnet_ros", *(path.stem for path in paths)}
-    return roots - sys.stdlib_module_names - OPTIONAL_PACKAGES - ours
+    return roots - sys.stdlib_module_names - OPTIONAL_PACKAGES - BROUGHT_PACKAGES - ours
 
 
 def declared(*tags: str) -> set[str]:

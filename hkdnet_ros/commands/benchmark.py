@@ -1,10 +1,9 @@
-"""``hkdnet benchmark``: what a frame costs on this machine, format by format."""
+"""``hkdnet benchmark``: what a frame costs on this machine, beside what else one could do."""
 
 from __future__ import annotations
 
 import argparse
-
-import numpy as np
+from pathlib import Path
 
 from ..arguments import add_options, parse_size, read_options
 from ..inference.config import EngineConfig
@@ -20,23 +19,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--thermal-size", type=parse_size, default=argparse.SUPPRESS, metavar="WxH", help="size of the thermal image"
     )
-    parser.add_argument("--frames", type=int, default=30, help="measured frames for each format")
+    parser.add_argument("--frames", type=int, default=30, help="measured frames for each way")
+    parser.add_argument("--by-size", action="store_true", help="also the cost of a frame from 80x60 to 1280x1024")
+    parser.add_argument(
+        "--node", action="store_true",
+        help="also the whole node over DDS: the highest rate it sustains, and 10, 30 and 60 pairs a second (minutes)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--load", choices=("spin", "torch"), default=argparse.SUPPRESS,
+        help="what else runs meanwhile: a busy Python process, or a torch program of as many threads as cores",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, default=argparse.SUPPRESS, metavar="DIR",
+        help="write the figures to this folder: benchmark.json, and benchmark.md as printed",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Time every format and print a line for each."""
-    from ..inference.benchmark import time_formats  # here, so that the help does not wait for torch
+    """Measure, print the tables and write what was asked for."""
+    from ..trials.benchmark.benchmark import BenchmarkConfig, measure, write  # here: the help does not wait for torch
+    from ..trials.benchmark.report import markdown
 
-    config = read_options(arguments, EngineConfig)
-    thermal_size = getattr(arguments, "thermal_size", None)
-    found = time_formats(config, arguments.size, thermal_size=thermal_size, frames=arguments.frames)
-    thermal, visible, output = ("{}x{}".format(*size) for size in (found.thermal, found.visible, found.output))
-    print(
-        f"{found.model}, thermal {thermal} and visible {visible} to {output} on {found.device}, {arguments.frames} "
-        "frames, ms per frame"
+    config = BenchmarkConfig(
+        size=arguments.size,
+        thermal_size=getattr(arguments, "thermal_size", arguments.size),
+        frames=arguments.frames,
+        by_size=arguments.by_size,
+        node=arguments.node,
+        load=getattr(arguments, "load", ""),
+        engine=read_options(arguments, EngineConfig),
     )
-    baseline = float(np.median(found.times["fp32"]))
-    for name, spent in found.times.items():
-        p50, p95 = np.percentile(spent, (50, 95))
-        print(f"  {name}  p50 {p50:7.1f}  p95 {p95:7.1f}  {baseline / p50:5.2f} x fp32's speed")
+    figures = measure(config)
+    print(markdown(figures), end="")
+    if "out" in arguments:
+        write(figures, arguments.out)
     return 0

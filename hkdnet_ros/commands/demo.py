@@ -8,7 +8,7 @@ from pathlib import Path
 from ..arguments import add_options, parse_size, read_options
 from ..images.frames import THERMAL, VISIBLE
 from ..inference.config import EngineConfig
-from ..sources.opening import FORMS
+from ..sources.opening import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC
 from ..trials.demo.demo import FPS, SECONDS, SIMULATOR, WIDEST, DemoConfig, demonstrate
 from ..trials.demo.files import FRAMES, OVERVIEW, VIDEO
 
@@ -33,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="bring both images to this size; if not given, each keeps its own, in a recording at most "
         f"{WIDEST[THERMAL]} (thermal) and {WIDEST[VISIBLE]} (visible) wide",
     )  # fmt: skip
+    parser.add_argument("--thermal-topic", default=THERMAL_TOPIC, metavar="TOPIC", help="thermal images of a bag")
+    parser.add_argument("--visible-topic", default=VISIBLE_TOPIC, metavar="TOPIC", help="visible images of a bag")
     add_options(parser, EngineConfig, skip=("scale", "threads"), metavars={"model": "PRESET|FILE"})
 
 

@@ -17,6 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="time between two pairs")
     parser.add_argument("--slop", type=float, default=0.02, metavar="SECONDS", help="largest skew of a pair")
     parser.add_argument(
+        "--thermal-offset", type=float, default=0.0, metavar="SECONDS",
+        help="this is added to thermal stamps of a bag, where the cameras' clocks differ",
+    )  # fmt: skip
+    parser.add_argument(
         "--homography", type=Path, metavar="FILE",
         help="text file of 3x3 numbers that take visible pixels to thermal pixels (default: both show the same view)",
     )  # fmt: skip
@@ -27,11 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the pairs, say how many there are and what could not be used."""
     homography = None if arguments.homography is None else read_homography(arguments.homography)
-    source = open_source(arguments.source, thermal_topic=arguments.thermal_topic, visible_topic=arguments.visible_topic)
+    source = open_source(
+        arguments.source, thermal_topic=arguments.thermal_topic, visible_topic=arguments.visible_topic,
+        thermal_offset=arguments.thermal_offset,
+    )  # fmt: skip
     with contextlib.closing(source):
         count, left_out = write_pairs(
-            source, arguments.out, every=arguments.every, slop=arguments.slop, homography=homography
-        )
+            source, arguments.out, every=arguments.every, slop=arguments.slop,
+            thermal_offset=arguments.thermal_offset, homography=homography,
+        )  # fmt: skip
     if left_out:
         print(f"left out: {in_words(left_out)}")
     print(f"{count} pairs in {arguments.out}; look through {arguments.out / 'overlay'} before you train on them")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 from ..images.resampling import resample
 from ..inference.config import EngineConfig
-from ..inference.engine_api import Engine, load_engine
+from ..inference.engine_api import Engine, load_engine, runs_on
 from ..inference.sizes import Sizes
 from .baselines import Method, baselines
 from .resampling import enlarge_bicubic, reduce_bilinear
@@ -38,7 +38,7 @@ def open_methods(
         if engine.sizes.visible > 1 and engine.scale > sizes.thermal:
             raise ConfigError(f"{engine.model_name} enlarges by {engine.scale}; thermal is reduced by {sizes.thermal}")
         methods[name] = _guided(engine, sizes) if engine.sizes.visible == 1 else _on_one_grid(engine, sizes)
-        facts[name] = ", ".join((f"{engine.precision} on {engine.device}", *_adapted(engine.sizes, sizes)))
+        facts[name] = ", ".join((runs_on(engine), *_adapted(engine.sizes, sizes)))
     return methods, facts
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,10 @@ from ..inference.config import EngineConfig
 from ..inference.sizes import Sizes
 from ..metrics.flicker import FlickerMeter, still_pixels
 from ..metrics.fusion import fusion_metrics, measurable
+from ..perception.pairing import PairingConfig
 from ..perception.thermal import ThermalConditioner
 from ..sources.camera_source import CameraSource, matches
+from ..sources.no_pair import OPTIONS, StreamWatch
 from .baselines import Method
 from .measurements import ENLARGED, Measurement, input_fact, mean_values, reduced_pair, write_measurements
 from .methods import open_methods
@@ -69,11 +71,14 @@ def evaluate_video(
     make_folder(out)
     with contextlib.ExitStack() as stack:
         methods, runs_on = open_methods(sizes, models, stack)
-        played = itertools.islice(gray_pairs(source, sizes, reduce=reduce), limit)
+        watch = StreamWatch()
+        played = itertools.islice(gray_pairs(source, sizes, watch, reduce=reduce), limit)
         pairs = tqdm(played, desc="fuse and measure", unit="pair", total=count)
         measurements = list(measure_clip(pairs, sizes, methods, reduce=reduce, every=step))
 
     frames = len({measurement.image for measurement in measurements})
+    if not frames:
+        raise watch.error(source, PairingConfig().slop, OPTIONS)
     if frames < FEWEST_FRAMES:
         raise SourceError(f"{source.name}: gives {frames} pairs; flicker needs {FEWEST_FRAMES} or more")
     facts = {
@@ -119,8 +124,10 @@ def _unreduced(sizes: Sizes) -> str:
     return "at its own size, 8 bits"
 
 
-def gray_pairs(source: CameraSource, sizes: Sizes, *, reduce: bool) -> Iterator[tuple[_Image, _Image]]:
-    """Yield thermal and visible paired by nearest stamp as in the node, 8-bit gray.
+def gray_pairs(
+    source: CameraSource, sizes: Sizes, watch: Callable[[str, int], object] | None = None, *, reduce: bool
+) -> Iterator[tuple[_Image, _Image]]:
+    """Yield thermal and visible paired by nearest stamp as in the node, 8-bit gray; ``watch`` is that of ``matches``.
 
     Both have the thermal image's size, or that of the visible one where ``sizes`` says that it keeps it; then thermal
     that is not to be reduced is brought to its share of that. Sides are multiples of what ``sizes`` says. Raises
@@ -129,7 +136,7 @@ def gray_pairs(source: CameraSource, sizes: Sizes, *, reduce: bool) -> Iterator[
     """
     conditioner = ThermalConditioner()
     first: list[tuple[int, ...]] = []
-    for number, match in enumerate(matches(source)):
+    for number, match in enumerate(matches(source, watch=watch)):
         try:
             thermal = to_uint8(conditioner.condition(match.thermal))
             visible = luma(match.visible.image, match.visible.encoding)

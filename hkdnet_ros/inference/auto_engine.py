@@ -40,6 +40,8 @@ class _Engine(Protocol):
     @property
     def scale(self) -> int: ...
     @property
+    def backend(self) -> str: ...
+    @property
     def device(self) -> str: ...
     @property
     def precision(self) -> str: ...
@@ -92,6 +94,10 @@ class AutoEngine(Generic[One]):
     @property
     def scale(self) -> int:
         return self._chosen.scale
+
+    @property
+    def backend(self) -> str:
+        return self._chosen.backend
 
     @property
     def device(self) -> str:

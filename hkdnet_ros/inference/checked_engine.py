@@ -19,7 +19,9 @@ from .sizes import Sizes
 class CheckedEngine:
     """An :class:`~hkdnet_ros.inference.engine_api.Engine` of a back end, which it owns."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, name: str) -> None:
+        self.backend = name
+        """The name of the back end."""
         self._backend = backend
         self._timings: dict[str, float] = {}
 

@@ -9,7 +9,7 @@ from ..options import check_options, option
 
 CPU = "cpu"
 
-# What EngineConfig.model may be beside a preset and a file.
+# What EngineConfig.model may be beside a preset and a file, and EngineConfig.backend beside a back end.
 AUTO = "auto"
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
@@ -36,10 +36,14 @@ class EngineConfig:
     precision: str = option(
         "auto",
         "The network computes in this format; auto is the fastest whose picture agrees with that of "
-        "fp32 to 45 dB PSNR, and fp16 needs CUDA.",
+        "fp32 to 55 dB PSNR, and fp16 needs CUDA.",
         choices=PRECISIONS,
     )
-    backend: str = option("torch", "This library runs the network; torch is the one there is.")
+    backend: str = option(
+        AUTO,
+        "This library runs the network: torch, or openvino, which is for CPUs; auto is the faster of those installed, "
+        "measured once and remembered.",
+    )
     threads: int = option(0, "The network uses this many CPU threads; 0 means one per core.", low=0, high=256)
 
     def __post_init__(self) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import pkgutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,8 +18,14 @@ from .config import AUTO, EngineConfig
 from .precision_trial import choose_precision
 from .sizes import Sizes
 
-BACKENDS = {"torch": "hkdnet_ros.inference.torch_backend:TorchBackend"}
+BACKENDS = {
+    "torch": "hkdnet_ros.inference.torch_backend:TorchBackend",
+    "openvino": "hkdnet_ros.inference.openvino_backend:OpenVinoBackend",
+}
 """Each back end's module and class, a :class:`~hkdnet_ros.inference.backend.Backend`; imported when it is asked for."""
+
+CANDIDATES = ("torch", "openvino")
+"""What back end ``auto`` chooses from; each is named as its Python package is."""
 
 
 class Engine(Protocol):
@@ -35,6 +42,10 @@ class Engine(Protocol):
     @property
     def scale(self) -> int:
         """Output size over thermal's."""
+
+    @property
+    def backend(self) -> str:
+        """The library that runs the network, a name of :data:`BACKENDS`."""
 
     @property
     def device(self) -> str:
@@ -69,24 +80,44 @@ class Engine(Protocol):
         """Free the model and its device memory."""
 
 
+def runs_on(engine: Engine) -> str:
+    """Return what an engine computes with, such as "bf16 on cpu by openvino"."""
+    return f"{engine.precision} on {engine.device} by {engine.backend}"
+
+
 def load_engine(config: EngineConfig | None = None) -> Engine:
     """Return the engine for ``config``, without one for its defaults.
 
-    Model ``auto`` loads the two networks that it chooses between. Raises :class:`CheckpointError` for weights that
-    cannot be loaded, :class:`ConfigError` for a back end, a device or a precision that cannot be had,
-    :class:`DeviceError` for a device that fails and :class:`MissingDependencyError` where the back end's Python
-    packages are not installed.
+    Model ``auto`` loads the two networks that it chooses between, back end ``auto`` the fastest that is here. Raises
+    :class:`CheckpointError` for weights that cannot be loaded, :class:`ConfigError` for a back end, a device or a
+    precision that cannot be had, :class:`DeviceError` for a device that fails and :class:`MissingDependencyError` where
+    the back end's Python packages are not installed.
     """
     config = config or EngineConfig()
-    if config.backend not in BACKENDS:
-        raise ConfigError(f"backend is {config.backend!r}; choose one of {', '.join(BACKENDS)}")
+    if config.backend != AUTO and config.backend not in BACKENDS:
+        raise ConfigError(f"backend is {config.backend!r}; choose one of {', '.join((AUTO, *BACKENDS))}")
     if config.model == AUTO:
         return AutoEngine(load_engine, config)
+    if config.backend == AUTO:
+        return _fastest(config)
     # Here and not above: torch takes seconds to import, and the node's services should be there first.
-    try:
+    with _packages_there():
         load = pkgutil.resolve_name(BACKENDS[config.backend])
+    return CheckedEngine(choose_precision(load, config), config.backend)
+
+
+def _fastest(config: EngineConfig) -> Engine:
+    with _packages_there():
+        from .backend_choice import choose_backend
+    return choose_backend(load_engine, config, CANDIDATES)
+
+
+@contextlib.contextmanager
+def _packages_there() -> Iterator[None]:
+    """Say of a package that an import misses where it is missed."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"the network needs the Python package {error.name}, which {sys.executable} does not have; install it"
         ) from error
-    return CheckedEngine(choose_precision(load, config))

@@ -56,6 +56,10 @@ class FallbackEngine:
         return self._engine.model_name
 
     @property
+    def backend(self) -> str:
+        return self._engine.backend
+
+    @property
     def device(self) -> str:
         return self._engine.device
 

@@ -15,7 +15,7 @@ from .checked_engine import CheckedEngine
 from .config import EngineConfig
 from .sizes import Sizes
 
-LEAST_AGREEMENT = 45.0
+LEAST_AGREEMENT = 55.0
 """PSNR in dB to fp32 that a faster format must reach for ``precision: auto`` to use it."""
 
 
@@ -29,7 +29,7 @@ def choose_precision(load: Callable[[EngineConfig], Backend], config: EngineConf
         return fast
     scene = rounding_scene(fast.sizes)
     try:
-        picture = CheckedEngine(fast).fuse(*scene)
+        picture = CheckedEngine(fast, config.backend).fuse(*scene)
     except ImageError as error:  # fp16 ends at 65504
         fast.close()
         if config.precision != "auto":
@@ -40,7 +40,7 @@ def choose_precision(load: Callable[[EngineConfig], Backend], config: EngineConf
     if config.precision != "auto":
         return fast
     exact = load(dataclasses.replace(config, precision="fp32"))
-    agrees = agreement(CheckedEngine(exact).fuse(*scene), picture) >= LEAST_AGREEMENT
+    agrees = agreement(CheckedEngine(exact, config.backend).fuse(*scene), picture) >= LEAST_AGREEMENT
     kept, other = (fast, exact) if agrees else (exact, fast)
     other.close()
     return kept

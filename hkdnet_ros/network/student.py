@@ -117,12 +117,17 @@ class Student(nn.Module):
 
         The first and the last convolution may be kept in float32 while the rest computes in a shorter format.
         """
+        return self.finish(self.fine(thermal), self.fine(visible), thermal, visible)
+
+    def fine(self, image: Tensor) -> Tensor:  # (B, 1, H, W) -> (B, head_channels, H, W), of whole blocks
+        """Return the fine features of one luma."""
+        stride = self.config.stride
+        missing = (0, -image.shape[3] % stride, 0, -image.shape[2] % stride)
+        return self.head.fine(F.pad(image, missing, "replicate") if any(missing) else image)
+
+    def finish(self, thermal_fine: Tensor, visible_fine: Tensor, thermal: Tensor, visible: Tensor) -> StudentOutput:
+        """Fuse from the fine features of both lumas on, which are still needed for what is skipped to the output."""
         height, width = thermal.shape[2:]
-        base = torch.maximum(thermal, visible) if self.config.image_skip else None
-        missing = (0, -width % self.config.stride, 0, -height % self.config.stride)
-        if any(missing):
-            thermal, visible = F.pad(thermal, missing, "replicate"), F.pad(visible, missing, "replicate")
-        thermal_fine, visible_fine = self.head.fine(thermal), self.head.fine(visible)
         maps = self.visible(self.head.coarse(visible_fine))
         if self.config.thermal_branch:
             thermal_maps = self.thermal(self.head.coarse(thermal_fine))
@@ -131,6 +136,7 @@ class Student(nn.Module):
         u = u[:, :, : height * self.config.scale, : width * self.config.scale]
         t = activate(self.tail(u))
         fused = self.output(t.to(self.output.weight.dtype))
-        if base is not None:
+        if self.config.image_skip:
+            base = torch.maximum(thermal, visible)
             fused = fused + F.interpolate(base, scale_factor=self.config.scale, mode="bilinear", align_corners=False)
         return StudentOutput(fused, u, t)

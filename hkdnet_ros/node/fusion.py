@@ -32,7 +32,7 @@ from hkdnet_ros.msg import FusionStatus
 from ..errors import HkdnetError
 from ..images.frames import THERMAL, VISIBLE
 from ..inference.config import EngineConfig
-from ..inference.engine_api import Engine, load_engine
+from ..inference.engine_api import Engine, load_engine, runs_on
 from ..inference.fallback_engine import FallbackEngine
 from ..perception.output_calibration import TOPICS as CAMERA_INFO_TOPICS
 from .bond import ManagerBond
@@ -167,6 +167,7 @@ class FusionNode(ForgivingLifecycleMixin, Node):
                     scale=engine.scale,
                     device=engine.device,
                     precision=engine.precision,
+                    backend=engine.backend,
                     memory=engine.memory,
                     resident=resident_bytes(),
                     failure=engine.failure,
@@ -210,8 +211,7 @@ class FusionNode(ForgivingLifecycleMixin, Node):
             self._config = None
             raise
         self.get_logger().info(
-            f"configured in {time.perf_counter() - begun:.1f} s: {engine.model_name} x{engine.scale}, "
-            f"{engine.precision} on {engine.device}"
+            f"configured in {time.perf_counter() - begun:.1f} s: {engine.model_name} x{engine.scale}, {runs_on(engine)}"
         )
 
     def _load_engine(self, config: FusionConfig) -> FallbackEngine:

@@ -76,10 +76,20 @@ def reports(health: Health, config: DiagnosticsConfig) -> list[Report]:
 
 
 def device_report(
-    *, model: str, scale: int, device: str, precision: str, memory: tuple[int, int] | None, resident: int, failure: str
+    *,
+    model: str,
+    scale: int,
+    device: str,
+    precision: str,
+    backend: str,
+    memory: tuple[int, int] | None,
+    resident: int,
+    failure: str,
 ) -> Report:
     """Return what runs where; ``memory`` is bytes used and had by the device, ``resident`` those of this process."""
-    values: dict[str, object] = {"model": model, "scale": scale, "device": device, "precision": precision}
+    values: dict[str, object] = {
+        "model": model, "scale": scale, "device": device, "precision": precision, "back end": backend,
+    }  # fmt: skip
     if memory is not None:
         values["device memory used (MB)"], values["device memory (MB)"] = (bytes_ // 1_000_000 for bytes_ in memory)
     values["process memory (MB)"] = resident // 1_000_000

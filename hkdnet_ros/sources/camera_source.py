@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -31,6 +31,11 @@ class CameraSource(Protocol):
     @property
     def skipped(self) -> Mapping[str, int]:
         """Frames of the last reading that could not be used, by reason."""
+        ...
+
+    @property
+    def lateness(self) -> Mapping[str, float]:
+        """How many seconds later than stamped the images of a stream were recorded at the least, where it is known."""
         ...
 
     def events(self) -> Iterator[tuple[str, Frame]]:
@@ -77,6 +82,11 @@ class Resized:
     def skipped(self) -> Mapping[str, int]:
         """See :class:`CameraSource`."""
         return self._source.skipped
+
+    @property
+    def lateness(self) -> Mapping[str, float]:
+        """See :class:`CameraSource`."""
+        return self._source.lateness
 
     def events(self) -> Iterator[tuple[str, Frame]]:
         """See :class:`CameraSource`."""
@@ -144,10 +154,14 @@ def _itself(frame: Frame) -> Frame:
     return frame
 
 
-def matches(source: CameraSource, config: PairingConfig | None = None) -> Iterator[Match[Frame]]:
-    """Yield the pairs of ``source`` once, as the node would pair them."""
+def matches(
+    source: CameraSource, config: PairingConfig | None = None, watch: Callable[[str, int], object] | None = None
+) -> Iterator[Match[Frame]]:
+    """Yield the pairs of ``source`` once, as the node would pair them; ``watch`` hears of every stream and stamp."""
     synchronizer: StreamSynchronizer[Frame] = StreamSynchronizer(config)
     for stream, frame in source.events():
+        if watch is not None:
+            watch(stream, frame.stamp_ns)
         yield from synchronizer.add(stream, frame.stamp_ns + 1, frame)  # a stamp of 0 is one that was not set
     yield from synchronizer.flush()
 

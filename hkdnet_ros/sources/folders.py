@@ -22,6 +22,7 @@ class FolderSource:
     """
 
     skipped: Mapping[str, int] = {}
+    lateness: Mapping[str, float] = {}
 
     def __init__(self, folder: Path, fps: float) -> None:
         """List the pairs; raises :class:`SourceError` as :func:`~hkdnet_ros.sources.pairs.list_pairs` does."""

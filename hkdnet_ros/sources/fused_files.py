@@ -14,7 +14,7 @@ from ..files import write_file
 from ..images.files import read_image, read_thermal
 from ..images.frames import Frame, Pair
 from ..inference.config import EngineConfig
-from ..inference.engine_api import load_engine
+from ..inference.engine_api import load_engine, runs_on
 from ..perception.config import PerceptionConfig
 from ..perception.pipeline import FusionPipeline
 from ..perception.plan import NO_SIZE, PipelineConfig
@@ -55,7 +55,7 @@ def fuse_files(
             except ImageError as error:
                 raise SourceError(f"{pair.name}: {error}") from error
             write_file(output, cv2.imencode(".png", fused.image)[1].tobytes())
-        return len(pairs), f"{engine.model_name}, {engine.precision} on {engine.device}"
+        return len(pairs), f"{engine.model_name}, {runs_on(engine)}"
 
 
 def _plan(thermal: Path, visible: Path, out: Path) -> tuple[list[PairPaths], list[Path]]:

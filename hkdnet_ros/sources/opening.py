@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import SourceError
 from ..images.frames import THERMAL, VISIBLE
-from .bags import BagSource
+from .bags.bag_source import BagSource
+from .bags.folder import is_bag
 from .camera_source import NOMINAL_FPS, CameraSource, Resized
 from .folders import FolderSource
 from .simulated import SimulatedSource, scene_of
@@ -14,10 +17,10 @@ from .videos import VideoSource
 
 THERMAL_TOPIC, VISIBLE_TOPIC = "thermal/image_raw", "visible/image_raw"
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".m4v", ".webm")
-BAG_SUFFIXES = (".mcap", ".db3")
 FORMS = (
     "simulator[:day|night|smoke[:SEED]], a folder with thermal/ and visible/ images, a folder with thermal.mp4 and "
-    "visible.mp4, THERMAL.mp4,VISIBLE.mp4, or a rosbag2 (folder, .mcap or .db3)"
+    "visible.mp4, THERMAL.mp4,VISIBLE.mp4, or a bag: a rosbag2 (folder, .mcap or .db3), one of ROS 1 (.bag), or "
+    "BAG,BAG for cameras in two"
 )
 
 
@@ -29,12 +32,14 @@ def open_source(
     fps: float = NOMINAL_FPS,
     thermal_topic: str = THERMAL_TOPIC,
     visible_topic: str = VISIBLE_TOPIC,
+    thermal_offset: float = 0.0,
 ) -> CameraSource:
     """Open what ``spec`` names: see :data:`FORMS`.
 
     ``size`` is the (width, height) that both images are brought to, or the visible one alone where the thermal one has
     ``thermal_size``; None for their own. The simulator renders at them. ``fps`` is the frame rate of the simulator and
-    of a folder of images. The topics are those of images in a bag.
+    of a folder of images. The topics are those of images in a bag; ``thermal_offset``, in seconds, is added to the
+    stamps of its thermal ones.
     Raises :class:`SourceError` where there is nothing of these forms, or it cannot be opened.
     """
     for wanted in (size, thermal_size):
@@ -44,41 +49,48 @@ def open_source(
     word, _, rest = spec.partition(":")
     if word == "simulator":
         return SimulatedSource(scene_of(rest, thermal_size, size, fps))
-    source = _open_files(spec, fps, thermal_topic, visible_topic)
+    bag = functools.partial(
+        BagSource, thermal_topic=thermal_topic, visible_topic=visible_topic, thermal_offset=thermal_offset
+    )
+    source = _open_files(spec, fps, bag)
+    if thermal_offset and not isinstance(source, BagSource):
+        raise SourceError(f"{spec}: an offset of thermal stamps is for bags; the images of this have none of their own")
     return Resized(source, thermal_size, size) if thermal_size or size else source
 
 
-def _open_files(spec: str, fps: float, thermal_topic: str, visible_topic: str) -> CameraSource:
+def _open_files(spec: str, fps: float, bag: Callable[[Sequence[Path]], CameraSource]) -> CameraSource:
     path = Path(spec).expanduser()
     if path.is_dir():
-        if (path / "metadata.yaml").is_file():
-            return _open_bag(path, thermal_topic, visible_topic)
+        return _open_folder(path, fps, bag)
+    if path.is_file():
+        if is_bag(path):
+            return bag([path])
+        raise SourceError(f"{path}: a file of no known recording; expected {FORMS}")
+    files = [Path(file).expanduser() for file in spec.split(",")]
+    if len(files) > 1 and any(is_bag(file) for file in files):
+        for file in files:
+            if not is_bag(file):
+                raise SourceError(f"{file}: no bag; expected one on each side of the comma in {spec}")
+        return bag(files)
+    if len(files) == 2 and all(spec.split(",")):
+        return VideoSource(*files)
+    raise SourceError(f"{spec}: no such file or folder; expected {FORMS}")
+
+
+def _open_folder(path: Path, fps: float, bag: Callable[[Sequence[Path]], CameraSource]) -> CameraSource:
+    if not (path / "metadata.yaml").is_file():
         if (path / "thermal").is_dir() and (path / "visible").is_dir():
             return FolderSource(path, fps)
         videos = [_video_named(path, stream) for stream in (THERMAL, VISIBLE)]
         if all(videos):
-            return _open_videos(*(video for video in videos if video))
-        bags = sorted(file for file in path.iterdir() if file.suffix in BAG_SUFFIXES)
-        if len(bags) == 1:
-            return _open_bag(bags[0], thermal_topic, visible_topic)
-        raise SourceError(f"{path}: a folder without a recording in it; expected {FORMS}")
-    if path.is_file():
-        if path.suffix in BAG_SUFFIXES:
-            return _open_bag(path, thermal_topic, visible_topic)
-        raise SourceError(f"{path}: a file of no known recording; expected {FORMS}")
-    files = spec.split(",")
-    if len(files) == 2 and all(files):
-        return _open_videos(*(Path(file).expanduser() for file in files))
-    raise SourceError(f"{spec}: no such file or folder; expected {FORMS}")
+            return VideoSource(*(video for video in videos if video))
+    if is_bag(path):
+        return bag([path])
+    inside = sorted(str(folder) for folder in path.iterdir() if is_bag(folder))
+    if inside:
+        raise SourceError(f"{path}: holds {len(inside)} recordings; name one of them, such as {inside[0]}")
+    raise SourceError(f"{path}: a folder without a recording in it; expected {FORMS}")
 
 
 def _video_named(folder: Path, stem: str) -> Path | None:
     return next((file for suffix in VIDEO_SUFFIXES if (file := folder / (stem + suffix)).is_file()), None)
-
-
-def _open_videos(thermal: Path, visible: Path) -> CameraSource:
-    return VideoSource(thermal, visible)
-
-
-def _open_bag(path: Path, thermal_topic: str, visible_topic: str) -> CameraSource:
-    return BagSource(path, thermal_topic, visible_topic)

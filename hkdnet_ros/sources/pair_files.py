@@ -18,6 +18,7 @@ from ..images.frames import Frame
 from ..images.resampling import resample
 from ..perception.pairing import PairingConfig
 from .camera_source import CameraSource, matches
+from .no_pair import StreamWatch
 
 KELVIN = (100.0, 655.35)
 """Between these lies the median of an image in kelvin; the upper end is also the last of the 16 bits' range."""
@@ -29,12 +30,14 @@ def write_pairs(
     *,
     every: float = 1.0,
     slop: float = 0.02,
+    thermal_offset: float = 0.0,
     homography: NDArray[np.float64] | None = None,
 ) -> tuple[int, Counter[str]]:
     """Write a pair each ``every`` seconds to thermal/, visible/ and overlay/ in ``out``.
 
-    Their images are up to ``slop`` seconds apart. ``homography``, (3, 3), takes visible to thermal pixels; None where
-    both show the same view. Return how many pairs were written, and how often and why images were left out.
+    Their images are up to ``slop`` seconds apart, with ``thermal_offset`` seconds in the stamps of ``source`` already.
+    ``homography``, (3, 3), takes visible to thermal pixels; None where both show the same view. Return how many pairs
+    were written, and how often and why images were left out.
 
     Raises :class:`SourceError` where there is no pair or none can be used and for a folder that cannot be written,
     :class:`ConfigError` for times out of range.
@@ -43,7 +46,8 @@ def write_pairs(
         raise ConfigError(f"--every is {every:g}; it must be 0 or more")
     count, last_ns = 0, None
     unusable: Counter[str] = Counter()
-    for match in tqdm(matches(source, PairingConfig(slop=slop)), desc="pairs", unit="pair"):
+    watch = StreamWatch(thermal_offset)
+    for match in tqdm(matches(source, PairingConfig(slop=slop), watch), desc="pairs", unit="pair"):
         thermal, visible = match.thermal, match.visible
         if last_ns is not None and 0 <= thermal.stamp_ns - last_ns < round(every * 1e9):
             continue
@@ -61,7 +65,7 @@ def write_pairs(
         count += 1
     left_out = Counter(source.skipped) + unusable
     if not count and not unusable:
-        raise SourceError(f"{source.name}: no two images within {slop:g} s of each other; try a larger --slop")
+        raise watch.error(source, slop)
     if not count:
         raise SourceError(f"{source.name}: no pair can be used: {in_words(left_out)}")
     return count, left_out

@@ -21,6 +21,7 @@ class SimulatedSource:
     """Endless frames of a simulated street. ``simulator`` renders the truth behind frame ``index`` on request."""
 
     skipped: Mapping[str, int] = {}
+    lateness: Mapping[str, float] = {}
 
     def __init__(self, config: SceneConfig) -> None:
         self.name = f"simulator:{config.setting}:{config.seed}"

@@ -24,6 +24,7 @@ class VideoSource:
     """A thermal and a visible video that began at the same moment; frame i is stamped i / its file's frame rate."""
 
     skipped: Mapping[str, int] = {}
+    lateness: Mapping[str, float] = {}
 
     def __init__(self, thermal: Path, visible: Path) -> None:
         """Open both; raises :class:`SourceError` for a file that is missing, no video, or has no frame rate."""

@@ -9,7 +9,7 @@ from hkdnet_ros.cli import main
 from hkdnet_ros.errors import ConfigError
 from hkdnet_ros.images.frames import Frame
 from hkdnet_ros.perception.thermal import ThermalConditioner
-from hkdnet_ros.sources.bags import BagSource
+from hkdnet_ros.sources.bags.bag_source import BagSource
 from hkdnet_ros.sources.pair_files import on_thermal_grid, overlay, read_homography
 from hkdnet_ros.sources.pairs import list_pairs, read_pair
 

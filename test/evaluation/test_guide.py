@@ -155,7 +155,7 @@ def test_what_a_model_leaves_below_full_size_is_enlarged_bicubically(
     fused = np.asarray(Image.fromarray(half.astype(np.float32)).resize(size, Image.Resampling.BICUBIC))
     expected = fusion_metrics(thermal, visible, fused.clip(0, 255))
     assert values(folder)["hkdnet(realtime_x4)"] == pytest.approx(expected, abs=1e-3)
-    told = "hkdnet(realtime_x4): fp32 on cpu, visible reduced by 8 before, output enlarged by 2 after"
+    told = "hkdnet(realtime_x4): fp32 on cpu by torch, visible reduced by 8 before, output enlarged by 2 after"
     assert told in capsys.readouterr().out
 
 
@@ -170,7 +170,7 @@ def test_a_guided_network_is_measured_where_both_are_reduced_too(
     ):
         expected = resample(reduced(source, 4).astype(np.float32) / 255, shape[1], shape[0])
         np.testing.assert_allclose(given, expected, atol=1e-6)
-    assert "hkdnet(guided): fp32 on cpu, visible enlarged by 4 before" in capsys.readouterr().out
+    assert "hkdnet(guided): fp32 on cpu by torch, visible enlarged by 4 before" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("options", "chosen"), [(["--guide"], "guided"), ([], "realtime_x4")])

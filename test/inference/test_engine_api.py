@@ -172,5 +172,5 @@ def test_torch_is_not_imported_before_an_engine_is_loaded():
 
 
 def test_a_back_end_that_nobody_knows_is_refused_with_those_that_are():
-    with pytest.raises(ConfigError, match="backend is 'tensor'; choose one of torch"):
+    with pytest.raises(ConfigError, match="backend is 'tensor'; choose one of auto, torch, openvino"):
         engine("tensor")

@@ -170,6 +170,19 @@ def test_the_parameter_file_decides_what_no_argument_says(tmp_path):
     assert parameters(command) == {"device": "cpu", "autostart": False}
 
 
+def test_replay_reads_plays_and_fuses_the_topics_of_a_bag():
+    commands = started("replay.launch.py", "thermal_topic:=/flir/image", "visible_topic:=rgb/image_raw")
+    by_name = {Path(command[0]).name: command for command in commands}
+    played = parameters(by_name["replay_node"])
+    assert (played["thermal_topic"], played["visible_topic"]) == ("/flir/image", "rgb/image_raw")
+    for command in by_name.values():
+        names = remaps(command)
+        assert names["thermal/image_raw"] == "/flir/image"
+        assert names["thermal/camera_info"] == "/flir/camera_info"
+        assert names["visible/image_raw"] == "rgb/image_raw"
+        assert names["visible/camera_info"] == "rgb/camera_info"
+
+
 def test_replay_starts_a_player_and_the_fusion_node():
     commands = started("replay.launch.py", "source:=simulator:night", "rate:=2", "loop:=true", "namespace:=front")
     by_name = {Path(command[0]).name: command for command in commands}

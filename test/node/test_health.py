@@ -86,7 +86,7 @@ def test_the_mode_comes_with_its_cause():
 
 
 def test_device_and_quality_of_service():
-    fields = {"model": "realtime_x2", "scale": 2, "precision": "fp32", "resident": 300_000_000}
+    fields = {"model": "realtime_x2", "scale": 2, "precision": "fp32", "backend": "torch", "resident": 300_000_000}
     well = device_report(**fields, device="cuda", memory=(2_000_000_000, 8_000_000_000), failure="")
     assert (well.level, well.message, well.values["device memory (MB)"]) == (OK, "realtime_x2 x2 on cuda", 8000)
     fallen = device_report(**fields, device="cpu", memory=None, failure="CUDA out of memory")

@@ -18,7 +18,16 @@ from rigging import TIMEOUT_S, wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
-from recordings import THERMAL_SIZE, VISIBLE_SIZE, thermal_image, visible_image, write_bag, write_folder
+from recordings import (
+    START_NS,
+    THERMAL_SIZE,
+    VISIBLE_SIZE,
+    BagWriter,
+    thermal_image,
+    visible_image,
+    write_bag,
+    write_folder,
+)
 
 from hkdnet_ros import cli
 from hkdnet_ros.errors import ConfigError, SourceError
@@ -111,6 +120,26 @@ def test_a_bag_is_published_with_its_pixels_frames_and_skew(tmp_path, ears, play
     assert (thermal[0].encoding, thermal[0].frame_id) == ("mono16", "thermal_optical")
     assert (visible[0].encoding, visible[0].frame_id) == ("bgr8", "visible_optical")
     assert summary.published == {"thermal": 5, "visible": 5}
+
+
+@pytest.mark.parametrize("epoch_ns", [0, START_NS - 5000 * MS], ids=["late", "boot time"])
+def test_a_camera_recorded_late_or_by_another_clock_plays_at_its_pace(tmp_path, ears, play, epoch_ns):
+    with BagWriter(tmp_path / "bag", "mcap") as bag:
+        images = [(True, START_NS + index * 25 * MS, 2 * MS) for index in range(40)]
+        images += [(False, START_NS + index * 50 * MS, 600 * MS) for index in range(20)]
+        for is_thermal, stamp, late in sorted(images, key=lambda image: image[1] + image[2]):
+            if is_thermal:
+                recorded = (
+                    stamp + late + (598 * MS if epoch_ns else 0)
+                )  # clocks differ: neither is late beside the other
+                bag.image("/thermal/image_raw", thermal_image(0), "mono8", stamp - epoch_ns, "t", recorded_ns=recorded)
+            else:
+                bag.image("/visible/image_raw", visible_image(0), "bgr8", stamp, "v", recorded_ns=stamp + late)
+    summary = play(tmp_path / "bag")
+    thermal, visible = ears.wait_for(40, 20)
+    assert [t.stamp_ns - v.stamp_ns for t, v in zip(thermal[::2], visible, strict=True)] == [0] * 20
+    assert 0 <= visible[-1].stamp_ns - visible[0].stamp_ns - 950 * MS <= round(summary.behind_s * 1e9) + MS
+    assert summary.elapsed_s < 1.5 + summary.behind_s
 
 
 def test_camera_info_goes_with_every_image_and_has_its_stamp(tmp_path, ears, play):

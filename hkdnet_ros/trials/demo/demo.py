@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from ...errors import ConfigError, MissingDependencyError, SourceError
 from ...images.frames import THERMAL, VISIBLE
 from ...inference.config import EngineConfig
+from ...perception.pairing import PairingConfig
 from ...perception.thermal import ThermalConfig
-from ...sources.camera_source import NOMINAL_FPS, CameraSource
-from ...sources.opening import open_source
+from ...sources.camera_source import NOMINAL_FPS, CameraSource, matches
+from ...sources.no_pair import OPTIONS, StreamWatch
+from ...sources.opening import THERMAL_TOPIC, VISIBLE_TOPIC, open_source
 from ...sources.simulated import SimulatedSource
 from ..children import keep_to_this_machine, termination_interrupts
 from .files import DemoFiles
@@ -40,7 +42,7 @@ class DemoConfig:
     ``seconds`` of the stream or ``frames`` fused images end it, a recording is looped for them; where neither is given,
     it is SECONDS or a shorter recording once. ``rate`` is the speed, 1 as recorded; ``fps`` in Hz is that of the
     simulator and of image folders. Both images are brought to ``size`` (width, height); where that is None, each keeps
-    its own, in a recording at most WIDEST wide.
+    its own, in a recording at most WIDEST wide. The topics are those of images in a bag.
     """
 
     source: str = SIMULATOR
@@ -49,6 +51,8 @@ class DemoConfig:
     rate: float = 1.0
     fps: float = FPS
     size: Size | None = None
+    thermal_topic: str = THERMAL_TOPIC
+    visible_topic: str = VISIBLE_TOPIC
     engine: EngineConfig = field(default_factory=EngineConfig)
 
     def __post_init__(self) -> None:
@@ -67,7 +71,10 @@ def demonstrate(config: DemoConfig, out: Path) -> DemoFigures:
     with termination_interrupts():
         files = DemoFiles(out)
         print(f"Preparing {config.source} ...")
-        source = open_source(config.source, size=config.size, fps=config.fps)
+        source = open_source(
+            config.source, size=config.size, fps=config.fps,
+            thermal_topic=config.thermal_topic, visible_topic=config.visible_topic,
+        )  # fmt: skip
         try:
             return _stream(config, source, files)
         finally:
@@ -85,11 +92,12 @@ def _stream(config: DemoConfig, source: CameraSource, files: DemoFiles) -> DemoF
         ) from error
     keep_to_this_machine()
     sizes = dict.fromkeys(WIDEST, config.size) if config.size else _own_sizes(source)
+    _look_for_a_pair(source)
     thermal = _thermal_config(source)
     settings = StreamSettings(
         replay=(
             config.source, "--size", "{}x{}".format(*sizes[VISIBLE]), "--thermal-size", "{}x{}".format(*sizes[THERMAL]),
-            *_pace(config, sizes),
+            "--thermal-topic", config.thermal_topic, "--visible-topic", config.visible_topic, *_pace(config, sizes),
         ),
         parameters={
             "model": config.engine.model, "device": config.engine.device, "precision": config.engine.precision,
@@ -147,6 +155,13 @@ def _first_sizes(source: CameraSource) -> dict[str, Size]:
             return sizes
     lacking = " and ".join(stream for stream in (THERMAL, VISIBLE) if stream not in sizes)
     raise SourceError(f"{source.name}: has no {lacking} images; the demo needs both")
+
+
+def _look_for_a_pair(source: CameraSource) -> None:
+    """Raise :class:`SourceError` where the node would pair nothing of the source, before it is waited for in vain."""
+    watch = StreamWatch()
+    if next(matches(source, watch=watch), None) is None:
+        raise watch.error(source, PairingConfig().slop, OPTIONS)
 
 
 def _thermal_config(source: CameraSource) -> ThermalConfig:

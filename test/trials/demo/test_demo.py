@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from recordings import THERMAL_SIZE, VISIBLE_SIZE, write_folder
+from recordings import (
+    START_NS,
+    THERMAL_SIZE,
+    VISIBLE_SIZE,
+    BagWriter,
+    thermal_image,
+    visible_image,
+    write_folder,
+)
 from rigging import wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
@@ -127,6 +136,47 @@ def test_a_recordings_images_are_reduced_each_by_its_own_width(tmp_path, capsys)
     ]  # fmt: skip
     simulator = open_source("simulator", size=(700, 500))
     assert _own_sizes(simulator) == {"thermal": (700, 500), "visible": (700, 500)}
+
+
+def test_the_topics_of_a_bag_may_have_any_name(demo, model, tmp_path):
+    with BagWriter(tmp_path / "bag", "mcap") as bag:
+        for index in range(20):
+            stamp = START_NS + index * 100_000_000
+            bag.image("/flir/image", thermal_image(index, np.uint16), "mono16", stamp, "t")
+            bag.image("/rgb", visible_image(index), "bgr8", stamp, "v")
+    topics = ("--thermal-topic", "/flir/image", "--visible-topic", "rgb")
+    run = demo("--source", tmp_path / "bag", *topics, "--out", tmp_path / "out", "--model", model, "--size", "48x36")
+    assert run.finish() == 0, run.errors
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["published"] >= 3
+    run = demo("--source", tmp_path / "bag", "--out", tmp_path / "no")
+    assert run.finish() == 1
+    assert "image topics there: /flir/image, /rgb" in run.errors
+
+
+def test_a_recording_without_pairs_is_refused_before_the_node_starts(demo, tmp_path):
+    with BagWriter(tmp_path / "bag", "mcap") as bag:
+        for index in range(20):
+            stamp = START_NS + index * 100_000_000
+            bag.image("/thermal/image_raw", thermal_image(index), "mono8", stamp, "t")
+            bag.image("/visible/image_raw", visible_image(index), "bgr8", stamp + 3_000_000_000, "v")
+    run = demo("--source", tmp_path / "bag", "--out", tmp_path / "out")
+    assert run.finish() == 1
+    assert "the last thermal image was taken 1.100 s before the first visible one" in run.errors
+    assert "Starting the fusion node" not in run.output
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make on the path")
+def test_make_hands_on_the_topics_that_it_is_given():
+    def command(*words):
+        done = subprocess.run(
+            ["make", "-n", "demo", *words], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True
+        )
+        return " ".join(done.stdout.split("hkdnet demo ")[-1].replace("\\\n", "").split())
+
+    assert command() == "--source 'simulator' --out out/demo"
+    assert command("SOURCE=my bag", "THERMAL_TOPIC=/flir/image") == (
+        "--source 'my bag' --thermal-topic '/flir/image' --out out/demo"
+    )
 
 
 def test_a_recording_is_played_once(demo, model, tmp_path):

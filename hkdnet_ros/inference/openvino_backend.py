@@ -1,0 +1,212 @@
+"""The back end of OpenVINO: the network on a CPU, by threads that do not spin while they wait for each other.
+
+The network is converted from torch for each size of images, which takes seconds. What was converted is kept in the
+cache folder, where the next start finds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+import torch
+from numpy.typing import NDArray
+from openvino.frontend import FrontEndManager
+from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+from ..network.guided import Guided
+from ..network.student import Student
+from .backend import Backend, copy_unit
+from .cache import cache_folder, fingerprint
+from .checkpoint import weights_path
+from .compute_thread import compute
+from .config import CPU, EngineConfig
+from .processor import cpu_has_bf16
+from .torch_backend import fold_batch_norms, load_fusing, sizes_of
+
+KEPT = 3
+"""So many sizes stay compiled, the latest used."""
+
+_MODEL = "model.xml"
+
+
+class SplitStudent(nn.Module):
+    """A student whose images come in two parts that bfloat16 holds without loss, so that no gray level is rounded.
+
+    OpenVINO rounds what enters a convolution to the format it computes in. bfloat16 has 8 significant bits: as many as
+    a camera's levels, fewer than a conditioned or resampled image has. An image is given as :func:`split` makes it,
+    and the first convolution has the parts of its weights in the same order.
+    """
+
+    def __init__(self, student: Student) -> None:
+        super().__init__()
+        self.student = student
+        first = student.head.conv1
+        coarse = first.weight.detach().bfloat16().float()
+        parts = torch.cat([coarse, first.weight.detach() - coarse, coarse], 1)
+        joined = nn.Conv2d(3, first.out_channels, 3, padding=1, padding_mode=first.padding_mode)
+        joined.weight, joined.bias = nn.Parameter(parts, requires_grad=False), first.bias
+        student.head.conv1 = joined
+
+    def forward(self, thermal: Tensor, visible: Tensor) -> Tensor:
+        """Fuse two images (1, 3, H, W) of :func:`split` to (1, 1, sH, sW)."""
+        fine = [self.student.fine(parts) for parts in (thermal, visible)]
+        whole = [parts[:, :1] + parts[:, 2:] for parts in (thermal, visible)]
+        return self.student.finish(*fine, *whole).fused
+
+
+class WholeNetwork(nn.Module):
+    """A network whose output is the fused luma alone."""
+
+    def __init__(self, network: Student | Guided) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, thermal: Tensor, visible: Tensor) -> Tensor:
+        """Fuse two lumas to one of the output's size."""
+        return self.network(thermal, visible).fused
+
+
+def split(image: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    """Write ``image`` (H, W) to ``out`` (3, H, W): its part that bfloat16 holds, the same again, and what is left."""
+    np.bitwise_and(image.view(np.uint32), np.uint32(0xFFFF0000), out=out[0].view(np.uint32))
+    np.copyto(out[1], out[0])
+    np.subtract(image, out[0], out=out[2])
+
+
+class OpenVinoBackend(Backend):
+    """A student or guided network in OpenVINO on the CPU."""
+
+    memory = None
+
+    def __init__(self, config: EngineConfig) -> None:
+        if config.device not in ("auto", CPU):
+            raise ConfigError(f"backend openvino computes on the CPU, not on {config.device}; choose device cpu")
+        if config.precision == "fp16":
+            raise ConfigError("precision fp16 needs CUDA; choose auto, fp32 or bf16 for a CPU")
+        self.device = CPU
+        fastest = "bf16" if cpu_has_bf16() else "fp32"
+        self.precision = fastest if config.precision == "auto" else config.precision
+        path = weights_path(config.model, config.scale)
+        self.model_name = path.stem if path.suffix == ".safetensors" else config.model
+        network = compute(load_fusing, path, config.scale)
+        self.sizes = sizes_of(network)
+        self._version = f"{self.model_name}_{fingerprint(path)}_{openvino.__version__}"
+        fold_batch_norms(network)
+        network.eval().requires_grad_(False)
+        self._module: nn.Module
+        if self.precision == "bf16" and isinstance(network, Student):
+            self._module, self._parts = SplitStudent(network), 3
+        else:
+            self._module, self._parts = WholeNetwork(network), 1
+        self._core = openvino.Core()
+        self._settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32" if self.precision == "fp32" else "bf16",
+            "ENABLE_CPU_PINNING": False,  # another program may have the core
+            **({"INFERENCE_NUM_THREADS": config.threads} if config.threads else {}),
+        }
+        self._compiled: OrderedDict[tuple[int, ...], _Compiled] = OrderedDict()
+
+    def run(self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None]) -> NDArray[np.float32]:
+        """Return the fused luma of two images; see :meth:`Backend.run`."""
+        compiled = self._for_size(thermal.shape, visible.shape)
+        compiled.fill(thermal, visible)
+        lap("upload")
+        fused = compiled.infer()
+        lap("network")
+        return fused
+
+    def close(self) -> None:
+        """Free the networks' memory; the back end cannot be run afterwards."""
+        self._compiled.clear()
+        self._module = None  # type: ignore[assignment]
+
+    def _for_size(self, thermal: tuple[int, ...], visible: tuple[int, ...]) -> _Compiled:
+        """Return the network compiled for images of these sizes."""
+        if visible in self._compiled:
+            self._compiled.move_to_end(visible)
+        else:
+            shapes = [(1, self._parts, *shape) for shape in (thermal, visible)]
+            compiled = self._core.compile_model(self._converted(shapes), "CPU", self._settings)
+            self._compiled[visible] = _Compiled(compiled, shapes)
+            if len(self._compiled) > KEPT:
+                self._compiled.popitem(last=False)
+        return self._compiled[visible]
+
+    def _converted(self, shapes: Sequence[tuple[int, ...]]) -> openvino.Model:
+        """Return the network for inputs of exactly these shapes, from the cache folder where it is there."""
+        size = "_".join("x".join(map(str, shape[1:])) for shape in shapes)
+        folder = cache_folder() / "openvino" / f"{self._version}_{size}"
+        found = self._read(folder)
+        if found is not None:
+            return found
+        model = compute(_convert, self._module, shapes)
+        with contextlib.suppress(OSError, RuntimeError):  # a cache that cannot be written is none
+            _keep(model, folder)
+        return self._read(folder) or model  # read: to the last bit what the next start gets
+
+    def _read(self, folder: Path) -> openvino.Model | None:
+        """Return what the cache folder has; None for nothing, or what is damaged."""
+        with contextlib.suppress(RuntimeError):
+            return self._core.read_model(folder / _MODEL)
+        return None
+
+
+class _Compiled:
+    """The network for images of one size, with the memory of its inputs."""
+
+    def __init__(self, model: openvino.CompiledModel, shapes: list[tuple[int, ...]]) -> None:
+        self._request = model.create_infer_request()
+        self._inputs = [np.zeros(shape, np.float32) for shape in shapes]
+        self._whole = [np.zeros(shape[2:], np.float32) for shape in shapes]
+        for index, array in enumerate(self._inputs):
+            self._request.set_input_tensor(index, openvino.Tensor(array, shared_memory=True))
+
+    def fill(self, *images: NDArray[Any]) -> None:
+        """Bring both images to where the network reads them."""
+        for image, whole, array in zip(images, self._whole, self._inputs, strict=True):
+            if array.shape[1] == 1:
+                copy_unit(image, array[0, 0])
+            else:
+                copy_unit(image, whole)
+                split(whole, array[0])
+
+    def infer(self) -> NDArray[np.float32]:
+        """Return the fused luma, a view on memory that the next call writes to."""
+        self._request.infer()
+        fused: NDArray[np.float32] = self._request.get_output_tensor(0).data[0, 0]
+        return fused
+
+
+def _convert(module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> openvino.Model:
+    """Return ``module`` as OpenVINO's model for inputs of exactly these shapes.
+
+    By the frontend itself: ``openvino.convert_model``, which wraps it, reports its use over the network.
+    """
+    program = torch.export.export(module, tuple(torch.zeros(shape) for shape in shapes))
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    decoder = TorchFXPythonDecoder.from_exported_program(program)  # by a name: OpenVINO does not keep it alive
+    model = frontend.convert(frontend.load(decoder))
+    model.reshape(dict(enumerate(shapes)))
+    return model
+
+
+def _keep(model: openvino.Model, folder: Path) -> None:
+    """Write ``model`` to ``folder``: whole or not at all, even where two processes do so at once."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
+        openvino.save_model(model, Path(partial) / _MODEL, compress_to_fp16=False)
+        shutil.rmtree(folder, ignore_errors=True)  # what is damaged
+        os.rename(partial, folder)  # fails where another process was first
+        os.mkdir(partial)  # for the end of the block to remove

@@ -1,0 +1,155 @@
+"""A benchmark from its settings to its figures: the network alone, its stages, its cost by size, the node over DDS."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import importlib.util
+import json
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from ...errors import ConfigError, MissingDependencyError
+from ...files import make_folder, write_file
+from ...images.frames import Frame, Pair
+from ...inference.benchmark import WayTimes, cost_by_size, time_ways
+from ...inference.checkpoint import source_revision
+from ...inference.config import EngineConfig
+from ...inference.engine_api import load_engine
+from ...perception.pipeline import FusionPipeline
+from ..children import Children, keep_to_this_machine
+from ..machine import machine
+from .figures import Benchmark, EngineFigures, NodeBenchmark, Scaling
+from .load import KINDS
+from .peak import sustained_rate
+from .report import markdown
+
+Size = tuple[int, int]  # width, height
+
+RATES = (10.0, 30.0, 60.0)
+"""The pairs a second that a node is tried at once its peak is known."""
+TRIAL_S = 4.0
+PAPER_LIMIT = 640 * 480
+"""Up to so many pixels of the output the paper's network is timed, too: beyond, a frame takes many seconds."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BenchmarkConfig:
+    """What is measured: cameras of these sizes, ``frames`` in every way, and with ``node`` the node over DDS.
+
+    ``load`` is what runs beside it: nothing, or one of :data:`~hkdnet_ros.trials.benchmark.load.KINDS`.
+    """
+
+    size: Size
+    thermal_size: Size
+    frames: int = 30
+    by_size: bool = False
+    node: bool = False
+    load: str = ""
+    engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
+
+    def __post_init__(self) -> None:
+        if self.load and self.load not in KINDS:
+            raise ConfigError(f"--load is {self.load}; choose one of {', '.join(KINDS)}")
+
+
+def measure(config: BenchmarkConfig) -> Benchmark:
+    """Measure what ``config`` asks for and return the figures.
+
+    Raises :class:`MissingDependencyError` for ``node`` without ROS, and what engines and processes do.
+    """
+    with tempfile.TemporaryDirectory(prefix="hkdnet_benchmark_") as logs, _beside(config.load, Path(logs)):
+        has_paper = config.size[0] * config.size[1] <= PAPER_LIMIT
+        ways = time_ways(
+            config.engine, config.size, thermal_size=config.thermal_size, frames=config.frames, paper=has_paper
+        )
+        return Benchmark(
+            machine=machine(),
+            versions=versions(),
+            revision=source_revision(),
+            load=config.load or "nothing",
+            model=f"{ways.model} on {ways.device}",
+            engine=_engine_figures(ways),
+            stages_ms=stages(config),
+            scaling=_scaling(config) if config.by_size else None,
+            node=_node(config, ways, Path(logs)) if config.node else None,
+        )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what decides about speed."""
+    found = {"python": platform.python_version()}
+    for name in ("torch", "openvino", "numpy", "opencv-python-headless", "ros-rclpy"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def stages(config: BenchmarkConfig) -> dict[str, float]:
+    """Return the median time of each stage of the pipeline in ms, for a colour image and 16-bit thermal."""
+    random = np.random.default_rng(0)
+    (width, height), (thermal_width, thermal_height) = config.size, config.thermal_size
+    with contextlib.closing(load_engine(config.engine)) as engine:
+        pipeline = FusionPipeline(engine)
+        spent: dict[str, list[float]] = {}
+        for index in range(config.frames + 2):
+            counts = (28000 + 4000 * random.random((thermal_height, thermal_width))).astype(np.uint16)
+            colour = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+            stamp_ns = index * 33_000_000
+            pair = Pair(Frame(counts, stamp_ns, "", "mono16"), Frame(colour, stamp_ns, "", "bgr8"))
+            fused = pipeline.process(pair)
+            for stage, milliseconds in fused.timings.items() if index >= 2 else ():
+                spent.setdefault(stage, []).append(milliseconds)
+    return {stage: median(times) for stage, times in spent.items()}
+
+
+def write(figures: Benchmark, folder: Path) -> None:
+    """Write ``benchmark.json`` and ``benchmark.md``; raises :class:`~hkdnet_ros.errors.SourceError` where it cannot."""
+    make_folder(folder)
+    write_file(folder / "benchmark.md", markdown(figures).encode())
+    write_file(folder / "benchmark.json", json.dumps(dataclasses.asdict(figures), indent=1).encode())
+
+
+@contextlib.contextmanager
+def _beside(load: str, logs: Path) -> Iterator[None]:
+    with Children() as children:
+        if load:
+            children.start("load", ["-m", "hkdnet_ros.trials.benchmark.load", load], logs / "load.log")
+        yield
+
+
+def _engine_figures(ways: WayTimes) -> EngineFigures:
+    thermal, visible, output = ("{}x{}".format(*size) for size in (ways.thermal, ways.visible, ways.output))
+    return EngineFigures(thermal, visible, output, ways.percentiles())
+
+
+def _scaling(config: BenchmarkConfig) -> Scaling:
+    times, exponent = cost_by_size(config.engine)
+    return Scaling(
+        sizes=["{}x{}".format(*size) for size in times],
+        pixels=[width * height for width, height in times],
+        times_ms=list(times.values()),
+        exponent=exponent,
+    )
+
+
+def _node(config: BenchmarkConfig, ways: WayTimes, logs: Path) -> NodeBenchmark:
+    if importlib.util.find_spec("rclpy") is None:
+        raise MissingDependencyError("--node needs ROS 2 for Python; run `make bench`, or source a ROS 2 installation")
+    from .node_trial import Setting, try_node
+
+    keep_to_this_machine()
+    cameras = (config.thermal_size, config.size)
+    parameters: Mapping[str, object] = dataclasses.asdict(config.engine)
+    setting = Setting.of_fusion(*cameras, TRIAL_S, parameters)
+    fastest = min(p50 for name, (p50, _) in ways.percentiles().items() if name.split()[-1] in ("fp32", "bf16", "fp16"))
+    peak = sustained_rate(lambda rate: try_node(setting, rate, logs).dropped, 800 / fastest)
+    found = [try_node(setting, rate, logs) for rate in RATES]
+    passing = Setting.of_pass_through(*cameras, ways.output, TRIAL_S)
+    return NodeBenchmark(peak, found, try_node(passing, min(peak, RATES[-1]) or RATES[0], logs))

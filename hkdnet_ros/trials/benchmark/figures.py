@@ -1,0 +1,68 @@
+"""What a benchmark measured, as values that go to JSON and into tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFigures:
+    """A node at one rate, once it was warm."""
+
+    rate: float  # pairs sent a second
+    sent: int
+    received: int
+    age_ms: Sequence[float]  # p50, p95 and p99 from publishing the pair to receiving its fused image
+    jitter_ms: float  # standard deviation of the time between two fused images
+    cores: float  # processor seconds of the node per second
+    resident_mb: float
+
+    @property
+    def dropped(self) -> float:
+        """The share of pairs of which no fused image came."""
+        return max(1 - self.received / max(self.sent, 1), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFigures:
+    """Ways to make an output of one size, timed in turn."""
+
+    thermal: str
+    visible: str
+    output: str
+    times_ms: Mapping[str, Sequence[float]]  # p50 and p95 by way
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """What a frame costs by the size of its output."""
+
+    sizes: Sequence[str]
+    pixels: Sequence[int]
+    times_ms: Sequence[float]
+    exponent: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBenchmark:
+    """A node at several rates, the highest it sustains, and the same rate passed through without fusing."""
+
+    peak: float
+    rates: Sequence[NodeFigures]
+    pass_through: NodeFigures
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One run on one machine."""
+
+    machine: str
+    versions: Mapping[str, str]
+    revision: str
+    load: str
+    model: str
+    engine: EngineFigures
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
+    scaling: Scaling | None = None
+    node: NodeBenchmark | None = None

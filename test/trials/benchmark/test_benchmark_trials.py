@@ -1,0 +1,127 @@
+"""The benchmark of the whole: its cameras, its search for the highest rate, what it prints and writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from hkdnet_ros.cli import main
+from hkdnet_ros.errors import ConfigError
+from hkdnet_ros.trials.benchmark.benchmark import BenchmarkConfig
+from hkdnet_ros.trials.benchmark.figures import Benchmark, EngineFigures, NodeBenchmark, NodeFigures, Scaling
+from hkdnet_ros.trials.benchmark.peak import HIGHEST, sustained_rate
+from hkdnet_ros.trials.benchmark.report import markdown
+from hkdnet_ros.trials.children import Children
+
+
+@pytest.mark.parametrize("peak", [1.5, 7.0, 28.0, 33.0, 111.0])
+@pytest.mark.parametrize("guess", [2.0, 30.0, 100.0])
+def test_the_highest_rate_is_found_to_15_percent(peak, guess):
+    tried = []
+
+    def dropped_at(rate):
+        tried.append(rate)
+        return 0.0 if rate <= peak else 1 - peak / rate
+
+    found = sustained_rate(dropped_at, guess)
+    assert peak / 1.15 <= found <= peak / 0.95  # five percent may be dropped
+    assert len(tried) <= 12
+
+
+def test_a_node_that_keeps_up_with_anything_and_one_that_never_does():
+    assert sustained_rate(lambda rate: 0.0, 30.0) == HIGHEST
+    assert sustained_rate(lambda rate: 1.0, 30.0) == 0.0
+
+
+def node_figures(rate, received, cores):
+    return NodeFigures(rate, 100, received, (10.0, 20.0, 30.0), 1.5, cores, 400.0)
+
+
+def figures(**changes):
+    times = {"torch eager fp32": (50.0, 60.0), "torch bf16": (25.0, 30.0)}
+    rates = [node_figures(10.0, 100, 0.3), node_figures(30.0, 90, 0.9)]
+    plain = Benchmark(
+        "2 cores of X", {"torch": "2.1"}, "abc", "nothing", "guided on cpu",
+        EngineFigures("320x240", "640x480", "640x480", times), {"network": 20.0},
+        Scaling(["80x60", "160x120"], [4800, 19200], [1.0, 4.0], 1.0),
+        NodeBenchmark(28.0, rates, node_figures(28.0, 100, 0.14)),
+    )  # fmt: skip
+    return dataclasses.replace(plain, **changes)
+
+
+def test_the_tables_have_every_figure():
+    text = markdown(figures())
+    assert "2 cores of X; torch 2.1; revision abc; beside nothing" in text
+    assert "| torch bf16 | 25.0 | 30.0 | 2.00 |" in text
+    assert "| network | 20.00 |" in text
+    assert "to the power of 1.00" in text
+    assert "28 pairs a second with less than 5 % dropped" in text
+    assert "| 30 | 10% | 10.0 | 20.0 | 30.0 | 1.5 | 0.90 | 400 |" in text
+    assert "A fused pair costs 33.3 ms of one core, one passed through 5.0 ms." in text
+
+
+def test_what_was_not_measured_has_no_table():
+    text = markdown(figures(scaling=None, node=None))
+    assert "power" not in text
+    assert "DDS" not in text
+
+
+def test_the_command_prints_and_writes(capsys, tmp_path):
+    words = ["--size", "64x48", "--thermal-size", "16x16", "--device", "cpu", "--backend", "torch", "--frames", "1"]
+    assert main(["benchmark", *words, "--out", str(tmp_path / "bench")]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("guided on cpu, thermal 32x24 and visible 64x48 to 64x48, ms per frame")
+    written = json.loads((tmp_path / "bench" / "benchmark.json").read_text())
+    assert written["engine"]["output"] == "64x48"
+    assert (tmp_path / "bench" / "benchmark.md").read_text() == printed
+
+
+def test_a_load_that_is_none_is_refused():
+    with pytest.raises(ConfigError, match="--load is stress; choose one of spin, torch"):
+        BenchmarkConfig((64, 48), (16, 16), load="stress")
+
+
+@pytest.mark.parametrize("kind", ["spin", "torch"])
+def test_a_load_takes_the_processor_until_it_is_ended(kind, tmp_path):
+    def ticks():
+        return sum(map(int, Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+
+    with Children() as children:
+        child = children.start("load", ["-m", "hkdnet_ros.trials.benchmark.load", kind], tmp_path / "log")
+        deadline = time.monotonic() + 60
+        while child.status() is None and ticks() < 2 * os.sysconf("SC_CLK_TCK") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert child.status() is None
+        assert ticks() >= os.sysconf("SC_CLK_TCK")
+    assert child.status() is not None
+
+
+def test_a_node_is_tried_over_dds(tmp_path):
+    pytest.importorskip("rclpy", reason="needs ROS 2")
+    from hkdnet_ros.trials.benchmark.node_trial import Setting, try_node
+
+    cameras = ((40, 30), (80, 60))
+    passed = try_node(Setting.of_pass_through(*cameras, (160, 120), 1.0), 10.0, tmp_path)
+    fused = try_node(Setting.of_fusion(*cameras, 1.0, {"backend": "torch"}), 10.0, tmp_path)
+    for found in (passed, fused):
+        assert 0 < found.received <= found.sent + 1
+        assert 0 < found.age_ms[0] <= found.age_ms[1] <= found.age_ms[2]
+        assert found.resident_mb > 10
+
+
+def test_a_stamp_is_written_into_a_serialised_message():
+    pytest.importorskip("rclpy", reason="needs ROS 2")
+    from rclpy.serialization import deserialize_message, serialize_message
+    from sensor_msgs.msg import Image
+
+    from hkdnet_ros.trials.benchmark.cameras import image_message, stamped
+
+    message = image_message((8, 6), "mono16", 0)
+    again = deserialize_message(stamped(bytearray(serialize_message(message)), 5_000_000_007), Image)
+    assert (again.header.stamp.sec, again.header.stamp.nanosec) == (5, 7)
+    assert again.data == message.data
