@@ -26,6 +26,7 @@ from ..inference.config import EngineConfig
 from ..inference.sizes import Sizes
 from ..metrics.flicker import FlickerMeter, still_pixels
 from ..metrics.fusion import fusion_metrics, measurable
+from ..perception.intake import ThermalIntake
 from ..perception.pairing import PairingConfig
 from ..perception.thermal import ThermalConditioner
 from ..sources.camera_source import CameraSource, matches
@@ -134,11 +135,11 @@ def gray_pairs(
     :class:`SourceError` where the source cannot be read on or holds images that cannot be used: one of another size
     than the first, and thermal that is to be reduced from a size that it does not have.
     """
-    conditioner = ThermalConditioner()
+    intake, conditioner = ThermalIntake(), ThermalConditioner()
     first: list[tuple[int, ...]] = []
     for number, match in enumerate(matches(source, watch=watch)):
         try:
-            thermal = to_uint8(conditioner.condition(match.thermal))
+            thermal = to_uint8(conditioner.condition(intake.take(match.thermal)))
             visible = luma(match.visible.image, match.visible.encoding)
             visible = visible if visible.dtype == np.uint8 else to_uint8(visible)
             kept = visible if sizes.visible == 1 else thermal  # whose size stays

@@ -14,8 +14,8 @@ class CameraModel:
 
     ``k`` and ``r`` are row-major 3x3, ``p`` row-major 3x4, in pixels with the centre of the first pixel at (0, 0).
     ``width``, ``height``, ``k``, ``p`` and the region of interest (all zero: the whole image) are those of the full
-    sensor; the image sent is the region of interest, binned (0 and 1: not binned). ``k`` whose first element is zero is
-    that of an uncalibrated camera.
+    sensor; the image sent is the region of interest, binned (0 and 1: not binned). A matrix whose first element is zero
+    says nothing: a driver of rectified images may give ``p`` alone, and an uncalibrated camera has neither.
     """
 
     width: int
@@ -43,7 +43,7 @@ class CameraModel:
     @property
     def is_calibrated(self) -> bool:
         """Whether this says more of the camera than its size."""
-        return self.k[0] != 0
+        return self.k[0] != 0 or self.p[0] != 0
 
     @property
     def defect(self) -> str:
@@ -52,8 +52,9 @@ class CameraModel:
             return ""
         if not all(math.isfinite(number) for matrix in (self.k, self.d, self.r, self.p) for number in matrix):
             return "has NaN or infinite numbers"
-        if self.k[0] < 0 or self.k[4] <= 0:
-            return f"has focal lengths of {self.k[0]:g} and {self.k[4]:g} pixels"
+        for fx, fy in ((self.k[0], self.k[4]), (self.p[0], self.p[5])):
+            if fx != 0 and (fx < 0 or fy <= 0):
+                return f"has focal lengths of {fx:g} and {fy:g} pixels"
         width, height = self._window
         if self.roi_x_offset + width > self.width or self.roi_y_offset + height > self.height:
             return (
@@ -67,6 +68,17 @@ class CameraModel:
         """Width and height of the region of interest in pixels of the sensor."""
         # Offsets alone are no region: without width and height the message means the full resolution.
         return self.roi_width or self.width, self.roi_height or self.height
+
+    def cropped(self, left: int, top: int, width: int, height: int) -> CameraModel:
+        """Return the model of ``width`` x ``height`` pixels of the image this camera sends, from (left, top) on."""
+        columns, rows = max(1, self.binning_x), max(1, self.binning_y)
+        return replace(
+            self,
+            roi_x_offset=self.roi_x_offset + left * columns,
+            roi_y_offset=self.roi_y_offset + top * rows,
+            roi_width=width * columns,
+            roi_height=height * rows,
+        )
 
     def resized(self, width: int, height: int) -> CameraModel:
         """Return the model of the image this camera sends, resized to ``width`` x ``height`` with its edges kept.
@@ -91,7 +103,9 @@ class CameraModel:
         y_shift = (y_scale - 1) / 2 - y_scale * self.roi_y_offset
 
         def to_resized(matrix: tuple[float, ...]) -> tuple[float, ...]:
-            """Map the pixels that a row-major matrix of three rows projects to."""
+            """Map the pixels that a row-major matrix of three rows projects to; one that says nothing stays."""
+            if matrix[0] == 0:
+                return matrix
             columns = len(matrix) // 3
             x, y, w = matrix[:columns], matrix[columns : 2 * columns], matrix[2 * columns :]
             return (

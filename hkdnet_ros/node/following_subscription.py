@@ -25,7 +25,8 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
-from .diagnostics import unheard_publishers
+from ..errors import ConfigError
+from .diagnostics import type_name, unheard_publishers
 from .distributions import ClockType, SubscriptionEventCallbacks
 
 FOLLOW = "best_available"  # ROS's own word for it, from Iron on
@@ -76,10 +77,10 @@ class FollowingSubscription:
         group: CallbackGroup,
         silence_s: float | None = None,
     ) -> None:
-        self._node = node
-        self._kind = kind
-        self._topic = topic  # as given: rclpy remaps what it is asked about, and twice would lead elsewhere
-        self._resolved = node.resolve_topic_name(topic)
+        self.node = node
+        self.kind = kind
+        self.topic = topic  # as given: rclpy remaps what it is asked about, and twice would lead elsewhere
+        self.resolved = node.resolve_topic_name(topic)
         self._callback = callback
         self._group = group
         self._fixed: ReliabilityPolicy | None = self._declare("reliability", _RELIABILITIES)
@@ -115,34 +116,32 @@ class FollowingSubscription:
 
     def unheard(self) -> list[str]:
         """Return, one text each, the publishers of the topic that this does not hear."""
-        return unheard_publishers(self._node, self._topic, self._kind, self._now.subscription.qos_profile)
+        return unheard_publishers(self.node, self.topic, self.kind, self._now.subscription.qos_profile)
 
     def destroy(self) -> None:
         """End the subscription, for good; any thread may call this."""
         with self._lock:
             self._destroyed = True
             if self._timer is not None:
-                self._node.destroy_timer(self._timer)
+                self.node.destroy_timer(self._timer)
             self._end_other()
-            self._node.destroy_subscription(self._now.subscription)
+            self.node.destroy_subscription(self._now.subscription)
 
     def _declare(self, policy: str, policies: dict[str, Any]) -> Any:
         """Return what a qos_overrides parameter fixes ``policy`` to, None where the publishers decide."""
-        name = f"qos_overrides.{self._resolved}.subscription.{policy}"
+        name = f"qos_overrides.{self.resolved}.subscription.{policy}"
         choices = {FOLLOW: None, **policies}
-        if not self._node.has_parameter(name):  # it remains from an activation before
+        if not self.node.has_parameter(name):  # it remains from an activation before
             description = ParameterDescriptor(
-                description=f"{policy} for subscription `{self._resolved}`; {FOLLOW} follows its publishers",
+                description=f"{policy} for subscription `{self.resolved}`; {FOLLOW} follows its publishers",
                 additional_constraints=f"one of {', '.join(choices)}",
                 read_only=True,
                 dynamic_typing=True,  # a wrong type is then a warning, too
             )
-            self._node.declare_parameter(name, FOLLOW, description)
-        value = self._node.get_parameter(name).value
+            self.node.declare_parameter(name, FOLLOW, description)
+        value = self.node.get_parameter(name).value
         if not isinstance(value, str) or value not in choices:
-            self._node.get_logger().warning(
-                f"{name} is {value!r}; expected one of {', '.join(choices)}; using {FOLLOW}"
-            )
+            self.node.get_logger().warning(f"{name} is {value!r}; expected one of {', '.join(choices)}; using {FOLLOW}")
             value = FOLLOW
         return choices[value]
 
@@ -165,22 +164,28 @@ class FollowingSubscription:
         return DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
 
     def _offers(self) -> list[QoSProfile]:
-        return [info.qos_profile for info in self._node.get_publishers_info_by_topic(self._topic)]
+        return [info.qos_profile for info in self.node.get_publishers_info_by_topic(self.topic)]
 
     def _listen(self, reliability: ReliabilityPolicy, durability: DurabilityPolicy) -> _Listener:
         # A short queue: the worker takes the latest pair anyway, and each large image waiting is memory.
         qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=_DEPTH, reliability=reliability, durability=durability)
         overrides = QoSOverridingOptions(policy_kinds=(QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH))
         number = next(self._numbers)
-        subscription = self._node.create_subscription(
-            self._kind,
-            self._topic,
-            functools.partial(self._hear, number),
-            qos,
-            callback_group=self._group,
-            event_callbacks=no_events(),
-            qos_overriding_options=overrides,
-        )
+        try:
+            subscription = self.node.create_subscription(
+                self.kind,
+                self.topic,
+                functools.partial(self._hear, number),
+                qos,
+                callback_group=self._group,
+                event_callbacks=no_events(),
+                qos_overriding_options=overrides,
+            )
+        except RuntimeError as error:  # rcl's are
+            raise ConfigError(
+                f"{self.resolved} cannot be subscribed as {type_name(self.kind)}: {' '.join(str(error).split())}; in "
+                "one process Fast DDS lets no topic have two types"
+            ) from error
         return _Listener(number, reliability, durability, subscription)
 
     def _hear(self, number: int, message: Any) -> None:
@@ -212,7 +217,7 @@ class FollowingSubscription:
                 return
             self._change(reliability, durability)
         names = f"{reliability.name} and {durability.name.replace('_', ' ')}".lower()
-        self._node.get_logger().info(f"{self._resolved}: subscribed {names}, as its publishers offer")
+        self.node.get_logger().info(f"{self.resolved}: subscribed {names}, as its publishers offer")
 
     def _change(self, reliability: ReliabilityPolicy, durability: DurabilityPolicy) -> None:
         before, other = self._now, self._other
@@ -223,7 +228,7 @@ class FollowingSubscription:
             if other is None:
                 self._other = before
             else:  # which may be the one that hears; the current one did not
-                self._node.destroy_subscription(before.subscription)
+                self.node.destroy_subscription(before.subscription)
         self._is_heard = False
 
     def _listen_in_both_ways_where_silent(self) -> None:
@@ -238,5 +243,5 @@ class FollowingSubscription:
 
     def _end_other(self) -> None:
         if self._other is not None:
-            self._node.destroy_subscription(self._other.subscription)
+            self.node.destroy_subscription(self._other.subscription)
             self._other = None

@@ -34,19 +34,24 @@ from ..images.frames import THERMAL, VISIBLE
 from ..inference.config import EngineConfig
 from ..inference.engine_api import Engine, load_engine, runs_on
 from ..inference.fallback_engine import FallbackEngine
+from ..perception.intake import ThermalIntake
 from ..perception.output_calibration import TOPICS as CAMERA_INFO_TOPICS
 from .bond import ManagerBond
 from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
 from .distributions import ClockType, ForgivingLifecycleMixin
 from .following_subscription import FollowingSubscription, no_events
+from .graph import CrowdWatch, why_silent
 from .health import ERROR, OK, Report, device_report, qos_report, reports
+from .loading import GivenUpError, Loader
 from .parameters import NodeParameters
 from .schema import COMPRESSED, PARAMETERS, FusionConfig
 from .session import FusionSession, Outputs
+from .topic_names import camera_info_topic, compressed_topic
 
 IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "visible/image_raw"}
 SHUTTER_TOPIC = "thermal/shutter"
 PREVIEW_TOPIC = "thermal/preview"
+FUSED_CAMERA_INFO = "fused/camera_info"
 _SILENCE_S = 2.0  # after which a camera is listened to whatever it offers when it comes back
 _TICK_S = 0.1
 _DIAGNOSTICS_S = 1.0
@@ -82,6 +87,9 @@ def _transition(action: Transition) -> Callable[[FusionNode, LifecycleState], Tr
             node.get_logger().error(f"{name} failed: {error}")
             node._trouble = f"{name} failed: {error}"
             return TransitionCallbackReturn.FAILURE
+        except GivenUpError:
+            node.get_logger().info(f"{name} given up: the node is to end")
+            return TransitionCallbackReturn.FAILURE
         except Exception:
             node.get_logger().fatal(f"{name} failed by an internal error:\n{traceback.format_exc()}")
             node._trouble = f"{name} failed by an internal error; the log says which"
@@ -98,16 +106,25 @@ class FusionNode(ForgivingLifecycleMixin, Node):
     Needs a multi-threaded executor, so that parameter and lifecycle services answer while a model loads.
     """
 
-    def __init__(self, engine_factory: Callable[[EngineConfig], Engine] = load_engine, **node_options: Any) -> None:
+    def __init__(
+        self,
+        engine_factory: Callable[[EngineConfig], Engine] = load_engine,
+        loader: Loader[FallbackEngine] | None = None,
+        **node_options: Any,
+    ) -> None:
+        """Make the node, unconfigured; ``loader`` lets others give up its loading."""
         Node.__init__(self, "fusion", **node_options)
         # Re-entrant: the state can be asked for during a transition. A second transition is refused by rcl itself.
         ForgivingLifecycleMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._engine_factory = engine_factory
         self._engine: FallbackEngine | None = None
+        self._loader = loader or Loader[FallbackEngine]()
         self._trouble = ""  # why the node is not in the state that was asked for
         self._config: FusionConfig | None = None
         self._session: FusionSession | None = None
         self._subscriptions_now: list[FollowingSubscription] = []
+        self._crowd = CrowdWatch(self)
+        self._crowded: list[str] = []
         self._camera_infos: list[FollowingSubscription] = []
         self._small_subscriptions: list[Subscription[Any]] = []
         self._bond = ManagerBond(self)
@@ -119,14 +136,15 @@ class FusionNode(ForgivingLifecycleMixin, Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(_DIAGNOSTICS_S, self._diagnose, self._receiving, clock=steady)
         self._device_lost = self.create_guard_condition(self._give_up, ReentrantCallbackGroup())
+        self._camera_info = self._camera_info_of_fused()
         self._outputs = {
             topic: self.create_lifecycle_publisher(
                 kind, topic, _output_qos(), qos_overriding_options=QoSOverridingOptions.with_default_policies()
             )
             for topic, kind in (
                 ("fused/image", Image),
-                (self._compressed("fused/image"), CompressedImage),
-                ("fused/camera_info", CameraInfo),
+                (compressed_topic(self, "fused/image"), CompressedImage),
+                (self._camera_info, CameraInfo),
                 ("fused/status", FusionStatus),
                 (PREVIEW_TOPIC, Image),
             )
@@ -148,6 +166,7 @@ class FusionNode(ForgivingLifecycleMixin, Node):
 
     def _diagnose(self) -> None:
         """Publish the node's health, in every state."""
+        self._look_for_crowds()
         if not self._diagnostics.get_subscription_count():
             return
         session, engine = self._session, self._engine  # once: a transition may take them away meanwhile
@@ -156,7 +175,7 @@ class FusionNode(ForgivingLifecycleMixin, Node):
         if session is not None:
             found += reports(session.health(), self._parameters_of_node.config().diagnostics)
             following = [*self._subscriptions_now, *self._camera_infos]
-            mismatches = [text for subscription in following for text in subscription.unheard()]
+            mismatches = [*self._crowded, *(text for subscription in following for text in subscription.unheard())]
             for topic, publisher in self._outputs.items():
                 mismatches += deaf_subscribers(self, topic, publisher.qos_profile)
             found.append(qos_report(mismatches))
@@ -177,6 +196,22 @@ class FusionNode(ForgivingLifecycleMixin, Node):
         now_ns = self.get_clock().now().nanoseconds
         self._diagnostics.publish(diagnostic_array(found, name, engine.device if engine else "", now_ns))
 
+    def _look_for_crowds(self) -> None:
+        """Say once of each topic that more publish it than should."""
+        inputs = [subscription.topic for subscription in (*self._subscriptions_now, *self._camera_infos)]
+        crowded = self._crowd.look(inputs, self._outputs, time.monotonic()) if self._session is not None else []
+        for text in crowded:
+            if text not in self._crowded:
+                self.get_logger().warning(text)
+        self._crowded = crowded
+
+    def _why_silent(self, stream: str) -> str:
+        """Return why no image of ``stream`` comes, as far as the graph knows it."""
+        subscriptions = dict(zip(IMAGE_TOPICS, self._subscriptions_now, strict=False))  # may be ended meanwhile
+        asked = subscriptions.pop(stream, None)
+        others = [other.resolved for other in subscriptions.values()]
+        return "" if asked is None else why_silent(asked, IMAGE_TOPICS[stream], stream, others)
+
     def _give_up(self) -> None:
         if self._session is None:  # deactivated for this already
             return
@@ -184,9 +219,17 @@ class FusionNode(ForgivingLifecycleMixin, Node):
         self.trigger_deactivate()
         self._trouble = "deactivated, for the device failed"
 
-    def _compressed(self, topic: str) -> str:
-        """Return the name of an image's compressed topic: a remap of the image moves it, as image_transport has it."""
-        return f"{self.resolve_topic_name(topic)}/{COMPRESSED}"
+    def _camera_info_of_fused(self) -> str:
+        """Return the name of the calibration of the fused image: beside it, but where a camera has its own."""
+        name = camera_info_topic(self, "fused/image", FUSED_CAMERA_INFO)
+        cameras = [camera_info_topic(self, IMAGE_TOPICS[stream], topic) for stream, topic in CAMERA_INFO_TOPICS.items()]
+        if self.resolve_topic_name(name) not in map(self.resolve_topic_name, cameras):
+            return name
+        self.get_logger().warning(
+            f"{name}, beside the fused image, is a camera's; its calibration is on "
+            f"{self.resolve_topic_name(FUSED_CAMERA_INFO)}: remap {FUSED_CAMERA_INFO} where that is not wanted"
+        )
+        return FUSED_CAMERA_INFO
 
     def set_parameters_atomically(self, parameter_list: list[Parameter[Any]]) -> SetParametersResult:
         """Set parameters, as services ask for; a name that is unknown is refused with the nearest one."""
@@ -197,7 +240,7 @@ class FusionNode(ForgivingLifecycleMixin, Node):
 
     def _autostart(self) -> None:
         self._autostart_timer.cancel()
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS and not self._loader.has_given_up:
             self.trigger_activate()
 
     @_transition
@@ -206,7 +249,8 @@ class FusionNode(ForgivingLifecycleMixin, Node):
         begun = time.perf_counter()
         self._config = config = self._parameters_of_node.config()  # from here on only live parameters change
         try:
-            self._engine = engine = self._load_engine(config)
+            ThermalIntake(config.thermal)  # a file of bad pixels that cannot be read is said while it can be changed
+            self._engine = engine = self._loader.load(lambda: self._load_engine(config))
         except BaseException:
             self._config = None
             raise
@@ -252,7 +296,12 @@ class FusionNode(ForgivingLifecycleMixin, Node):
         except BaseException:
             self._stop(state)
             raise
-        topics = " and ".join(self.resolve_topic_name(topic) for topic in IMAGE_TOPICS.values())
+        inputs = [subscription.resolved for subscription in self._subscriptions_now]
+        if len(set(inputs)) < len(inputs):
+            self.get_logger().warning(
+                f"both cameras are {inputs[0]}, which is fused with itself; remap {' or '.join(IMAGE_TOPICS.values())}"
+            )
+        topics = " and ".join(inputs)
         self.get_logger().info(f"active: fusing {topics} into {self.resolve_topic_name('fused/image')}")
 
     @_transition
@@ -287,12 +336,13 @@ class FusionNode(ForgivingLifecycleMixin, Node):
             publisher.on_activate(state)
         outputs = Outputs(
             image=self._outputs["fused/image"],
-            compressed=self._outputs[self._compressed("fused/image")],
-            camera_info=self._outputs["fused/camera_info"],
+            compressed=self._outputs[compressed_topic(self, "fused/image")],
+            camera_info=self._outputs[self._camera_info],
             status=self._outputs["fused/status"],
             preview=self._outputs[PREVIEW_TOPIC],
             now_ns=lambda: int(self.get_clock().now().nanoseconds),
             device_lost=self._device_lost.trigger,
+            why_silent=self._why_silent,
         )
         session = FusionSession(config, self._engine, outputs, self.get_logger())
         self._session = session
@@ -302,12 +352,13 @@ class FusionNode(ForgivingLifecycleMixin, Node):
             receive = functools.partial(session.receive, stream)
             kind: type[Any] = Image
             if transports[stream] == COMPRESSED:
-                kind, topic = CompressedImage, self._compressed(topic)
+                kind, topic = CompressedImage, compressed_topic(self, topic)
             following = FollowingSubscription(self, kind, topic, receive, self._receiving, silence_s)
             self._subscriptions_now.append(following)
         for stream, topic in CAMERA_INFO_TOPICS.items():
             take = functools.partial(session.receive_camera_info, stream)
-            self._camera_infos.append(FollowingSubscription(self, CameraInfo, topic, take, self._receiving))
+            name = camera_info_topic(self, IMAGE_TOPICS[stream], topic)
+            self._camera_infos.append(FollowingSubscription(self, CameraInfo, name, take, self._receiving))
         subscription = self.create_subscription(
             Bool,
             SHUTTER_TOPIC,

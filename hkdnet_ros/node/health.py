@@ -137,11 +137,15 @@ def _pairing(health: Health) -> Report:
             for reason, count in sorted(oddities.items())
         },
     }
+    for stream, (usual, most) in health.delays.items():
+        values[f"{stream} delay from stamp to arrival p50, most (ms)"] = f"{usual * 1e3:.0f}, {most * 1e3:.0f}"
     if health.drift_ppm is not None:
         values["thermal clock against visible (us/s)"] = f"{health.drift_ppm:+.0f}"
     dropped = sum(health.drops.values())
+    if health.trouble:
+        return Report("pairing", WARN, health.trouble, values)
     if all(health.rates.get(stream, 0.0) for stream in (THERMAL, VISIBLE)) and not health.pairs:
-        return Report("pairing", WARN, "both cameras send, but nothing pairs; the log says why", values)
+        return Report("pairing", WARN, "both cameras send, but nothing has paired so far", values)
     return Report("pairing", OK, f"{health.pairs} pairs, {dropped} dropped", values)
 
 

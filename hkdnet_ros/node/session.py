@@ -44,7 +44,10 @@ class Publisher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where messages go, the clock that says when, and whom to tell that the device is lost."""
+    """Where messages go, the clock that says when, whom to tell that the device is lost, and whom to ask of a camera.
+
+    ``why_silent`` gives the reason why no image of a stream comes, empty where it does not know.
+    """
 
     image: Publisher
     compressed: Publisher
@@ -53,6 +56,7 @@ class Outputs:
     preview: Publisher  # of the conditioned thermal image
     now_ns: Callable[[], int]  # the node's clock
     device_lost: Callable[[], None]
+    why_silent: Callable[[str], str] = lambda stream: ""
 
 
 class FusionSession:
@@ -69,8 +73,14 @@ class FusionSession:
         self._publishing = _Publishing(outputs, engine, config.node.jpeg_quality)
         make_pairer = StampPairer if config.sync.policy == NEAREST else StockPairer
         self._core = Session(
-            config, engine, self._publishing, log, now_ns=outputs.now_ns, make_pairer=make_pairer
-        )  # fmt: skip
+            config,
+            engine,
+            self._publishing,
+            log,
+            now_ns=outputs.now_ns,
+            make_pairer=make_pairer,
+            why_silent=outputs.why_silent,
+        )
 
     def receive(self, stream: str, message: AnyImage) -> None:
         """Take one camera image of ``stream`` ("thermal" or "visible"); what is malformed is counted and logged."""

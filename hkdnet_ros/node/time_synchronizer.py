@@ -14,8 +14,8 @@ from std_msgs.msg import Header
 
 from ..errors import ConfigError, MissingDependencyError
 from ..images.frames import THERMAL, VISIBLE
-from ..images.messages import stamp_to_ns
-from ..perception.pairing import APPROXIMATE, NEAREST, Match, OnDrop, PairingConfig
+from ..images.messages import NS_PER_S, stamp_to_ns
+from ..perception.pairing import APPROXIMATE, NEAREST, OVERFLOW, RESET, UNPAIRED, Match, OnDrop, PairingConfig
 from ..perception.synchronizer import StreamSynchronizer
 from .image_messages import ns_to_stamp
 
@@ -36,7 +36,8 @@ class NearestTimeSynchronizer:
             raise ConfigError(f"{len(fs)} filters given; nearest-stamp pairing is for 2")
         if allow_headerless:
             raise ConfigError("allow_headerless is true; pairing by stamps needs messages with a header")
-        config = PairingConfig(slop=float(slop), queue_size=queue_size)
+        # By count alone, as the stock one's.
+        config = PairingConfig(slop=float(slop), queue_size=queue_size, queue_time=60.0)
         self._synchronizer: StreamSynchronizer[Any] = StreamSynchronizer(config)
         self._callbacks: dict[int, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
         for stream, input_filter in zip((THERMAL, VISIBLE), fs, strict=True):
@@ -62,8 +63,9 @@ class NearestTimeSynchronizer:
 class StockPairer:
     """message_filters' TimeSynchronizer ("exact") or ApproximateTimeSynchronizer ("approximate") behind our interface.
 
-    What it drops is not known, so that nobody hears of it. One thread at a time calls :meth:`add`. Raises
-    :class:`MissingDependencyError` where message_filters is not installed.
+    The stock classes drop without a word what found no partner. So what waits is kept track of here: ``on_drop`` hears
+    of each image that is in none of their queues any more and was not paired. The queues have the limits of ours. One
+    thread at a time calls this. Raises :class:`MissingDependencyError` where message_filters is not installed.
     """
 
     def __init__(self, config: PairingConfig, on_drop: OnDrop | None = None) -> None:
@@ -75,46 +77,90 @@ class StockPairer:
                 f"{NEAREST}"
             ) from error
         self._library = message_filters
-        self.reconfigure(config)
+        self._heard = on_drop
+        self._config = config
+        self._waiting: dict[str, list[Any]] = {THERMAL: [], VISIBLE: []}
+        self._begin()
 
     def reconfigure(self, config: PairingConfig) -> None:
-        """Go by another slop and other offsets; what waited is forgotten."""
+        """Go by another slop and other offsets; what waited is dropped."""
         self._config = config
         self.reset()
 
     def reset(self) -> None:
-        """Forget what waits."""
-        library, config = self._library, self._config
-        self._matches: list[Match[Any]] = []
-        self._inputs = {stream: library.SimpleFilter() for stream in (THERMAL, VISIBLE)}
-        inputs = list(self._inputs.values())
-        if config.policy == APPROXIMATE:
-            synchronizer = library.ApproximateTimeSynchronizer(inputs, config.queue_size, config.slop)
-        else:
-            synchronizer = library.TimeSynchronizer(inputs, config.queue_size)
-        synchronizer.registerCallback(self._matched)
+        """Drop what waits."""
+        self._drop_all(RESET)
 
     def flush(self) -> list[Match[Any]]:
-        """Forget what waits; the stock classes do not give it."""
-        self.reset()
+        """Drop what waits; the stock classes have paired what they pair."""
+        self._drop_all(UNPAIRED)
         return []
 
-    def add(self, stream: str, stamp_ns: int, payload: Any, *, begins_anew: bool = False) -> list[Match[Any]]:
+    def add(
+        self, stream: str, stamp_ns: int, payload: Any, *, begins_anew: bool = False, nbytes: int = 0
+    ) -> list[Match[Any]]:
         """Take one message of ``stream``; return the matches it makes.
 
-        Where the stream ``begins_anew``, what waits is forgotten: the stock classes would pair nothing more after a bag
+        Where the stream ``begins_anew``, what waits is dropped: the stock classes would pair nothing more after a bag
         has looped.
         """
         if begins_anew:
             self.reset()
         offset = self._config.thermal_offset if stream == THERMAL else self._config.visible_offset
         shifted_ns = stamp_ns + round(offset * 1e9)
-        if shifted_ns < 0:  # no message can have such a stamp
+        if not 0 <= shifted_ns < 2**31 * NS_PER_S:  # no message can have such a stamp
+            self._dropped(stream, stamp_ns, UNPAIRED)
             return []
-        header = Header(stamp=ns_to_stamp(shifted_ns))
-        self._inputs[stream].signalMessage(SimpleNamespace(header=header, stamp_ns=shifted_ns, payload=payload))
-        matches, self._matches = self._matches, []
-        return matches
+        message = SimpleNamespace(
+            header=Header(stamp=ns_to_stamp(shifted_ns)),
+            stamp_ns=shifted_ns,
+            given_ns=stamp_ns,
+            payload=payload,
+            nbytes=nbytes,
+        )
+        self._waiting[stream].append(message)
+        self._inputs[stream].signalMessage(message)
+        self._keep_limits(stream)
+        return self._take_matches()
 
-    def _matched(self, thermal: Any, visible: Any) -> None:
-        self._matches.append(Match(thermal.payload, visible.payload, thermal.stamp_ns - visible.stamp_ns))
+    def _begin(self) -> None:
+        library, config = self._library, self._config
+        self._matched: list[tuple[Any, Any]] = []
+        self._inputs = {stream: library.SimpleFilter() for stream in (THERMAL, VISIBLE)}
+        inputs = list(self._inputs.values())
+        if config.policy == APPROXIMATE:
+            synchronizer = library.ApproximateTimeSynchronizer(inputs, config.queue_size, config.slop)
+        else:
+            synchronizer = library.TimeSynchronizer(inputs, config.queue_size)
+        synchronizer.registerCallback(lambda *messages: self._matched.append(messages))
+        self._queues = dict(zip((THERMAL, VISIBLE), synchronizer.queues, strict=True))  # stamp to message
+
+    def _keep_limits(self, stream: str) -> None:
+        queue = self._queues[stream]
+        while queue:
+            span_ns = max(queue) - min(queue)
+            if self._config.lets_wait(len(queue), span_ns, sum(message.nbytes for message in queue.values())):
+                return
+            del queue[min(queue)]
+
+    def _take_matches(self) -> list[Match[Any]]:
+        """Return what was matched, and drop what neither was nor waits any longer."""
+        matched, self._matched = self._matched, []
+        accounted = {id(message) for pair in matched for message in pair}
+        for stream, queue in self._queues.items():
+            kept = {id(message) for message in queue.values()}
+            for message in self._waiting[stream]:
+                if id(message) not in kept | accounted:
+                    self._dropped(stream, message.given_ns, OVERFLOW)
+            self._waiting[stream] = [message for message in self._waiting[stream] if id(message) in kept]
+        return [Match(t.payload, v.payload, t.stamp_ns - v.stamp_ns) for t, v in matched]
+
+    def _drop_all(self, reason: str) -> None:
+        for stream, waiting in self._waiting.items():
+            while waiting:
+                self._dropped(stream, waiting.pop(0).given_ns, reason)
+        self._begin()
+
+    def _dropped(self, stream: str, stamp_ns: int, reason: str) -> None:
+        if self._heard is not None:
+            self._heard(stream, stamp_ns, reason)

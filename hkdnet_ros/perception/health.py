@@ -20,7 +20,7 @@ class Health:
     """The figures of one moment."""
 
     mode: str
-    cause: str  # of the mode; empty where it never changed
+    cause: str  # of the mode, as it is now; empty where it never changed
     thermal_interruption: str  # why the thermal image is no live view; empty where it is one
     is_wanted: bool  # somebody listens to an output; else nothing is fused
     rates: Mapping[str, float]  # Hz, by stream, OUTPUT among them
@@ -34,3 +34,5 @@ class Health:
     stamp_oddities: Mapping[str, Mapping[str, int]]  # by stream, then by reason
     drift_ppm: float | None  # the thermal camera's clock against the visible one's
     calibration: CalibrationHealth = CalibrationHealth()
+    trouble: str = ""  # with pairs: why nothing pairs, or why it should not be trusted
+    delays: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # s from stamp to arrival: p50, most

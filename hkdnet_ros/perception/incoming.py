@@ -30,3 +30,8 @@ class Incoming:
     decode: Callable[[], Frame]
     check: Callable[[], None] = unchecked
     content: Any = None
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the image takes while it waits; 0 where it is read only when it is decoded."""
+        return 0 if self.content is None else memoryview(self.content).nbytes

@@ -5,6 +5,7 @@ The mode is FUSED or STOPPED, or the name of the stream (frames.VISIBLE, frames.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from ..images.frames import THERMAL, VISIBLE
@@ -19,6 +20,8 @@ HELD = "held"
 
 # What ModeConfig.without_* may be, beside the other stream.
 STOP = "stop"
+
+_INTERVALS = 3  # between images of a camera, of which the middle one says how often it sends
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,8 @@ class ModeConfig:
     )
     limit: float = option(
         1.0,
-        "A stream is lost when its images fall further than this behind the other's; choose more than a "
-        "period of either camera.",
+        "A stream is lost when its images fall further than this behind the other's, and two of its camera's periods "
+        "where that is more.",
         unit="s",
         low=0.01,
         high=3600,
@@ -71,10 +74,11 @@ class ModeConfig:
 
 @dataclass(frozen=True, slots=True)
 class ModeChange:
-    """A new mode, and its cause as one sentence for the log and the status."""
+    """A new mode, its cause as one sentence for the log and the status, and whether that is a reason to worry."""
 
     mode: str
     cause: str
+    is_trouble: bool
 
 
 class ModeSelector:
@@ -99,7 +103,12 @@ class ModeSelector:
         self._arrived_ns = {THERMAL: now_ns, VISIBLE: now_ns}
         self._interruptions = {THERMAL: "", VISIBLE: ""}
         self._interrupted_ns = {THERMAL: now_ns, VISIBLE: now_ns}
+        self._has_begun = False  # an image has come
         self._well_ns: int | None = None  # since when images could be fused, but are not yet
+        self._paces = {THERMAL: _Pace(), VISIBLE: _Pace()}
+        self._slow_said: set[str] = set()
+        self._refused: dict[str, tuple[int, str]] = {}  # the latest image of a stream that was of no use: when, and why
+        self._has_changed = False
 
     @property
     def mode(self) -> str:
@@ -112,12 +121,19 @@ class ModeSelector:
         ``lag_ns`` is the time by which its stamp is older than the newest of the other stream, offsets applied; an
         image that comes later than the limit is of no use and no sign of life.
         """
-        limit_ns = self.config.limit * 1e9
-        if lag_ns > limit_ns:
+        if lag_ns > self.config.limit * 1e9:
+            self.refused(stream, f"{_seconds(lag_ns)} late", now_ns)
             return
-        if now_ns - max(self._arrived_ns.values()) > limit_ns:  # the first after silence: give the other its time
+        if self._silence_ns(now_ns):  # the first after it: give the other its time
             self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns - 1)
         self._arrived_ns[stream] = now_ns
+        self._has_begun = True
+        self._paces[stream].note(now_ns)
+
+    def refused(self, stream: str, reason: str, now_ns: int) -> None:
+        """Take note of an image of ``stream`` that is of no use, which is no sign of life, and why."""
+        self._refused[stream] = now_ns, reason
+        self._has_begun = True
 
     def interrupted(self, stream: str, reason: str, now_ns: int) -> None:
         """Say why an image of ``stream`` is no live view, in words that follow "image is"; empty where it is one."""
@@ -130,6 +146,33 @@ class ModeSelector:
         self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns - 1)  # not now: no image has come since
         self._interrupted_ns = dict.fromkeys(self._interrupted_ns, now_ns)
         self._well_ns = None
+        self._refused.clear()
+        for pace in self._paces.values():
+            pace.clock_was_set()
+
+    def cause(self, now_ns: int) -> str:
+        """Return why the mode is what it is, by what is known now; empty where it is FUSED and was never another."""
+        mode, cause = self._wanted(now_ns)
+        if mode == FUSED == self._mode and not self._has_changed:
+            return ""
+        if mode == FUSED != self._mode:
+            missing = [stream for stream in self._paces if not self._is_there(stream, now_ns)]
+            if missing:  # the other was first after a silence
+                return f"no {' and no '.join(missing)} image yet, for less than mode.limit"
+            return "both cameras send again, for less than mode.return_time"
+        return cause
+
+    def slow_camera(self) -> str:
+        """Return, once for each camera, that it sends so seldom that ``limit`` does not hold for it; else nothing."""
+        for stream, pace in self._paces.items():
+            limit_ns = self._limit_ns(stream)
+            if limit_ns > self.config.limit * 1e9 and stream not in self._slow_said:
+                self._slow_said.add(stream)
+                return (
+                    f"a {stream} image comes every {_seconds(pace.period_ns)}: the camera counts as lost after "
+                    f"{_seconds(limit_ns)} without one, and not after mode.limit ({self.config.limit:g} s)"
+                )
+        return ""
 
     def update(self, now_ns: int) -> ModeChange | None:
         """Return the mode and its cause where the mode changes now, else None."""
@@ -145,15 +188,18 @@ class ModeSelector:
                 return None
         if mode == self._mode:
             return None
-        self._mode = mode
-        return ModeChange(mode, cause)
+        self._mode, self._has_changed = mode, True
+        return ModeChange(mode, cause, is_trouble=mode != FUSED and self._has_begun)
 
     def _wanted(self, now_ns: int) -> tuple[str, str]:
         """Return the mode for what is known now, without regard to settling, and its cause."""
         config = self.config
-        silence_ns = now_ns - max(self._arrived_ns.values())
-        if silence_ns > config.limit * 1e9:
-            return STOPPED, f"neither camera has sent an image for {_seconds(silence_ns)}"
+        if silence_ns := self._silence_ns(now_ns):
+            if not self._has_begun:  # the node is often there before the cameras
+                return STOPPED, "no camera has sent an image yet"
+            refused = [f"{stream}: {reason}" for stream in self._arrived_ns if (reason := self._refusal(stream))]
+            sent = f"a usable image for {_seconds(silence_ns)} ({', '.join(refused)})" if refused else ""
+            return STOPPED, f"neither camera has sent {sent or f'an image for {_seconds(silence_ns)}'}"
         without_thermal, without_visible = self._loss(THERMAL, VISIBLE, now_ns), self._loss(VISIBLE, THERMAL, now_ns)
         if without_visible:
             if without_thermal:
@@ -167,14 +213,55 @@ class ModeSelector:
 
     def _loss(self, stream: str, other: str, now_ns: int) -> str:
         """Return why ``stream`` counts as lost; empty where it does not."""
-        if self._arrived_ns[other] - self._arrived_ns[stream] > self.config.limit * 1e9:
-            return f"no {stream} image in time for {_seconds(now_ns - self._arrived_ns[stream])}"
+        if self._arrived_ns[other] - self._arrived_ns[stream] > self._limit_ns(stream):
+            reason = self._refusal(stream)
+            text = f"no {stream} image in time for {_seconds(now_ns - self._arrived_ns[stream])}"
+            return f"{text} ({reason})" if reason else text
         if self._interruptions[stream] and now_ns - self._interrupted_ns[stream] > self.config.frozen_limit * 1e9:
             return self._interruption(stream, now_ns)
         return ""
 
+    def _silence_ns(self, now_ns: int) -> int:
+        """Return the time without any image where that is silence: more than the limit of the camera that sent last."""
+        latest = max(self._arrived_ns, key=lambda stream: self._arrived_ns[stream])
+        silence_ns = now_ns - self._arrived_ns[latest]
+        return silence_ns if silence_ns > self._limit_ns(latest) else 0
+
+    def _limit_ns(self, stream: str) -> int:
+        """Return the time without an image after which ``stream`` is lost."""
+        return max(round(self.config.limit * 1e9), 2 * self._paces[stream].period_ns)
+
+    def _is_there(self, stream: str, now_ns: int) -> bool:
+        last_ns = self._paces[stream].last_ns
+        return last_ns is not None and now_ns - last_ns <= self._limit_ns(stream)
+
+    def _refusal(self, stream: str) -> str:
+        """Return why images of ``stream`` that came since its last good one were of no use; empty where none came."""
+        refused_ns, reason = self._refused.get(stream, (0, ""))
+        return reason if refused_ns > self._arrived_ns[stream] else ""
+
     def _interruption(self, stream: str, now_ns: int) -> str:
         return f"{stream} image is {self._interruptions[stream]} for {_seconds(now_ns - self._interrupted_ns[stream])}"
+
+
+class _Pace:
+    """How often a camera sends at its best; one that falters is no slow one."""
+
+    def __init__(self) -> None:
+        self.period_ns = 0  # 0: not known
+        self.last_ns: int | None = None
+        self._intervals: deque[int] = deque(maxlen=_INTERVALS)
+
+    def note(self, now_ns: int) -> None:
+        if self.last_ns is not None:
+            self._intervals.append(now_ns - self.last_ns)
+            if len(self._intervals) == _INTERVALS:
+                usual = sorted(self._intervals)[_INTERVALS // 2]
+                self.period_ns = min(self.period_ns or usual, usual)
+        self.last_ns = now_ns
+
+    def clock_was_set(self) -> None:
+        self.last_ns = None
 
 
 def _seconds(duration_ns: int) -> str:

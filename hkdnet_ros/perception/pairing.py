@@ -28,6 +28,10 @@ NEAREST = "nearest"
 APPROXIMATE = "approximate"
 EXACT = "exact"
 
+# What PairingConfig.*_stamps may be.
+CAMERA = "camera"
+ARRIVAL = "arrival"
+
 # Why a message was dropped, the keys of the drop counts.
 OVERFLOW = "overflow"  # its queue was full before a partner came
 UNPAIRED = "unpaired"  # no partner within the slop, or every such partner had a nearer one
@@ -56,7 +60,25 @@ class PairingConfig:
         high=10,
         live=True,
     )
-    queue_size: int = option(10, "At most this many images of each stream wait for a partner.", low=1, high=1000)
+    # As mode.limit: a stream that is later than that counts as lost.
+    queue_time: float = option(
+        1.0,
+        "Images of each stream wait for a partner until one comes that is newer by more than this; a stream that comes "
+        "later than that behind the other does not pair.",
+        unit="s",
+        low=0.05,
+        high=60,
+        live=True,
+    )
+    queue_memory: int = option(
+        256,
+        "The images of each stream that wait for a partner take at most this.",
+        unit="MB",
+        low=1,
+        high=65536,
+        live=True,
+    )
+    queue_size: int = option(1000, "At most this many images of each stream wait for a partner.", low=1, high=1000)
     thermal_offset: float = option(
         0.0,
         "This is added to the stamps of thermal images before they are compared.",
@@ -74,8 +96,27 @@ class PairingConfig:
         live=True,
     )
 
+    thermal_stamps: str = option(
+        CAMERA,
+        "Thermal images have the time of their own stamps (camera), or that at which they arrive (arrival), "
+        "for a camera without a clock.",
+        choices=(CAMERA, ARRIVAL),
+    )
+    visible_stamps: str = option(
+        CAMERA,
+        "Visible images, and what is fused of them, have the time of their own stamps (camera), or that at which "
+        "they arrive (arrival), for a camera without a clock.",
+        choices=(CAMERA, ARRIVAL),
+    )
+
     def __post_init__(self) -> None:
         check_options(self)
+
+    def lets_wait(self, count: int, span_ns: int, nbytes: int) -> bool:
+        """Return whether ``count`` images of a stream may wait, stamped within ``span_ns``; a single one always may."""
+        return count <= 1 or (
+            count <= self.queue_size and span_ns <= self.queue_time * 1e9 and nbytes <= self.queue_memory * 1_000_000
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +141,29 @@ class _Stream(Generic[Payload]):
     on_drop: OnDrop
     stamps: list[int] = field(default_factory=list)  # waiting, oldest first
     payloads: list[Payload] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)  # bytes
     last: int | None = None  # the newest stamp
     intervals: deque[int] = field(default_factory=lambda: deque(maxlen=_INTERVALS))
 
-    def push(self, stamp: int, payload: Payload) -> None:
+    def push(self, stamp: int, payload: Payload, nbytes: int) -> None:
         self.stamps.append(stamp)
         self.payloads.append(payload)
+        self.sizes.append(nbytes)
 
     def drop(self, count: int, reason: str) -> None:
         """Drop the ``count`` oldest waiting messages."""
         for stamp in self.stamps[:count]:
             self.on_drop(self.name, stamp - self.offset_ns, reason)
-        del self.stamps[:count], self.payloads[:count]
+        del self.stamps[:count], self.payloads[:count], self.sizes[:count]
 
     def pop(self) -> tuple[int, Payload]:
+        del self.sizes[0]
         return self.stamps.pop(0), self.payloads.pop(0)
+
+    def fits(self, config: PairingConfig) -> bool:
+        """Return whether all that waits may go on waiting."""
+        span_ns = self.stamps[-1] - self.stamps[0] if self.stamps else 0
+        return config.lets_wait(len(self.stamps), span_ns, sum(self.sizes))
 
     def shift_to(self, offset_ns: int) -> None:
         """Apply another offset, to the stamps known so far as well."""
@@ -145,17 +194,16 @@ class _Stream(Generic[Payload]):
 class StampPairer(Generic[Payload]):
     """Pairs messages of the streams ``thermal`` and ``visible`` by nearest stamp; any thread may call any method.
 
-    Matches are returned, so that the caller acts on them outside the pairer's lock. At most ``queue_size`` messages
-    of each stream wait; when more come, the oldest is decided with what is there, or dropped. A stream that begins anew
-    (a bag that loops) starts afresh: what waited is paired as it is or dropped, and where the other stream has not
-    begun anew yet, its messages are dropped until it does or until the first has filled its queue.
+    Matches are returned, so that the caller acts on them outside the pairer's lock. Messages of each stream wait as far
+    as ``queue_*`` of the configuration let them; beyond, the oldest is decided with what is there, or dropped. A stream
+    that begins anew (a bag that loops) starts afresh: what waited is paired as it is or dropped, and where the other
+    stream has not begun anew yet, its messages are dropped until it does or until the first has filled its queue.
     """
 
     def __init__(self, config: PairingConfig | None = None, on_drop: OnDrop | None = None) -> None:
         """``on_drop`` is called inside the lock: it must not call the pairer."""
-        config = config or PairingConfig()
+        self._config = config = config or PairingConfig()
         self._slop_ns = round(config.slop * 1e9)
-        self._queue_size = config.queue_size
         self._lock = threading.Lock()
         self._drops: Counter[str] = Counter()
         self._heard = on_drop
@@ -163,10 +211,13 @@ class StampPairer(Generic[Payload]):
         self._visible: _Stream[Payload] = _Stream(VISIBLE, round(config.visible_offset * 1e9), self._dropped)
         self._behind: _Stream[Payload] | None = None  # the stream that has yet to follow the other's jump
 
-    def add(self, stream: str, stamp_ns: int, payload: Payload, *, begins_anew: bool = False) -> list[Match[Payload]]:
+    def add(
+        self, stream: str, stamp_ns: int, payload: Payload, *, begins_anew: bool = False, nbytes: int = 0
+    ) -> list[Match[Payload]]:
         """Take one message of ``stream`` ("thermal" or "visible"); return the matches it decides, oldest first.
 
-        Its stamp must be above 0 and newer than the one before, but where the stream ``begins_anew`` with it.
+        Its stamp must be above 0 and newer than the one before, but where the stream ``begins_anew`` with it. While it
+        waits it takes ``nbytes`` of memory.
         """
         own, other = (self._thermal, self._visible) if stream == THERMAL else (self._visible, self._thermal)
         with self._lock:
@@ -176,10 +227,10 @@ class StampPairer(Generic[Payload]):
             if own is self._behind:
                 self._dropped(stream, stamp_ns, RESET)
                 return matches
-            own.push(stamp, payload)
+            own.push(stamp, payload, nbytes)
             while decided := self._decide():
                 matches += decided
-            while len(own.stamps) > self._queue_size:
+            while not own.fits(self._config):
                 decided = self._decide(final=True)
                 matches += decided
                 if not decided:
@@ -188,10 +239,10 @@ class StampPairer(Generic[Payload]):
             return matches
 
     def reconfigure(self, config: PairingConfig) -> None:
-        """Go by another slop, queue size and offsets from the next message on; what waits keeps waiting."""
+        """Go by another slop, other queues and offsets from the next message on; what waits keeps waiting."""
         with self._lock:
+            self._config = config
             self._slop_ns = round(config.slop * 1e9)
-            self._queue_size = config.queue_size
             self._thermal.shift_to(round(config.thermal_offset * 1e9))
             self._visible.shift_to(round(config.visible_offset * 1e9))
 

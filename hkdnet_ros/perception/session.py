@@ -21,14 +21,16 @@ from .freeze import FreezeDetector
 from .fusion_work import FusionWork, Taken, Task
 from .health import Health
 from .incoming import Incoming
+from .intake import ThermalIntake
 from .log import Log, Throttle
 from .mode import FUSED, ModeSelector
 from .mode import STOPPED as STOPPED_MODE
-from .pairing import Match, OnDrop, PairingConfig, StampPairer
-from .shutter import HOLD, ShutterDetector
+from .pairing import ARRIVAL, Match, OnDrop, PairingConfig, StampPairer
+from .plan import check_size, size_of
+from .shutter import FLAGGED, FLAT, HOLD, ShutterDetector
 from .sink import Drop, Sink
 from .statistics import NO_LIVE_VIEW, NO_SUBSCRIBER, ONE_STREAM, STOPPED, SUPERSEDED, Statistics, Totals, bad_image
-from .stream_clock import LEAP_NS, ZERO_STAMP, StreamClock
+from .stream_clock import LEAP_NS, ZERO_STAMP, ArrivalStamps, StreamClock
 from .timing import StampWatch
 from .worker import EVERY, LATEST, EveryWorker, LatestWorker, Worker
 
@@ -36,7 +38,9 @@ from .worker import EVERY, LATEST, EveryWorker, LatestWorker, Worker
 class Pairer(Protocol):
     """What pairs the images: :class:`~.pairing.StampPairer`, or another of its interface."""
 
-    def add(self, stream: str, stamp_ns: int, payload: Taken, *, begins_anew: bool = False) -> list[Match[Taken]]: ...
+    def add(
+        self, stream: str, stamp_ns: int, payload: Taken, *, begins_anew: bool = False, nbytes: int = 0
+    ) -> list[Match[Taken]]: ...
     def reconfigure(self, config: PairingConfig) -> None: ...
     def flush(self) -> list[Match[Taken]]: ...
     def reset(self) -> None: ...
@@ -50,7 +54,8 @@ class Session:
 
     ``policy`` LATEST has a thread work on the latest pair, as a robot needs it; EVERY works on each in the thread that
     calls :meth:`receive`, so that a recording gives the same in every run. ``now_ns`` is the receiver's clock; without
-    one it is the time that :meth:`receive` and :meth:`tick` were last told.
+    one it is the time that :meth:`receive` and :meth:`tick` were last told. ``why_silent`` gives the
+    reason why no image of a stream comes, for the log, as far as it is known.
 
     One thread at a time calls :meth:`receive`, :meth:`receive_shutter`, :meth:`tick`, :meth:`flush` and :meth:`health`;
     any thread the others.
@@ -66,6 +71,7 @@ class Session:
         policy: str = LATEST,
         now_ns: Callable[[], int] | None = None,
         make_pairer: MakePairer = StampPairer,
+        why_silent: Callable[[str], str] = lambda stream: "",
     ) -> None:
         if policy not in (LATEST, EVERY):
             raise ConfigError(f"policy is {policy!r}; choose {LATEST} or {EVERY}")
@@ -82,7 +88,11 @@ class Session:
         self._paired_runs = dict(self._runs)  # what the pairer knows of it
         self._sync = config.sync
         self._pairer = make_pairer(config.sync, lambda *dropped: self._drops.count(Drop.one(*dropped)))
-        self._watch = StampWatch(config.sync, begun_ns)
+        self._watch = StampWatch(config.sync, begun_ns, why_silent)
+        stamps = {THERMAL: config.sync.thermal_stamps, VISIBLE: config.sync.visible_stamps}
+        self._arrival_stamps = {stream: ArrivalStamps() for stream, by in stamps.items() if by == ARRIVAL}
+        self._intake = ThermalIntake(config.thermal, log)
+        self._pipeline_config = config.pipeline
         self._shutter = ShutterDetector(config.shutter)
         self._shutter_action = config.shutter.action
         self._live_thermal: Taken | None = None
@@ -90,7 +100,6 @@ class Session:
         self._thermal_interruption = ""
         self._freeze = FreezeDetector()
         self._selector = ModeSelector(config.mode, begun_ns, shutter_action=config.shutter.action)
-        self._cause = ""
         self._work = FusionWork(config, engine, sink, log, self._drops, self._statistics, self._now_ns)
         self._worker: Worker[Task] = (
             EveryWorker(self._work.process) if policy == EVERY else LatestWorker(self._work.process, name="fusion")
@@ -98,6 +107,8 @@ class Session:
 
     def receive(self, incoming: Incoming) -> None:
         """Take one image; what is malformed or of no use is counted, told to the sink and, now and then, logged."""
+        if incoming.stream in self._arrival_stamps:
+            incoming = self._arrival_stamps[incoming.stream].stamp(incoming)
         stream, stamp_ns, now_ns = incoming.stream, incoming.stamp_ns, incoming.arrived_ns
         self._advance(now_ns)
         self._statistics.add_received(stream, now_ns)
@@ -105,15 +116,19 @@ class Session:
         try:
             incoming.check()
             # A view, as a rule. Pixels of visible images are left to the worker.
-            frame = incoming.decode() if stream == THERMAL else None
+            frame = self._take_in(incoming) if stream == THERMAL else None
+            if stream == VISIBLE:
+                self._work.try_again(incoming)
         except HkdnetError as error:
+            self._refused(stream, bad_image(stream), now_ns)
             self._drops.say(Drop.one(stream, stamp_ns, bad_image(stream)), str(error))
             return
         if not self._judge(incoming):
             self._update_mode(now_ns)
             return
         reason = self._observe(incoming, frame, now_ns)
-        self._selector.arrived(stream, now_ns, self._watch.arrived(stream, stamp_ns, now_ns))
+        lag_ns = self._watch.arrived(stream, stamp_ns, now_ns, incoming.nbytes)
+        self._selector.arrived(stream, now_ns, lag_ns)
         self._update_mode(now_ns)
         taken = self._taken(incoming, frame, reason)
         if taken is None:
@@ -125,7 +140,7 @@ class Session:
 
     def receive_calibration(self, stream: str, model: CameraModel, stamp_ns: int) -> None:
         """Take the calibration of a camera; a ``stamp_ns`` of 0 is that of one without a time."""
-        self._work.calibration.update(stream, model, stamp_ns)
+        self._work.calibration.update(stream, model, 0 if stream in self._arrival_stamps else stamp_ns)
 
     def receive_shutter(self, is_closed: bool) -> None:
         """Take the thermal camera's word that its shutter is closed or open, from its last image on."""
@@ -135,9 +150,16 @@ class Session:
         """Do what no image does: notice that images stay away. To be called a few times per second."""
         self._advance(now_ns)
         self._update_mode(now_ns)
-        warning = self._watch.warning(now_ns)
+        for text in self._watch.remarks(now_ns):
+            self._log.warning(text)
+        mode = self._selector.mode
+        why = "" if mode == FUSED else f"{mode}: {self._selector.cause(now_ns)}"
+        warning = self._watch.warning(now_ns, self._selector.config.limit, why)
         if warning and not self._thermal_interruption:  # why images behind a shutter do not pair is known
             self._log.warning(warning)
+        slow = self._selector.slow_camera()
+        if slow:
+            self._log.info(slow)
 
     def flush(self) -> None:
         """Fuse what still waits for a nearer partner, as at the end of a recording."""
@@ -159,7 +181,7 @@ class Session:
         now_ns, totals = self._now_ns(), self.totals()
         return Health(
             mode=self._selector.mode,
-            cause=self._cause,
+            cause=self._selector.cause(now_ns),
             thermal_interruption=self._thermal_interruption,
             is_wanted=self._sink.wants().fused,
             rates=self._statistics.rates(now_ns),
@@ -173,6 +195,8 @@ class Session:
             stamp_oddities={stream: self._clock.oddities(stream) for stream in (THERMAL, VISIBLE)},
             drift_ppm=self._watch.drift_ppm(),
             calibration=self._work.calibration.health(),
+            trouble="" if self._thermal_interruption else self._watch.trouble(),
+            delays=self._watch.delays(now_ns),
         )
 
     def reconfigure(self, config: PerceptionConfig) -> None:
@@ -205,9 +229,13 @@ class Session:
         offset_s = self._sync.thermal_offset if stream == THERMAL else self._sync.visible_offset
         verdict = self._clock.judge(stream, stamp_ns, round(offset_s * 1e9))
         if verdict.reason:
+            self._refused(stream, verdict.reason, incoming.arrived_ns)
             self._drops.count(Drop.one(stream, stamp_ns, verdict.reason))
             if verdict.reason == ZERO_STAMP and self._throttle.passes(f"{stream} stamp"):
-                self._log.warning(f"{stream} image has a stamp of {stamp_ns} ns; expected its time of exposure")
+                self._log.warning(
+                    f"{stream} image has a stamp of {stamp_ns} ns; expected its time of exposure: have the driver set "
+                    f"it, or set sync.{stream}_stamps to arrival"
+                )
             return False
         if verdict.begins_anew:
             self._runs[stream] += 1
@@ -219,12 +247,27 @@ class Session:
                 self._freeze.begin_anew()
         return True
 
+    def _take_in(self, incoming: Incoming) -> Frame:
+        """Return a thermal image without what is no picture in it, and let its calibration follow."""
+        sent = incoming.decode()
+        frame = self._intake.take(sent)
+        check_size(frame, THERMAL, self._pipeline_config)  # else each pair would fail, and the mode not know
+        self._work.calibration.cut(THERMAL, size_of(sent), self._intake.margins(sent))
+        return frame
+
+    def _refused(self, stream: str, reason: str, now_ns: int) -> None:
+        """Let those know who look for what does not come that an image came and was of no use."""
+        self._watch.refused(stream, reason)
+        self._selector.refused(stream, reason, now_ns)
+
     def _observe(self, incoming: Incoming, frame: Frame | None, now_ns: int) -> str:
         """Return why an image is no live view, empty where it is one, and let the mode know."""
         if frame is None:
             reason = "" if incoming.content is None else self._freeze.observe(incoming.content)
         else:
             reason = self._shutter.observe(frame)
+            if reason in (FLAT, FLAGGED):
+                self._work.show_shutter(frame)
             self._thermal_stamp_ns = incoming.stamp_ns
             if bool(reason) != bool(self._thermal_interruption):
                 text = f"thermal image is {reason}; {self._shutter_action}" if reason else "thermal image is live"
@@ -251,7 +294,8 @@ class Session:
         stream = taken.incoming.stream
         begins_anew = self._paired_runs[stream] != self._runs[stream]  # whether or not its first image came here
         self._paired_runs[stream] = self._runs[stream]
-        for match in self._pairer.add(stream, stamp_ns, taken, begins_anew=begins_anew):
+        nbytes = taken.incoming.nbytes
+        for match in self._pairer.add(stream, stamp_ns, taken, begins_anew=begins_anew, nbytes=nbytes):
             self._pair(match, now_ns)
 
     def _pair(self, match: Match[Taken], now_ns: int) -> None:
@@ -290,11 +334,10 @@ class Session:
         if change is None:
             return
         text = f"mode {change.mode}: {change.cause}"
-        if change.mode == FUSED:  # one line of code per severity, or rclpy's logger raises
-            self._log.info(text)
-        else:
+        if change.is_trouble:  # one line of code per severity, or rclpy's logger raises
             self._log.warning(text)
-        self._cause = change.cause
+        else:
+            self._log.info(text)
         if {before, change.mode} & {THERMAL, VISIBLE}:
             self._pairer.reset()  # what waits was published alone, or would come out after later images that were
         self._sink.mode_changed(change, now_ns)

@@ -7,10 +7,12 @@ jumps itself.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from ..images.frames import THERMAL, VISIBLE
+from .incoming import Incoming
 
 # Why an image is of no use for its stamp, the keys of the drop counts.
 ZERO_STAMP = "zero stamp"  # the driver did not set the stamp
@@ -106,3 +108,25 @@ class StreamClock:
         recent.append(stamp_ns)
         own.late_run = 0
         return verdict
+
+
+class ArrivalStamps:
+    """Stamps the images of a stream with the time at which they arrive, each later than the one before.
+
+    A simulation's clock goes in steps, in which several images may arrive.
+    """
+
+    def __init__(self) -> None:
+        self._arrived_ns = 0
+        self._stamp_ns = 0
+
+    def stamp(self, incoming: Incoming) -> Incoming:
+        """Return ``incoming`` with the stamp of its arrival, which its frame will have, too."""
+        if incoming.arrived_ns == self._arrived_ns:
+            self._stamp_ns += 1
+        else:
+            self._arrived_ns = self._stamp_ns = incoming.arrived_ns
+        stamp_ns = self._stamp_ns
+        return dataclasses.replace(
+            incoming, stamp_ns=stamp_ns, decode=lambda: dataclasses.replace(incoming.decode(), stamp_ns=stamp_ns)
+        )

@@ -93,10 +93,49 @@ def test_there_and_back_is_the_same_model() -> None:
     )
 
 
+@pytest.mark.parametrize("model", [FULL, WINDOW])
+def test_points_project_to_the_same_place_of_a_part_of_the_image(model: CameraModel) -> None:
+    columns, rows = model.image_size
+    part = model.cropped(3, 5, columns - 10, rows - 7)
+    assert part.image_size == (columns - 10, rows - 7)
+    for project in (project_raw, project_rectified):
+        whole = project(model.resized(columns, rows))
+        np.testing.assert_allclose(project(part.resized(columns - 10, rows - 7)), whole - (3, 5), atol=1e-6)
+
+
 def test_uncalibrated_camera_stays_uncalibrated() -> None:
     resized = CameraModel(320, 240, "thermal", (0.0,) * 9).resized(640, 480)
     assert resized.k == (0.0,) * 9
     assert resized.p == (0.0,) * 12
+
+
+@pytest.mark.parametrize("third_row", [(0.0, 0.0, 0.0), (0.0, 0.0, 1.0)])
+def test_a_camera_that_gives_p_alone_has_it_scaled_and_one_that_gives_k_alone_has_that(
+    third_row: tuple[float, ...],
+) -> None:
+    nothing = (0.0,) * 6 + third_row
+    rectified = CameraModel(640, 480, "visible", nothing, p=FULL.p)
+    assert rectified.is_calibrated
+    assert rectified.defect == ""
+    resized = rectified.resized(1280, 960)
+    np.testing.assert_allclose(project_rectified(resized), 2 * project_rectified(rectified) + 0.5)
+    assert resized.k == nothing
+    raw = CameraModel(640, 480, "visible", FULL.k).resized(1280, 960)
+    assert raw.k == FULL.resized(1280, 960).k
+    assert raw.p == (0.0,) * 12
+
+
+@pytest.mark.parametrize(
+    ("p", "defect"),
+    [
+        ((-480.0, *FULL.p[1:]), "focal lengths of -480 and 490"),
+        ((*FULL.p[:5], 0.0, *FULL.p[6:]), "focal lengths of 480 and 0"),
+        ((480.0, float("nan"), *FULL.p[2:]), "NaN"),
+    ],
+)
+def test_a_p_that_cannot_be_right_is_a_defect_with_or_without_k(p: tuple[float, ...], defect: str) -> None:
+    for k in (FULL.k, (0.0,) * 9):
+        assert defect in CameraModel(640, 480, "visible", k, p=p).defect
 
 
 @pytest.mark.parametrize("size", [(0, 480), (640, -1)])

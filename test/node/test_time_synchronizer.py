@@ -14,7 +14,7 @@ from hkdnet_ros.errors import ConfigError, MissingDependencyError
 from hkdnet_ros.images.frames import THERMAL, VISIBLE
 from hkdnet_ros.node.image_messages import ns_to_stamp
 from hkdnet_ros.node.time_synchronizer import NearestTimeSynchronizer, StockPairer
-from hkdnet_ros.perception.pairing import PairingConfig
+from hkdnet_ros.perception.pairing import OVERFLOW, RESET, UNPAIRED, PairingConfig
 
 MS, S = 10**6, 10**9
 
@@ -145,6 +145,48 @@ def test_the_stock_policies_pair_behind_our_interface_with_offsets(policy, skew_
     assert [match.skew_ns for match in matches] == [skew_ms * MS] * count
     assert all(match.thermal == match.visible for match in matches)
     assert pairer.add(THERMAL, 0, None, begins_anew=True) == pairer.flush() == []
+
+
+def stock_pairer(**config):
+    pytest.importorskip("message_filters", reason="needs ROS 2's message_filters")
+    drops = []
+    return StockPairer(PairingConfig(**config), lambda *drop: drops.append(drop)), drops
+
+
+@pytest.mark.parametrize("policy", ["approximate", "exact"])
+@pytest.mark.parametrize("queue_size", [3, 1000])
+def test_what_the_stock_policies_drop_is_told_image_by_image(policy, queue_size):
+    pairer, drops = stock_pairer(policy=policy, slop=0.01, queue_size=queue_size)
+    thermal, visible = ticks(9, 5), ticks(30, 5)
+    events = sorted([(stamp, THERMAL) for stamp in thermal] + [(stamp, VISIBLE) for stamp in visible])
+    matches = [match for stamp, stream in events for match in pairer.add(stream, stamp, stamp)]
+    assert matches
+    assert {reason for _, _, reason in drops} == {OVERFLOW}
+    matches += pairer.flush()
+    assert len(drops) == len(set(drops)) == len(events) - 2 * len(matches)
+    assert {reason for _, _, reason in drops} == {OVERFLOW, UNPAIRED}
+    told = {(stream, stamp) for stream, stamp, _ in drops}
+    assert not told & {(THERMAL, match.thermal) for match in matches}
+    assert not told & {(VISIBLE, match.visible) for match in matches}
+
+
+def test_the_stock_policies_drop_what_no_message_can_be_and_what_waits_at_a_jump():
+    pairer, drops = stock_pairer(policy="exact", thermal_offset=-2.0)
+    pairer.add(THERMAL, S, None)
+    pairer.add(VISIBLE, 5 * S, None)
+    pairer.add(VISIBLE, 3 * S, None, begins_anew=True)
+    assert drops == [(THERMAL, S, UNPAIRED), (VISIBLE, 5 * S, RESET)]
+    pairer.reconfigure(PairingConfig(policy="exact"))
+    assert drops[2:] == [(VISIBLE, 3 * S, RESET)]
+
+
+def test_the_stock_policies_keep_the_limits_of_the_queues():
+    pairer, drops = stock_pairer(policy="exact", queue_time=1.0, queue_memory=10)
+    for stamp in ticks(10, 3):
+        pairer.add(VISIBLE, stamp, None, nbytes=1000)
+    assert [stamp for _, stamp, _ in drops] == ticks(10, 3)[:-11]
+    pairer.add(VISIBLE, 4 * S, None, nbytes=9_995_000)
+    assert len(drops) == 30 - 5
 
 
 def test_without_message_filters_the_stock_policies_say_what_to_do(monkeypatch):

@@ -129,6 +129,16 @@ def test_a_guide_with_little_to_show_is_fused(auto):
         assert FusionPipeline(auto).process(Pair(camera(60, 80), Frame(image, 1, VISIBLE, "mono8"))).mode == "fused"
 
 
+def test_a_guide_that_shows_nothing_is_shown_where_that_is_asked_for(auto):
+    white = Frame(np.full((240, 320), 255, np.uint8), 1, VISIBLE, "mono8")
+    shown = {}
+    for gain in (0.0, 0.5, 1.0):
+        pipeline = FusionPipeline(auto, PerceptionConfig(PipelineConfig(thermal_gain=gain)))
+        shown[gain] = pipeline.process(Pair(camera(60, 80), white)).image.astype(float)
+    assert (shown[0.0] == 255).all()
+    np.testing.assert_allclose(shown[0.5], (shown[0.0] + shown[1.0]) / 2, atol=1)
+
+
 def test_two_images_that_show_nothing_are_fused_as_ever(auto):
     flat = Frame(np.full((60, 80), 7, np.uint8), 1, THERMAL, "mono8")
     assert FusionPipeline(auto).process(Pair(flat, dataclasses.replace(flat, frame_id=VISIBLE))).mode == "fused"

@@ -25,6 +25,7 @@ class World:
         self.ms = 5000
         self.selector = ModeSelector(config or ModeConfig(), self.ms * MS, **options)
         self.causes: list[str] = []
+        self.troubles: list[bool] = []
 
     def set_clock(self, ms: int) -> None:
         """Set the clock, which may go back."""
@@ -55,6 +56,7 @@ class World:
                     assert self.selector.mode == change.mode
                     changes.append(((self.ms - begin) / 1000, change.mode))
                     self.causes.append(change.cause)
+                    self.troubles.append(change.is_trouble)
         return changes
 
 
@@ -117,6 +119,25 @@ def test_end_of_both_streams_stops_without_a_mode_between() -> None:
     world.run(5)
     assert world.run(10, ()) == [(about(1.0), STOPPED)]
     assert world.causes == ["neither camera has sent an image for 1.0 s"]
+
+
+def test_before_the_first_image_of_all_nothing_is_wrong_yet() -> None:
+    world = World()
+    assert world.run(30, ()) == [(about(1.0), STOPPED)]
+    assert world.run(5) == [(about(0.0), FUSED)]
+    assert world.run(5, ()) == [(about(1.0), STOPPED)]
+    assert world.causes == [
+        "no camera has sent an image yet",
+        "both cameras send live images again",
+        "neither camera has sent an image for 1.0 s",
+    ]
+    assert world.troubles == [False, False, True]
+
+
+def test_a_camera_that_is_alone_from_the_start_is_trouble() -> None:
+    world = World()
+    assert world.run(5, (VISIBLE,)) == [(about(1.0), VISIBLE)]
+    assert world.troubles == [True]
 
 
 def test_second_loss_stops() -> None:
@@ -216,6 +237,112 @@ def test_after_a_stop_one_camera_has_the_limit_before_it_goes_on_alone() -> None
     assert world.run(5, (VISIBLE,)) == [(about(1.0), VISIBLE)]
 
 
+# What is true now
+
+
+def test_the_cause_is_that_of_now_and_not_of_the_change() -> None:
+    world = World()
+    assert world.selector.cause(world.ms * MS) == ""
+    world.run(5)
+    world.run(3, ())
+    assert world.selector.cause(world.ms * MS).startswith("neither camera has sent an image for 3.")
+    world.run(0.5, (THERMAL,))
+    assert world.selector.cause(world.ms * MS) == "no visible image yet, for less than mode.limit"
+    world.run(2.5, (THERMAL,))  # still stopped, for another reason
+    assert world.selector.mode == STOPPED
+    assert world.selector.cause(world.ms * MS).startswith("no visible image in time for 2.")
+    world.run(0.3)
+    assert world.selector.cause(world.ms * MS) == "both cameras send live images again"
+    world.run(3, (VISIBLE,))
+    world.run(0.5)
+    assert world.selector.mode == VISIBLE
+    assert world.selector.cause(world.ms * MS) == "both cameras send again, for less than mode.return_time"
+
+
+def test_images_of_no_use_are_no_sign_of_life_and_their_reason_is_part_of_the_cause() -> None:
+    selector = ModeSelector(ModeConfig(), 0)
+    for ms in range(0, 3000, 100):
+        selector.arrived(VISIBLE, ms * MS)
+        selector.refused(THERMAL, "bad thermal image", ms * MS)
+        selector.update(ms * MS)
+    assert selector.mode == VISIBLE
+    assert selector.cause(2900 * MS) == "no thermal image in time for 2.9 s (bad thermal image)"
+    for ms in range(3000, 6000, 100):
+        selector.refused(THERMAL, "bad thermal image", ms * MS)
+        selector.refused(VISIBLE, "zero stamp", ms * MS)
+    selector.update(6000 * MS)
+    sent = "neither camera has sent a usable image for 3.1 s (thermal: bad thermal image, visible: zero stamp)"
+    assert (selector.mode, selector.cause(6000 * MS)) == (STOPPED, sent)
+    for ms in range(6000, 9000, 100):
+        selector.arrived(VISIBLE, ms * MS)
+        selector.arrived(THERMAL, ms * MS, lag_ns=2300 * MS)
+    assert selector.cause(9000 * MS).endswith("(2.3 s late)")
+    selector.arrived(THERMAL, 9000 * MS)
+    assert "bad" not in selector.cause(9000 * MS)
+
+
+# Slow cameras
+
+
+@pytest.mark.parametrize("period", [1.0, 1.5, 5.0])
+@pytest.mark.parametrize("slow", [THERMAL, VISIBLE])
+def test_a_camera_that_sends_once_in_seconds_is_fused_and_lost_by_its_own_rate(slow: str, period: float) -> None:
+    selector = ModeSelector(ModeConfig(), 0)
+    said, changes = [], []
+    for ms in range(0, 120_000, 50):
+        if ms % 100 == 0:
+            selector.arrived(VISIBLE if slow == THERMAL else THERMAL, ms * MS)
+        if ms % (period * 1000) == 0 and ms < 80_000:
+            selector.arrived(slow, ms * MS)
+        change = selector.update(ms * MS)
+        changes += [(ms / 1000, change.mode)] if change else []
+        said += [text for text in [selector.slow_camera()] if text]
+    settled = [(at, mode) for at, mode in changes if at > 6 * period]
+    last = period * (79_999 // (period * 1000))
+    assert settled == [(pytest.approx(last + 2 * period, abs=0.2), VISIBLE if slow == THERMAL else STOPPED)]
+    (text,) = said
+    assert text == (
+        f"a {slow} image comes every {period:.1f} s: the camera counts as lost after {2 * period:.1f} s without one, "
+        "and not after mode.limit (1 s)"
+    )
+
+
+def test_a_slow_camera_goes_on_alone_where_the_fast_one_died() -> None:
+    selector = ModeSelector(ModeConfig(without_visible=THERMAL), 0)
+    modes = []
+    for ms in range(0, 120_000, 50):
+        if ms % 5000 == 0:
+            selector.arrived(THERMAL, ms * MS)
+        if ms % 100 == 0 and ms < 60_000:
+            selector.arrived(VISIBLE, ms * MS)
+        change = selector.update(ms * MS)
+        modes += [(ms, change.mode)] if change else []
+    assert [mode for ms, mode in modes if ms > 30_000] == [THERMAL]
+
+
+def test_two_slow_cameras_are_no_silence() -> None:
+    selector = ModeSelector(ModeConfig(), 0)
+    changes = []
+    for ms in range(0, 100_000, 50):
+        if ms % 5000 == 0:
+            selector.arrived(THERMAL, ms * MS)
+            selector.arrived(VISIBLE, ms * MS)
+        change = selector.update(ms * MS)
+        changes += [ms / 1000] if change else []
+    assert all(at < 25 for at in changes)
+    assert selector.mode == FUSED
+
+
+def test_a_camera_that_falters_is_no_slow_one() -> None:
+    world = World()
+    world.run(5)
+    for _ in range(10):
+        world.run(0.05, BOTH)
+        world.run(1.9, (VISIBLE,))
+    assert world.selector.mode == VISIBLE
+    assert world.selector.slow_camera() == ""
+
+
 # Clocks
 
 
@@ -227,7 +354,7 @@ def test_first_time_of_a_simulation_is_no_silence() -> None:
     change = selector.update(1_700_000_002_000 * MS)
     assert change is not None
     assert change.mode == STOPPED
-    assert "for 2.0 s" in change.cause
+    assert change.cause == "no camera has sent an image yet"
 
 
 def test_clock_that_goes_back_changes_nothing_and_limits_hold_from_there() -> None:

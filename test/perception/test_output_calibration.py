@@ -87,6 +87,15 @@ def test_an_uncalibrated_camera_gives_the_size_and_the_header_only(calibration):
     assert not any(result.p)
 
 
+def test_a_camera_that_gives_p_alone_has_it_scaled(calibration):
+    """As a driver of rectified images may."""
+    p = (30.0, 0.0, 15.5, -3.0, 0.0, 30.0, 11.5, 0.0, 0.0, 0.0, 1.0, 0.0)
+    result = calibration.of(frame(), (CameraModel(32, 24, "visible", (0.0,) * 9, p=p), T))
+    assert (result.p[0], result.p[2], result.p[3]) == (60.0, 31.5, -6.0)
+    assert not any(result.k)
+    assert calibration.lines == []
+
+
 def test_a_calibration_without_a_stamp_holds_for_ever_and_an_old_one_is_no_mismatch_of_the_moment(calibration):
     assert calibration.of(frame(), info(stamp_ns=0)) is not None
     assert calibration.lines == []

@@ -270,6 +270,51 @@ def test_a_pair_whose_earlier_stream_died_goes_out_when_the_queue_is_full() -> N
     assert pairer.drops == {pairing.OVERFLOW: len(visible) - 1 - 3, pairing.UNPAIRED: 3}
 
 
+# Streams that come late
+
+
+def late(thermal: Sequence[int], visible: Sequence[int], delays: dict[str, float]) -> list[Event]:
+    """Both streams in the order of arrival, each later than stamped by its delay in s."""
+    return sorted(in_order(thermal, visible), key=lambda event: event[1] + delays[event[0]] * SECOND)
+
+
+@pytest.mark.parametrize("late_stream", [THERMAL, VISIBLE])
+@pytest.mark.parametrize("delay", [0.1, 0.6, 0.95])
+def test_streams_of_60_and_30_hz_of_which_one_comes_late_pair_all_by_default(late_stream: str, delay: float) -> None:
+    thermal, visible = ticks(60, 7.4), ticks(30, 7.4)
+    pairer = Pairer()
+    matches = feed(pairer, late(thermal, visible, {THERMAL: 0, VISIBLE: 0} | {late_stream: delay}))
+    assert stamps([*matches, *pairer.flush()]) == [(stamp, stamp) for stamp in visible]
+    assert_all_accounted_for(pairer)
+
+
+@pytest.mark.parametrize(("queue_time", "count"), [(0.55, 17), (0.65, 90)])  # 17: those that wait when the stream ends
+def test_images_wait_for_a_partner_for_the_time_of_the_queue(queue_time: float, count: int) -> None:
+    pairer = Pairer(PairingConfig(slop=0.01, queue_time=queue_time))
+    events = late(ticks(30), ticks(30), {THERMAL: 0.0, VISIBLE: 0.6})
+    assert len(feed(pairer, events)) == count
+    assert (pairer.drops[pairing.OVERFLOW] > 0) == (count < 90)
+
+
+def test_images_wait_as_long_as_their_memory_lasts() -> None:
+    drops: list[tuple[str, int, str]] = []
+    pairer: StampPairer[int] = StampPairer(PairingConfig(queue_memory=20), lambda *drop: drops.append(drop))
+    for stamp in ticks(30, 0.5):
+        pairer.add(VISIBLE, stamp, stamp, nbytes=6_000_000)
+    assert drops == [(VISIBLE, stamp, pairing.OVERFLOW) for stamp in ticks(30, 0.5)[:-3]]
+    pairer.add(VISIBLE, 2 * SECOND, 0, nbytes=60_000_000)  # a single one always waits
+    assert [match.skew_ns for match in pairer.add(THERMAL, 2 * SECOND, 0)] == [0]
+
+
+@pytest.mark.parametrize("period", [1.0, 5.0])
+def test_cameras_that_send_less_than_one_image_in_the_time_of_the_queue_pair_all_the_same(period: float) -> None:
+    pairer = Pairer(PairingConfig(slop=0.1))
+    thermal = ticks(1 / period, 10 * period)
+    visible = [stamp + 80 * MS for stamp in thermal]
+    matches = feed(pairer, in_order(thermal, visible))
+    assert stamps([*matches, *pairer.flush()]) == list(zip(thermal, visible, strict=True))
+
+
 # Faults of the streams
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,4 @@ class SoakConfig:
 
     def node_parameters(self) -> dict[str, Any]:
         """Return the node's parameters; those of modes and shutter stay at their defaults."""
-        return {
-            "model": self.model, "device": self.device, "sync.slop": self.slop,
-            "sync.queue_size": max(10, math.ceil(self.rate)),  # a stream that is 0.3 s late waits in it
-        }  # fmt: skip
+        return {"model": self.model, "device": self.device, "sync.slop": self.slop}
