@@ -141,7 +141,7 @@ def test_the_student_is_drawn_to_a_teacher_that_sees_the_truth(truth):
     assert torch.equal(given[0][0], seen.thermal)
     assert torch.equal(given[0][1], seen.visible)
     assert torch.equal(given[0][2], frame_statistics(*truth)[:5])
-    fused = built.student(seen.seen_thermal, seen.seen_visible, seen.frame).fused[:5]
+    fused = built.student(seen.seen_thermal, seen.seen_visible, seen.frame).fused[:5].detach()
     wanted = 2 * float((fused - (1 - seen.visible)).abs().mean())
     assert float(losses["distill_output"]) == pytest.approx(wanted, rel=1e-5)
     assert set(losses) == {"distill_u", "distill_t", "distill_output"}
@@ -156,7 +156,7 @@ def test_a_clean_teacher_says_of_every_view_what_it_makes_of_the_pair_by_day(tru
     torch.testing.assert_close(seen.clean_frame[:, 2], by_day.visible[pairs].mean((1, 2, 3)))
     weights = GuidedWeights(tone=0, consistency=0, alone=0, distill_output=3.0)
     built = lesson(weights, teach=lambda thermal, visible, frame: GuidedOutput(visible, thermal, thermal))
-    fused = built.student(seen.seen_thermal, seen.seen_visible, seen.frame).fused
+    fused = built.student(seen.seen_thermal, seen.seen_visible, seen.frame).fused.detach()
     wanted = 3 * float((fused - seen.clean_visible.clamp(0, 1)).abs().mean())
     assert float(built(*seen)["distill_output"]) == pytest.approx(wanted, rel=1e-5)
 
