@@ -113,7 +113,7 @@ def test_a_guide_that_shows_nothing_leaves_the_thermal_image_as_it_is(auto, leve
     blank = np.clip(level + random.normal(0, noise, (*size, 1)) + [0, 0, 0], 0, 255).round().astype(np.uint8)
     thermal = camera(60, 80)
     fused = FusionPipeline(auto).process(Pair(thermal, Frame(blank, 2, VISIBLE, "bgr8")))
-    assert (fused.mode, fused.stamp_ns, fused.frame_id) == (THERMAL, 2, VISIBLE)
+    assert (fused.mode, fused.stamp_ns, fused.frame_id, fused.reference) == (THERMAL, 2, VISIBLE, VISIBLE)
     height, width = fused.image.shape[:2]
     assert (height, width) == (240, 320) if size == (240, 320) else (120, 160)
     enlarged = resample(thermal.image.astype(np.float32), width, height)

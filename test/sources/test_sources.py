@@ -25,8 +25,9 @@ from recordings import (
 )
 
 from hkdnet_ros.errors import ConfigError, SourceError
-from hkdnet_ros.images.frames import Frame
+from hkdnet_ros.images.frames import THERMAL, VISIBLE, Frame
 from hkdnet_ros.images.resampling import resample
+from hkdnet_ros.perception.incoming import Incoming
 from hkdnet_ros.sources.camera_source import in_stamp_order, repeated
 from hkdnet_ros.sources.opening import open_source
 
@@ -261,7 +262,8 @@ def test_thermal_may_have_a_size_of_its_own(tmp_path, sizes):
     width, height = sizes.get("size", VISIBLE_SIZE)
     np.testing.assert_array_equal(thermal[1].image, resample(thermal_image(1, np.uint16), 8, 9))
     np.testing.assert_array_equal(visible[1].image, resample(visible_image(1), width, height))
-    arrived = {incoming.stream: incoming.decode().image.shape[:2] for incoming in source.arrivals()}
+    images = [arrival for arrival in source.arrivals() if isinstance(arrival, Incoming)]
+    arrived = {incoming.stream: incoming.decode().image.shape[:2] for incoming in images}
     assert arrived == {"thermal": (9, 8), "visible": (height, width)}
     assert [source.camera_model(stream).width for stream in ("thermal", "visible")] == [8, width]
 
@@ -325,6 +327,20 @@ def test_stamp_order_holds_within_its_window():
     stamps = [3, 0, 1, 7, 5, 2, 9, 8]
     ordered = in_stamp_order([("thermal", dataclasses.replace(frame, stamp_ns=stamp)) for stamp in stamps], window=4)
     assert [frame.stamp_ns for _, frame in ordered] == sorted(stamps)
+
+
+def test_the_rig_is_a_source_whose_cameras_have_models_of_their_own() -> None:
+    source = open_source("rig:night:3", thermal_size=(64, 48), size=(128, 96), fps=10.0)
+    assert source.name == "rig:night:3"
+    (first, thermal), (second, visible), (_, later) = itertools.islice(source.events(), 3)
+    assert (first, second) == (THERMAL, VISIBLE)
+    assert (thermal.image.shape, visible.image.shape) == ((48, 64), (96, 128, 3))
+    assert later.stamp_ns == 100_000_000
+    models = [source.camera_model(stream) for stream in (THERMAL, VISIBLE)]
+    assert [model and (model.width, model.height) for model in models] == [(64, 48), (128, 96)]
+    assert all(model and any(model.d) for model in models)
+    with pytest.raises(SourceError, match="rig:dusk: no such scene"):
+        open_source("rig:dusk")
 
 
 def test_one_video_for_both_cameras_is_refused(tmp_path):
