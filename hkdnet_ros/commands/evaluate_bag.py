@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
+import dataclasses
+import os
 import sys
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from ..arguments import parse_size
-from ..errors import ConfigError, HkdnetError
-from ..evaluation.bag.evaluate import REPORT, Request, evaluate_recording
-from ..evaluation.bag.overview import overview_page
+from ..errors import ConfigError
+from ..evaluation.bag.evaluate import REPORT, Request
+from ..evaluation.bag.job import Job, evaluate
+from ..evaluation.bag.many import Tick, evaluate_many, settled
+from ..evaluation.bag.processes import in_processes
 from ..evaluation.detection import TRAFFIC
-from ..files import write_file
 from ..node.parameter_values import read_config, values_of
 from ..node.schema import FusionConfig
 from ..sources.camera_source import NOMINAL_FPS
-from ..sources.opening import FORMS, open_source
+from ..sources.opening import FORMS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,57 +53,79 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--video", action=argparse.BooleanOptionalAction, default=True, help="write side_by_side.mp4, too"
     )
+    parser.add_argument(
+        "--jobs", type=int, metavar="N",
+        help="recordings at a time, each in a process of its own (default: 1; with --ray as many as there is room for)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ray", metavar="ADDRESS",
+        help="work on the machines of a Ray cluster that see the same files: HOST:PORT of its head, or auto",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cores", type=int, metavar="N",
+        help="cores for each recording of several (default: its share of this machine's; with --ray 1)",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate each recording and say where its report is."""
-    for name in ("limit", "every"):
+    """Evaluate each recording and say where its report is; return 1 where one could not be evaluated."""
+    for name in ("limit", "every", "jobs", "cores"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; it must be 1 or more")
     config = read_config(arguments.params, getattr(arguments, "param", ()))
-    request = Request(
-        arguments.every, arguments.limit, arguments.detector, tuple(arguments.classes), arguments.video
-    )  # fmt: skip
-    results = _results(arguments.sources, arguments.out)
-    if len(results) == 1:
-        print(_evaluate(arguments, config, request, *results[0]))
+    if len(arguments.sources) == 1 and arguments.ray is None:
+        print(evaluate(_job(arguments, config, arguments.sources[0], arguments.out)))
         return 0
-    failures: dict[str, str] = {}
-    for spec, out in results:
-        try:
-            print(_evaluate(arguments, config, request, spec, out))
-        except HkdnetError as error:  # the others are evaluated all the same
-            failures[spec] = str(error)
-            print(f"hkdnet: {error}", file=sys.stderr)
-    done = [out for spec, out in results if spec not in failures]
-    if done:
-        write_file(arguments.out / REPORT, overview_page(done, failures).encode())
-        print(arguments.out / REPORT)
+    return _evaluate_many(arguments, config)
+
+
+def _evaluate_many(arguments: argparse.Namespace, config: FusionConfig) -> int:
+    there = len(os.sched_getaffinity(0))
+    cores = arguments.cores or (1 if arguments.ray else max(there // (arguments.jobs or 1), 1))
+    model = _anywhere(config.engine.model)
+    engine = settled(dataclasses.replace(config.engine, model=model), cores)
+    jobs = [
+        dataclasses.replace(_job(arguments, config, _anywhere(spec), out.absolute()), engine=engine)
+        for spec, out in _results(arguments.sources, arguments.out)
+    ]
+
+    def pool(jobs: Sequence[Job]) -> Generator[Tick, None, None]:
+        if arguments.ray is None:
+            return in_processes(jobs, arguments.jobs or 1)
+        from ..evaluation.bag.ray_pool import on_ray
+
+        return on_ray(jobs, arguments.ray, arguments.jobs, cores, gpus=int(engine.device.startswith("cuda")))
+
+    failures = evaluate_many(jobs, pool, arguments.out)
+    for job in jobs:
+        if job.name not in failures:
+            print(arguments.out / job.name / REPORT)
+    print(arguments.out / REPORT)
+    for error in failures.values():
+        print(f"hkdnet: {error}", file=sys.stderr)
+    if failures:
+        print(f"hkdnet: {len(failures)} of {len(jobs)} recordings could not be evaluated", file=sys.stderr)
     return int(bool(failures))
 
 
-def _evaluate(arguments: argparse.Namespace, config: FusionConfig, request: Request, spec: str, out: Path) -> Path:
-    topics = {"thermal_topic": arguments.thermal_topic, "visible_topic": arguments.visible_topic}
-    sizes = {"size": arguments.size, "thermal_size": arguments.thermal_size}
-    with contextlib.closing(open_source(spec, fps=arguments.fps, **sizes, **topics)) as source:
-        return evaluate_recording(
-            source,
-            [path for word in spec.split(",") if (path := Path(word).expanduser()).exists()],
-            Path(spec).name,
-            out,
-            config.engine,
-            config,
-            request,
-            values_of(config),
-            values_of(FusionConfig()),
-        )
+def _job(arguments: argparse.Namespace, config: FusionConfig, spec: str, out: Path) -> Job:
+    names = ("size", "thermal_size", "fps", "thermal_topic", "visible_topic")
+    detector = arguments.detector and arguments.detector.absolute()
+    request = Request(arguments.every, arguments.limit, detector, tuple(arguments.classes), arguments.video)
+    opening = {name: getattr(arguments, name) for name in names}
+    own, defaults = values_of(config), values_of(FusionConfig())
+    return Job(out.name, spec, opening, out, config.engine, config, request, own, defaults)
 
 
-def _results(sources: list[str], out: Path) -> list[tuple[str, Path]]:
+def _anywhere(name: str) -> str:
+    """Return the name of a file, or of several, so that it holds in any folder; any other name as it is."""
+    paths = [Path(word).expanduser() for word in name.split(",")]
+    return ",".join(str(path.absolute()) for path in paths) if all(path.exists() for path in paths) else name
+
+
+def _results(sources: Sequence[str], out: Path) -> list[tuple[str, Path]]:
     """Return the recordings and the folder that each one's result goes to."""
-    if len(sources) == 1:
-        return [(sources[0], out)]
     results: dict[str, str] = {}
     for spec in sources:
         stem = Path(spec.split(",")[0]).stem or spec

@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from ... import __version__
 from ...errors import ConfigError, HkdnetError
 from ...files import write_file
@@ -26,7 +28,7 @@ from .folder import ResultFolder
 from .parts import FRAMES, tidy
 from .reading import read_result
 from .report import bag_report
-from .run import Options, every_for, work_through
+from .run import Bar, Options, every_for, work_through
 
 REPORT = "report.html"
 
@@ -60,6 +62,7 @@ def evaluate_recording(
     request: Request,
     parameters: Mapping[str, Any],
     defaults: Mapping[str, Any],
+    bar: Bar = tqdm,
 ) -> Path:
     """Evaluate ``source``, read from ``files`` and called ``title``, into the folder ``out``; return the report there.
 
@@ -98,7 +101,7 @@ def evaluate_recording(
             search = Search(OnnxDetector(request.detector), class_numbers(request.classes), SURE, FOUND)
         options = Options(every, request.limit, search, request.video, request.part)
         with contextlib.closing(load_engine(engine_config)) as engine:
-            outcome = work_through(source, out, engine, config, options)
+            outcome = work_through(source, out, engine, config, options, bar)
     except HkdnetError:
         if not (out / "parts").is_dir() or not any((out / "parts").iterdir()):
             folder.remove()  # nothing came of it that a next try could go on from

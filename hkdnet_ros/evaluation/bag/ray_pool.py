@@ -1,0 +1,118 @@
+"""Works on many recordings on the machines of a Ray cluster; one that is lost costs no recording."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import re
+import socket
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any
+
+from ...errors import ConfigError, MissingDependencyError, ProcessError
+from .job import Job, work
+from .many import TICK_S, TRIES, Tick
+
+MEMORY = 2 * 2**30
+"""What one recording may take of a machine, in bytes."""
+
+_ADDRESS = re.compile(r"(?:ray://)?([\w.\-]+|\[[\da-fA-F:]+\]):(\d{1,5})")
+_PATIENCE_S = 5.0
+
+
+def on_ray(
+    jobs: Sequence[Job], address: str, most: int | None, cores: int, gpus: int = 0, work: Callable[[Job], str] = work
+) -> Generator[Tick, None, None]:
+    """Do ``work`` on each of ``jobs`` on the cluster at ``address``; yield how it goes, at least every TICK_S.
+
+    ``address`` is HOST:PORT of its head, ray://HOST:PORT or ``auto``. ``most`` jobs run at a time, None for as many as
+    there is room for, each with ``cores`` CPUs, MEMORY and ``gpus`` GPUs. Recordings, weights and results are files
+    that all machines see under the same names. A job whose worker or machine is lost begins again on another one,
+    where it goes on from what is on the disk; after TRIES times it is over.
+
+    Raises :class:`MissingDependencyError` without Ray, :class:`ConfigError` for an address at which there is no
+    cluster, and :class:`ProcessError` where no machine of it has room for a job.
+    """
+    ray = _connected(address)
+    wanted = {"CPU": cores, "memory": MEMORY, **({"GPU": gpus} if gpus else {})}
+    _check_room(ray.nodes(), wanted, address)
+    remote = ray.remote(num_cpus=cores, num_gpus=gpus, memory=MEMORY, max_retries=TRIES - 1)(work)
+    return _ticks(ray, remote, jobs, most or len(jobs))
+
+
+def _ticks(ray: Any, remote: Any, jobs: Sequence[Job], most: int) -> Generator[Tick, None, None]:
+    waiting = deque(range(len(jobs)))
+    running: dict[Any, int] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < most:
+                number = waiting.popleft()
+                running[remote.remote(jobs[number])] = number
+            ready, _ = ray.wait(list(running), num_returns=1, timeout=TICK_S)
+            over = {}
+            for reference in ready:
+                number = running.pop(reference)
+                over[number] = _answer(ray, reference, jobs[number])
+            yield Tick(over, list(running.values()))
+    finally:
+        ray.shutdown()  # with it the workers of this program end
+
+
+def _connected(address: str) -> Any:
+    """Return Ray's module, connected to the cluster."""
+    if importlib.util.find_spec("ray") is None:
+        raise MissingDependencyError("--ray needs the Python package ray, which is not installed; `pip install ray`")
+    match = _ADDRESS.fullmatch(address)
+    if match is None and address != "auto":
+        raise ConfigError(
+            f"--ray is {address!r}; expected HOST:PORT of a cluster's head, such as 10.0.0.5:6379, or auto"
+        )
+    if match is not None:
+        # Ray itself would try for two minutes and then end this process.
+        try:
+            socket.create_connection((match[1].strip("[]"), int(match[2])), _PATIENCE_S).close()
+        except (OSError, OverflowError) as error:
+            raise ConfigError(
+                f"--ray {address}: nobody answers there ({error}); start a cluster with `ray start --head` and name "
+                "the address that it prints"
+            ) from error
+    import ray
+
+    try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    except (Exception, SystemExit) as error:
+        said = " ".join(str(error).split())[:200]
+        raise ConfigError(
+            f"--ray {address}: no Ray cluster can be joined there from this machine ({said}); run the command on one "
+            "of its machines"
+        ) from error
+    return ray
+
+
+def _check_room(nodes: Sequence[Mapping[str, Any]], wanted: Mapping[str, float], address: str) -> None:
+    """Raise where no machine has what a job needs, for Ray would wait for one without end."""
+    there = [node["Resources"] for node in nodes if node["Alive"]]
+    if not any(all(one.get(name, 0) >= amount for name, amount in wanted.items()) for one in there):
+        needed = ", ".join(f"{amount / 2**30:.0f} GB" if name == "memory" else f"{amount} {name}"
+                           for name, amount in wanted.items())  # fmt: skip
+        raise ProcessError(
+            f"--ray {address}: none of its {len(there)} machines has {needed} for a recording; choose fewer "
+            "--cores, or start Ray there with more"
+        )
+
+
+def _answer(ray: Any, reference: Any, job: Job) -> str:
+    """Return what a job's worker said, or what became of it."""
+    try:
+        return str(ray.get(reference))
+    except ray.exceptions.RayTaskError as error:
+        last = next(line for line in reversed(str(error).splitlines()) if line.strip())
+        return (
+            f"{job.spec}: its worker cannot run hkdnet_ros {job.version} ({last.strip()}); install it on every machine"
+        )
+    except ray.exceptions.RayError as error:
+        return (
+            f"{job.spec}: its workers were lost {TRIES} times ({type(error).__name__}); the same command goes on from "
+            "what was finished"
+        )
