@@ -36,7 +36,11 @@ def on_ray(
     """
     ray = _connected(address)
     wanted = {"CPU": cores, "memory": MEMORY, **({"GPU": gpus} if gpus else {})}
-    _check_room(ray.nodes(), wanted, address)
+    try:
+        _check_room(ray.nodes(), wanted, address)
+    except ProcessError:
+        ray.shutdown()
+        raise
     remote = ray.remote(num_cpus=cores, num_gpus=gpus, memory=MEMORY, max_retries=TRIES - 1)(work)
     return _ticks(ray, remote, jobs, most or len(jobs))
 

@@ -1,0 +1,159 @@
+"""Many recordings in processes of this machine: equal to one process, and what ends a worker costs no recording."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+
+import many_rig
+import pytest
+from many_rig import begun, job_for, of_result
+from recordings import assert_one_line
+from rigging import FakeEngine
+
+from hkdnet_ros.errors import ConfigError, SourceError
+from hkdnet_ros.evaluation.bag import many
+from hkdnet_ros.evaluation.bag.folder import read_run
+from hkdnet_ros.evaluation.bag.many import TRIES, Tick, evaluate_many, settled
+from hkdnet_ros.evaluation.bag.processes import in_processes
+from hkdnet_ros.evaluation.bag.progress import Noted, OverallBar, frames_of
+from hkdnet_ros.inference.config import EngineConfig
+
+
+def pool(work, most=2):
+    return lambda jobs: in_processes(jobs, most, work)
+
+
+def test_processes_give_what_one_gives_and_a_recording_whose_worker_is_killed_goes_on_in_another(
+    drive, result, tmp_path
+):
+    jobs = [job_for(drive, tmp_path / "out" / name) for name in ("one", "killed")]
+    assert evaluate_many(jobs, pool(many_rig.killed_once_if_asked), tmp_path / "out") == {}
+    assert len(set(begun(jobs[1]))) == 2
+    assert read_run(jobs[1].out)["found"]["begun_at"] in (16, 32)
+    expected = of_result(result)
+    for job in jobs:
+        found = of_result(job.out)
+        assert found.keys() == expected.keys()
+        assert [name for name in found if found[name] != expected[name]] == []
+    text = (tmp_path / "out" / "report.html").read_text()
+    assert all(f'href="{job.name}/report.html"' in text for job in jobs)
+
+
+def test_a_recording_that_kills_every_worker_ends_the_others_do_not_and_the_same_command_tries_it_again(
+    drive, tmp_path
+):
+    out = tmp_path / "out"
+    jobs = [job_for(drive, out / name) for name in ("bad", "good")]
+    errors = evaluate_many(jobs, pool(many_rig.killed_if_asked, most=1), out)
+    assert list(errors) == ["bad"]
+    assert_one_line(SourceError(errors["bad"]), drive, f"killed {TRIES} times (by SIGKILL)", "--jobs", "same command")
+    assert len(begun(jobs[0])) == TRIES
+    assert "SIGKILL" in (out / "report.html").read_text()
+    before = (out / "good" / "report.html").stat().st_mtime_ns
+    assert evaluate_many(jobs, pool(many_rig.work, most=1), out) == {}
+    assert (out / "good" / "report.html").stat().st_mtime_ns == before
+    assert read_run(out / "bad")["found"]
+
+
+def test_what_cannot_be_opened_and_what_is_defective_is_a_line_and_the_others_are_evaluated(drive, tmp_path):
+    jobs = [job_for(drive, tmp_path / "out" / name) for name in ("bad", "good")]
+    jobs.append(job_for(tmp_path / "gone", tmp_path / "out" / "gone"))
+    jobs.append(job_for(drive, tmp_path / "out" / "old", version="0.0.1"))
+    errors = evaluate_many(jobs, pool(many_rig.defective_if_asked, most=1), tmp_path / "out")
+    assert errors.keys() == {"bad", "gone", "old"}
+    assert_one_line(SourceError(errors["gone"]), "gone: no such file")
+    assert_one_line(SourceError(errors["old"]), "not 0.0.1", "install the same everywhere")
+    said = json.loads((tmp_path / "out" / "recordings.json").read_text())["recordings"]
+    assert said == {**errors, "good": ""}
+
+
+def test_a_pool_that_is_closed_ends_its_processes(drive, tmp_path):
+    job = job_for(drive, tmp_path / "a")
+    ticks = in_processes([job], 1, many_rig.hanging)
+    while not job.out.with_suffix(".begun").exists():
+        next(ticks)
+    ticks.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(begun(job)[0], 0)
+
+
+def test_a_worker_that_is_killed_while_it_waits_costs_nothing(drive, tmp_path):
+    jobs = [job_for(drive, tmp_path / "a"), job_for(tmp_path / "gone", tmp_path / "b")]
+    ticks = in_processes(jobs, 2, many_rig.noted)
+    over = {}
+    for tick in ticks:
+        over.update(tick.over)
+        if 1 in tick.over:  # the other has none to do now
+            os.kill(begun(jobs[1])[0], signal.SIGKILL)
+    assert over[0] == ""
+    assert "no such file" in over[1]
+
+
+def test_the_folder_of_something_else_is_left_alone(drive, result, tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("mine")
+    for folder, fact in ((tmp_path / "notes", "no evaluated recordings"), (result, "one recording")):
+        with pytest.raises(SourceError) as caught:
+            evaluate_many([job_for(drive, folder / "a")], pool(many_rig.work), folder)
+        assert_one_line(caught.value, folder, fact, "--out")
+    assert [path.name for path in (tmp_path / "notes").iterdir()] == ["mine.txt"]
+
+
+def test_a_result_that_cannot_be_seen_here_is_told(drive, tmp_path):
+    def elsewhere(jobs):
+        yield Tick({0: ""}, [])
+
+    errors = evaluate_many([job_for(drive, tmp_path / "out" / "a")], elsewhere, tmp_path / "out")
+    assert_one_line(SourceError(errors["a"]), "all machines share")
+
+
+def test_progress_is_noted_and_added_up_by_size(tmp_path, capsys):
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        (folder / "parts").mkdir(parents=True)
+    bar = OverallBar(folders, [300, 100])
+    with Noted(folders[0], total=10, desc="", unit="frame") as noted:
+        noted.update()
+        assert frames_of(folders[0]) == (1, 10)
+        noted._noted_at = 0.0  # as a second later
+        noted.update()
+        bar.show({1: "gone"}, [0])
+    assert frames_of(folders[0]) == (0, 0)
+    assert not any((folders[0] / "parts").iterdir())
+    shown = capsys.readouterr().err.split("\r")[-1]
+    assert "1 of 2 recordings, 1 failed  40%" in shown  # 0.2 * 300 / 400 + 100 / 400
+    bar.show({0: ""}, [])
+    bar.close()
+    assert "2 of 2 recordings, 1 failed 100%" in capsys.readouterr().err
+
+
+class Both(FakeEngine):
+    """As the engine of model auto: two networks."""
+
+    def __init__(self, *engines):
+        super().__init__()
+        self.engines = engines
+
+
+def test_what_auto_means_is_settled_once_for_all_workers(monkeypatch):
+    student, guided = FakeEngine(), FakeEngine()
+    guided.precision = "bf16"
+    asked = []
+
+    def load(config):
+        asked.append(config)
+        return Both(student, guided)
+
+    monkeypatch.setattr(many, "load_engine", load)
+    monkeypatch.setattr(many, "AutoEngine", Both)
+    with pytest.raises(ConfigError) as caught:
+        settled(EngineConfig(), 3)
+    assert_one_line(caught.value, "fp32 and bf16", "-p precision:=fp32")
+    found = settled(EngineConfig(precision="fp32"), 3)
+    assert found == dataclasses.replace(EngineConfig(), precision="fp32", device="cpu", backend="fake", threads=3)
+    assert asked[0].threads == 0  # as one process would measure it
+    assert settled(EngineConfig(device="cuda:1", threads=2), 3).threads == 2
+    assert len(asked) == 2
