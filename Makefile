@@ -1,17 +1,20 @@
 # Set-up, demo and tests. Where a ROS 2 environment is sourced, its colcon builds the package into ./install and a small
-# environment (.venv-ros) adds what ROS does not bring; elsewhere ROS 2 itself comes from wheels into .venv.
+# environment (.venv-ros) adds what ROS does not bring; elsewhere ROS 2 itself comes from wheels, Kilted into .venv and
+# Jazzy into .venv-jazzy.
 
 PYTHON ?= python3
 TORCH ?= auto
 SOURCE ?= simulator
 MINUTES ?= 30
+TESTS ?=
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help setup demo soak bench test lint lock clean unmoved
 
-ROS := $(if $(and $(ROS_DISTRO),$(AMENT_PREFIX_PATH)),$(ROS_DISTRO))
+sourced := $(if $(and $(ROS_DISTRO),$(AMENT_PREFIX_PATH)),$(ROS_DISTRO))
+ROS ?= $(or $(sourced),kilted)
 
 help:
 	@echo 'make setup   prepare everything that the others need (they call it themselves)'
@@ -20,21 +23,26 @@ help:
 	@echo '             THERMAL_TOPIC=..., VISIBLE_TOPIC=...: the image topics of a bag'
 	@echo 'make soak    run the node under one fault after the other for MINUTES=$(MINUTES); report in out/soak'
 	@echo 'make bench   measure what a frame costs, alone and beside other programs; tables in out/bench'
-	@echo 'make test    run the checks and tests'
+	@echo 'make test    run the checks and tests; TESTS="test/node test/launch" runs those alone'
 	@echo 'make lint    run the checks alone: ruff and mypy'
-	@echo 'make lock    pin the newest versions of requirements/wheels.in in requirements/wheels.txt'
+	@echo 'make lock    pin the newest versions of requirements/*.in in kilted.txt and jazzy.txt there'
 	@echo 'make clean   remove all that was built, but out/'
 	@echo 'Options: PYTHON=$(PYTHON), any of 3.10 to 3.13'
 	@echo '         TORCH=$(TORCH): PyTorch as "cpu" or "cuda", "auto" by the GPU, "none" to install your own'
-	@echo 'ROS 2:   $(if $(ROS),the sourced $(ROS),from wheels; source a ROS 2 installation to use that)'
+	@echo '         ROS=$(ROS): $(if $(sourced),the one that is sourced,"kilted" or "jazzy" from wheels; source a ROS 2 \
+		installation to use that)'
 
 # What the package consists of, for the steps that must run again when it changes.
 interface := CMakeLists.txt package.xml resource/entry_point.py.in $(wildcard msg/*.msg)
 ready = $(venv)/.ready
 
-ifeq ($(ROS),)
+ifeq ($(sourced),)
 
-venv := .venv
+pinned := requirements/$(ROS).txt
+ifeq ($(wildcard $(pinned)),)
+$(error there are no wheels of ROS 2 '$(ROS)'; choose ROS=kilted or ROS=jazzy, or source a ROS 2 installation)
+endif
+venv := .venv$(if $(filter-out kilted,$(ROS)),-$(ROS))
 bin := $(venv)/bin
 hkdnet := $(bin)/hkdnet
 
@@ -50,8 +58,8 @@ $(venv)/.created: | unmoved
 	@$(PYTHON) -m venv $(venv)
 	@echo '$(CURDIR)' > $@
 
-$(venv)/.packages: requirements/wheels.txt scripts/setup_venv.py | $(venv)/.created
-	@$(PYTHON) scripts/setup_venv.py packages $(venv)
+$(venv)/.packages: $(pinned) scripts/setup_venv.py | $(venv)/.created
+	@$(PYTHON) scripts/setup_venv.py packages $(venv) --pinned $(pinned)
 	@touch $@
 
 $(venv)/.torch-$(TORCH): | $(venv)/.packages
@@ -68,8 +76,9 @@ $(venv)/.browser: | $(ready)
 	@$(PYTHON) scripts/setup_venv.py browser $(venv)
 	@touch $@
 
-test: lint $(venv)/.browser
-	$(bin)/python -m pytest --durations=10
+# rclpy's types differ between distributions; the checks are made with Kilted's.
+test: $(if $(filter kilted,$(ROS)),lint,setup) $(venv)/.browser
+	$(bin)/python -m pytest --durations=10 $(TESTS)
 
 lint: setup
 	$(bin)/ruff check
@@ -78,11 +87,16 @@ lint: setup
 
 lock: setup
 	$(bin)/pip install -q uv
-	UV_CUSTOM_COMPILE_COMMAND='make lock' $(bin)/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
-		--no-annotate requirements/wheels.in --output-file requirements/wheels.txt
+	for ros in kilted jazzy; do \
+		UV_CUSTOM_COMPILE_COMMAND='make lock' $(bin)/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
+		--no-annotate requirements/wheels.in requirements/$$ros.in --output-file requirements/$$ros.txt || exit 1; \
+	done
 
 else
 
+ifneq ($(ROS),$(sourced))
+$(error ROS is '$(ROS)', and ROS 2 $(sourced) is sourced; run this in a shell that sources none)
+endif
 venv := .venv-ros
 bin := $(venv)/bin
 # ROS's setup files do not survive `set -u` and name variables of their own.
@@ -149,6 +163,6 @@ bench: setup
 	$(run) $(hkdnet) benchmark --size 320x240 --load torch --out out/bench/realtime_beside_torch
 
 clean:
-	rm -rf .venv .venv-ros build install log *.egg-info
+	rm -rf .venv .venv-jazzy .venv-ros build install log *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf .*_cache .hypothesis

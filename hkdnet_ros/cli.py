@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
 
 from . import __version__
+from .arguments import HelpFormatter
 from .errors import HkdnetError
 
 VERBS = {
@@ -48,7 +50,7 @@ def _parser(verb: str | None) -> argparse.ArgumentParser:
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=HelpFormatter,
         )
         if name == verb:
             _module(name).add_arguments(sub)
@@ -56,12 +58,16 @@ def _parser(verb: str | None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb and return its exit status: 0 done, 1 an :class:`HkdnetError`, 2 wrong usage, 130 interrupted."""
+    """Run one verb and return its exit status.
+
+    0 done, 1 an :class:`HkdnetError`, 2 wrong usage, 130 interrupted, 141 nobody reads what is printed any more.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     verb = next((word for word in words if not word.startswith("-")), None)
     try:
         arguments = _parser(verb).parse_args(words)
         status: int = _module(arguments.verb).run(arguments)
+        sys.stdout.flush()
         return status
     except HkdnetError as error:
         print(f"hkdnet: {error}", file=sys.stderr)
@@ -71,6 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"hkdnet: {verb} needs the Python package {error.name}, which is not installed", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # who read what is printed, as head does, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left to be written at the end
+        return 141
     except KeyboardInterrupt:
         return 130
 

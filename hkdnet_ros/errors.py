@@ -29,5 +29,9 @@ class DeviceError(HkdnetError):
     """The device that computes ran out of memory or was lost."""
 
 
+class OutOfMemoryError(DeviceError):
+    """There is not enough memory for images of this size."""
+
+
 class ProcessError(HkdnetError):
     """A process that a command started failed, ended early or did not answer."""

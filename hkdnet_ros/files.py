@@ -15,7 +15,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as err:
-        raise SourceError(f"{folder}: cannot be made a folder for the results ({err.strerror})") from err
+        raise SourceError(
+            f"{folder}: cannot be made a folder for the results ({err.strerror}); choose another --out"
+        ) from err
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -3,47 +3,52 @@
 multi_camera.launch.py starts several.
 """
 
+import re
 from pathlib import Path
 
+import yaml
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
-from launch_ros.substitutions import FindPackageShare
 
 from hkdnet_ros.node.distributions import profile_variable
 
-
-def beside(topic: str) -> PythonExpression:
-    """Return the camera_info topic beside the image topic in argument ``topic``, as image_transport has it."""
-    return PythonExpression(["'/'.join([*'", LaunchConfiguration(topic), "'.split('/')[:-1], 'camera_info'])"])
-
+SHARE = Path(__file__).absolute().parents[1]
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+NAME = "[A-Za-z_][A-Za-z0-9_]*"  # of one level of a namespace or topic
 
 ARGUMENTS = [
     DeclareLaunchArgument("thermal_topic", default_value="thermal/image_raw", description="thermal images"),
     DeclareLaunchArgument("visible_topic", default_value="visible/image_raw", description="visible images"),
     DeclareLaunchArgument(
         "visible_camera_info_topic",
-        default_value=beside("visible_topic"),
-        description="calibration of the visible camera; camera_info beside visible_topic if not given",
+        default_value="",
+        description="calibration of the visible camera; empty: camera_info beside visible_topic",
     ),
     DeclareLaunchArgument(
         "thermal_camera_info_topic",
-        default_value=beside("thermal_topic"),
-        description="calibration of the thermal camera; camera_info beside thermal_topic if not given",
+        default_value="",
+        description="calibration of the thermal camera; empty: camera_info beside thermal_topic",
     ),
     DeclareLaunchArgument(
         "params_file",
-        default_value=PathJoinSubstitution([FindPackageShare("hkdnet_ros"), "config", "fusion.yaml"]),
+        default_value=str(SHARE / "config" / "fusion.yaml"),
         description="parameters of the node",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its relative topics"),
-    DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
+    DeclareLaunchArgument(
+        "log_level",
+        default_value="info",
+        description=f"{', '.join(LOG_LEVELS)}; LOGGER:=LEVEL sets that of one logger",
+    ),
     DeclareLaunchArgument(
         "respawn", default_value="false", choices=["true", "false"], description="start the node anew when it has died"
     ),
     # Empty means: as the parameter file has it. Any default here would silently win over the file.
-    DeclareLaunchArgument("device", default_value="", description="auto, cpu or cuda; empty: as in params_file"),
+    DeclareLaunchArgument(
+        "device", default_value="", description="auto, cpu, cuda or cuda:N; empty: as in params_file"
+    ),
     DeclareLaunchArgument(
         "autostart",
         default_value="",
@@ -64,35 +69,79 @@ ARGUMENTS = [
 ]
 
 
+def existing_file(name: str, value: str) -> str:
+    """Return the path of the file that argument ``name`` is; ROS and Fast DDS would go on without it."""
+    path = Path(value).expanduser()
+    if not path.is_file():
+        raise RuntimeError(f"{name} is {value!r}, which is no file")
+    return str(path)
+
+
+def sets_parameters(section: object) -> bool:
+    """Tell whether a section of a parameter file sets any, for a node or one in a namespace."""
+    if not isinstance(section, dict):
+        return False
+    return "ros__parameters" in section or any(map(sets_parameters, section.values()))
+
+
+def parameter_file(value: str) -> str:
+    """Return the path of argument params_file."""
+    path = existing_file("params_file", value)
+    try:
+        sections = yaml.safe_load(Path(path).read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RuntimeError(f"params_file {path} cannot be read: {' '.join(str(error).split())}") from error
+    if not sets_parameters(sections):
+        raise RuntimeError(
+            f"params_file {path} sets no parameters; expected a node's name, such as /**, and below it "
+            "ros__parameters, as in config/fusion.yaml"
+        )
+    return path
+
+
+def checked(name: str, value: str, pattern: str, expected: str) -> str:
+    """Return the value of argument ``name`` where it is as ``expected``."""
+    if not re.fullmatch(pattern, value):
+        raise RuntimeError(f"{name} is {value!r}; expected {expected}")
+    return value
+
+
 def fusion_node(context: LaunchContext) -> list[LifecycleNode]:
-    """Return the node; runs when the arguments have their values."""
+    """Return the node; runs when the arguments have their values, and raises where one is wrong."""
 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
+
+    def topic(name: str) -> str:
+        return checked(name, value(name), rf"(~/|/)?({NAME}/)*{NAME}", "a topic, such as camera/image_raw")
+
+    def camera_info(name: str, image: str) -> str:
+        """As image_transport has it, unless it is given."""
+        return topic(name) if value(name) else "/".join([*topic(image).split("/")[:-1], "camera_info"])
 
     overrides: dict[str, str | bool] = {
         name: value(name) == "true" for name in ("autostart", "use_sim_time") if value(name)
     }
     if value("device"):
-        overrides["device"] = value("device")
-    profile = value("fastdds_profile")
-    if profile and not Path(profile).is_file():  # Fast DDS itself would go on without it
-        raise RuntimeError(f"fastdds_profile is {profile!r}, which is no file")
+        overrides["device"] = checked("device", value("device"), r"auto|cpu|cuda(:\d+)?", "auto, cpu, cuda or cuda:N")
+    profile = existing_file("fastdds_profile", value("fastdds_profile")) if value("fastdds_profile") else ""
+    levels = "|".join(LOG_LEVELS)
+    log_level = checked("log_level", value("log_level"), rf"(?i)(.+:=)?({levels})", f"one of {', '.join(LOG_LEVELS)}")
     return [
         LifecycleNode(
             package="hkdnet_ros",
             executable="fusion_node",
             name="fusion",
-            namespace=value("namespace"),
-            parameters=[value("params_file"), overrides],
+            namespace=checked("namespace", value("namespace"), rf"|/|/?({NAME}/)*{NAME}", "a name, such as front"),
+            parameters=[parameter_file(value("params_file")), overrides],
             remappings=[
-                ("thermal/image_raw", value("thermal_topic")),
-                ("visible/image_raw", value("visible_topic")),
-                ("visible/camera_info", value("visible_camera_info_topic")),
-                ("thermal/camera_info", value("thermal_camera_info_topic")),
+                ("thermal/image_raw", topic("thermal_topic")),
+                ("visible/image_raw", topic("visible_topic")),
+                ("visible/camera_info", camera_info("visible_camera_info_topic", "visible_topic")),
+                ("thermal/camera_info", camera_info("thermal_camera_info_topic", "thermal_topic")),
             ],
             additional_env={profile_variable(): profile} if profile else {},
-            ros_arguments=["--log-level", value("log_level")],
+            ros_arguments=["--log-level", log_level],
             respawn=value("respawn") == "true",
             respawn_delay=2.0,
             output="screen",

@@ -25,7 +25,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-PINNED = CHECKOUT / "requirements" / "wheels.txt"
 TORCH = "2.13.0"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CMAKE = "cmake==3.31.10"
@@ -105,10 +104,10 @@ def check(venv: Path) -> None:
         )
 
 
-def install_packages(venv: Path) -> None:
-    """Install the pinned packages, and CMake where the machine has none that is new enough."""
+def install_packages(venv: Path, pinned: Path) -> None:
+    """Install the packages listed in ``pinned``, and CMake where the machine has none that is new enough."""
     print("Installing ROS 2 and the other pinned packages (one to two minutes) ...", flush=True)
-    pip(venv, "-r", PINNED, failure=f"the packages of {PINNED.relative_to(CHECKOUT)} could not be installed")
+    pip(venv, "-r", pinned, failure=f"the packages of {pinned} could not be installed")
     if find_cmake(venv) is None:
         oldest = ".".join(map(str, CMAKE_OLDEST))
         pip(venv, CMAKE, failure=f"CMake {oldest} or newer is missing and pip cannot bring it")
@@ -227,6 +226,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=["check", "packages", "torch", "messages", "browser"])
     parser.add_argument("venv", type=Path, help="folder of the virtual environment")
+    parser.add_argument("--pinned", type=Path, help="file of the packages to install")
     parser.add_argument("--torch", default="auto", choices=["auto", "cpu", "cuda", "none"], help="PyTorch's build")
     arguments = parser.parse_args()
     venv = arguments.venv.absolute()
@@ -234,7 +234,7 @@ def main() -> int:
         if arguments.step == "check":
             check(venv)
         elif arguments.step == "packages":
-            install_packages(venv)
+            install_packages(venv, arguments.pinned)
         elif arguments.step == "torch":
             install_torch(venv, arguments.torch)
         elif arguments.step == "browser":

@@ -1,8 +1,9 @@
 """A process with the fusion node and a stand-in for the network that says where it is: for tests of signals.
 
-``held_node.py WHERE``: "configure", "fuse" and "fallback", the loading for the CPU after the device was lost, hold that
-call for some time, and so does "finalizing", in which the interpreter ends; "unconfigured" and "inactive" stay in that
-state; "defect" raises in a callback; with "elsewhere" signals come to another thread than the main one.
+``held_node.py WHERE``: "fuse" and "fallback", the loading for the CPU after the device was lost, hold that call for
+some time, and so does "finalizing", in which the interpreter ends; "configure" holds the loading of the model for
+longer than any test waits; "unconfigured" and "inactive" stay in that state; "defect" raises in a callback; with
+"elsewhere" signals come to another thread than the main one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hkdnet_ros.errors import DeviceError
 from hkdnet_ros.node.process import run_node
 
 HOLD_S = 1.5
+FOR_EVER_S = 3600.0
 
 
 class Late:
@@ -39,7 +41,7 @@ class SayingEngine(FakeEngine):
 def say(where):
     print(f"now: {where}", flush=True)
     if sys.argv[1] == where:
-        time.sleep(HOLD_S)
+        time.sleep(FOR_EVER_S if where == "configure" else HOLD_S)
 
 
 def make_engine(config):
@@ -53,7 +55,7 @@ def make_engine(config):
     return engine
 
 
-def make_node():
+def make_node(loader):
     if sys.argv[1] == "elsewhere":
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
@@ -72,7 +74,8 @@ def make_node():
         "mode.limit": 0.2,
         "mode.without_visible": "thermal",
     }
-    node = SayingNode(make_engine, parameter_overrides=[Parameter(name, value=v) for name, v in parameters.items()])
+    overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+    node = SayingNode(make_engine, loader, parameter_overrides=overrides)
 
     def stay():
         timer.cancel()

@@ -221,6 +221,17 @@ def listed(file: str) -> dict[str, set[str]]:
     return blocks
 
 
+def pins(distribution: str) -> dict[str, str]:
+    """Return the pinned packages for the wheels of a distribution: by name, the version and where it holds."""
+    lines = (CHECKOUT / "requirements" / f"{distribution}.txt").read_text().splitlines()
+    found: dict[str, str] = {}
+    for line in lines:
+        name, pinned, version = line.partition("==")
+        if pinned:
+            found[name] = found.get(name, "") + version + "\n"
+    return found
+
+
 def test_setup_py_requires_the_packages_that_are_imported_and_no_other() -> None:
     required = {re.split(r"[<>=]", text)[0] for text in ast.literal_eval(call_of_setup()["install_requires"])}
     assert required == {DISTRIBUTIONS.get(name, name) for name in third_party(MODULES)}
@@ -258,10 +269,17 @@ def test_the_lists_of_requirements_name_what_is_imported_and_no_other() -> None:
     assert tests == of_tests
 
 
+def test_the_wheels_of_both_distributions_come_with_the_same_packages_beside_them() -> None:
+    kilted, jazzy = (
+        {name: version for name, version in pins(distribution).items() if not name.startswith("ros-")}
+        for distribution in ("kilted", "jazzy")
+    )
+    assert kilted == jazzy
+    assert pins("kilted")["ros-rclpy"] != pins("jazzy")["ros-rclpy"]
+
+
 def test_every_declared_package_is_pinned_and_at_hand() -> None:
-    pinned = {
-        line.split("==")[0].lower() for line in (CHECKOUT / "requirements" / "wheels.txt").read_text().splitlines()
-    }
+    pinned = {name.lower() for name in pins("kilted")}
     for text in ast.literal_eval(call_of_setup()["install_requires"]):
         name = re.split(r"[<>=]", text)[0]
         assert name.lower() in pinned | {"torch"}  # its build depends on the machine

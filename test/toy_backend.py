@@ -13,6 +13,8 @@ class ToyBackend:
     """Averages the two images and repeats each pixel; its fastest format is bf16, which has ``levels`` gray levels."""
 
     memory = None
+    reach = None
+    bytes_per_pixel = 12.0
     sizes = Sizes(thermal=2, visible=2)
     levels = 256
     lost = ""  # the device that fails
@@ -25,7 +27,7 @@ class ToyBackend:
         self.closed = False
         self.opened.append(self)
 
-    def run(self, thermal, visible, lap):
+    def run(self, thermal, visible, lap, frame=None):
         if self.device == self.lost:
             raise DeviceError("the toy is out of memory")
         inputs = [np.empty(image.shape, np.float32) for image in (thermal, visible)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..arguments import HelpFormatter
 from . import evaluate_bag, evaluate_compare, evaluate_detection, evaluate_images, evaluate_people, evaluate_video
 
 # By kind: its module, what stands in the list of kinds, and in its own help.
@@ -54,12 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
     for kind, (module, summary, description) in KINDS.items():
         module.add_arguments(
-            kinds.add_parser(
-                kind,
-                help=summary,
-                description=description,
-                formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-            )
+            kinds.add_parser(kind, help=summary, description=description, formatter_class=HelpFormatter)
         )
 
 

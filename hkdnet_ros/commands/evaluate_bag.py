@@ -15,6 +15,7 @@ from ..evaluation.bag.evaluate import REPORT, Request
 from ..evaluation.bag.job import Job, evaluate
 from ..evaluation.bag.many import Tick, evaluate_many, settled
 from ..evaluation.bag.processes import in_processes
+from ..evaluation.bag.ray_pool import on_ray
 from ..evaluation.detection import TRAFFIC
 from ..node.parameter_values import read_config, values_of
 from ..node.schema import FusionConfig
@@ -46,10 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="fuse the first N pairs only")
     parser.add_argument(
         "--every", type=int, metavar="K",
-        help="measure one frame in K (default: about 200 of a short recording, one in 30 of a long one)",
+        help="measure one frame in K (default: about 200 of a short recording, one in 60 of a long one)",
     )  # fmt: skip
     parser.add_argument("--detector", type=Path, metavar="FILE", help="ONNX detector of COCO's classes to look with")
-    parser.add_argument("--classes", nargs="+", default=TRAFFIC, metavar="NAME", help="what it looks for")
+    parser.add_argument(
+        "--classes", nargs="+", default=argparse.SUPPRESS, metavar="NAME",
+        help=f"what it looks for (default: {' '.join(TRAFFIC)})",
+    )  # fmt: skip
     parser.add_argument(
         "--video", action=argparse.BooleanOptionalAction, default=True, help="write side_by_side.mp4, too"
     )
@@ -93,8 +97,6 @@ def _evaluate_many(arguments: argparse.Namespace, config: FusionConfig) -> int:
     def pool(jobs: Sequence[Job]) -> Generator[Tick, None, None]:
         if arguments.ray is None:
             return in_processes(jobs, arguments.jobs or 1)
-        from ..evaluation.bag.ray_pool import on_ray
-
         return on_ray(jobs, arguments.ray, arguments.jobs, cores, gpus=int(engine.device.startswith("cuda")))
 
     failures = evaluate_many(jobs, pool, arguments.out)
@@ -111,8 +113,9 @@ def _evaluate_many(arguments: argparse.Namespace, config: FusionConfig) -> int:
 
 def _job(arguments: argparse.Namespace, config: FusionConfig, spec: str, out: Path) -> Job:
     names = ("size", "thermal_size", "fps", "thermal_topic", "visible_topic")
+    classes = tuple(getattr(arguments, "classes", TRAFFIC))
     detector = arguments.detector and arguments.detector.absolute()
-    request = Request(arguments.every, arguments.limit, detector, tuple(arguments.classes), arguments.video)
+    request = Request(arguments.every, arguments.limit, detector, classes, arguments.video)
     opening = {name: getattr(arguments, name) for name in names}
     own, defaults = values_of(config), values_of(FusionConfig())
     return Job(out.name, spec, opening, out, config.engine, config, request, own, defaults)

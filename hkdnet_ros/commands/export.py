@@ -28,15 +28,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Export as the command line says, and say what the file takes."""
     from ..inference.checkpoint import weights_path  # here, so that the help does not wait for torch
-    from ..inference.export import BLOCK, FORMATS, export
+    from ..inference.export import BLOCK, FORMATS, export, provenance
     from ..inference.torch_backend import load_fusing, sizes_of
 
     config = read_options(arguments, EngineConfig)
-    network = load_fusing(weights_path(config.model, config.scale), config.scale)
+    weights = weights_path(config.model, config.scale)
+    network = load_fusing(weights, config.scale)
     sizes = sizes_of(network)
     width, height = getattr(arguments, "size", SIZE)
     any_size = "size" not in arguments and sizes.visible == 1
-    export(network, arguments.out, height=height, width=width, any_size=any_size)
+    metadata = provenance(network, weights)
+    export(network, arguments.out, height=height, width=width, any_size=any_size, metadata=metadata)
     written = f"wrote {arguments.out}: {FORMATS[arguments.out.suffix]}"
     if any_size:
         print(

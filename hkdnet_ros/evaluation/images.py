@@ -11,12 +11,12 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import __version__
-from ..errors import ConfigError
+from ..errors import ConfigError, SourceError
 from ..files import make_folder, write_file
 from ..inference.config import EngineConfig
 from ..inference.sizes import Sizes
 from ..metrics.fusion import FUSION_KEYS, measurable
-from ..sources.pairs import PairPaths, list_pairs
+from ..sources.pairs import PairPaths, check_usable, list_pairs
 from .baselines import Method
 from .contact_sheet import contact_sheet
 from .measurements import (
@@ -69,8 +69,13 @@ def evaluate_images(
     published = read_peers(peers, scale, [pair.name for pair in pairs]) if peers else []
     make_folder(out)
     sides: list[int] = []
+    problems: list[str] = []
     for pair in tqdm(pairs, desc="check", unit="pair"):  # so that a bad file is named now and not after an hour
-        sides += read_sources(pair, scale)[0].shape
+        try:
+            sides += read_sources(pair, scale)[0].shape
+        except SourceError as error:
+            problems.append(str(error))
+    check_usable(pairs, problems)
     keys = measurable(min(sides))
 
     facts = {

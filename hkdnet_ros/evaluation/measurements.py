@@ -59,7 +59,7 @@ class MeasuredPair:
 def read_sources(paths: PairPaths, scale: int) -> tuple[_Image, _Image]:
     """Return thermal and visible as 8-bit gray, cropped to a multiple of ``scale``.
 
-    16-bit counts are brought to gray levels as the node does it. Raises :class:`SourceError` for what :func:`read_pair`
+    Thermal is brought to gray levels as the node does it. Raises :class:`SourceError` for what :func:`read_pair`
     refuses and for a thermal image of so few gray levels that it shows nothing; :class:`ImageError` for one smaller
     than ``scale``.
     """
@@ -67,8 +67,8 @@ def read_sources(paths: PairPaths, scale: int) -> tuple[_Image, _Image]:
     levels = int(np.ptp(images[0])) + 1
     if levels < LEAST_THERMAL_RANGE:
         raise SourceError(
-            f"{paths.thermal}: spans {levels} of 256 gray levels; a closed shutter or raw counts cut to 8 bits, "
-            "remove the pair or give it in 16 bits"
+            f"{paths.thermal}: spans {levels} of 256 gray levels; it shows nothing, as behind a closed shutter: remove "
+            "the pair"
         )
     thermal, visible = (crop_to_multiple(image, scale) for image in images)
     return thermal, visible

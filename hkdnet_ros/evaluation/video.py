@@ -26,6 +26,7 @@ from ..inference.config import EngineConfig
 from ..inference.sizes import Sizes
 from ..metrics.flicker import FlickerMeter, still_pixels
 from ..metrics.fusion import fusion_metrics, measurable
+from ..perception.intake import ThermalIntake
 from ..perception.pairing import PairingConfig
 from ..perception.thermal import ThermalConditioner
 from ..sources.camera_source import CameraSource, matches
@@ -125,11 +126,11 @@ def gray_pairs(
     Both have the thermal image's size, cropped to a multiple of ``scale``. Raises :class:`SourceError` where the source
     cannot be read on or holds images that cannot be used, one of another size than the first among them.
     """
-    conditioner = ThermalConditioner()
+    intake, conditioner = ThermalIntake(), ThermalConditioner()
     width = height = 0
     for number, match in enumerate(matches(source, watch=watch)):
         try:
-            thermal = to_uint8(conditioner.condition(match.thermal))
+            thermal = to_uint8(conditioner.condition(intake.take(match.thermal)))
             if number == 0:
                 height, width = thermal.shape
             elif thermal.shape != (height, width):

@@ -69,6 +69,17 @@ class CameraModel:
         # Offsets alone are no region: without width and height the message means the full resolution.
         return self.roi_width or self.width, self.roi_height or self.height
 
+    def cropped(self, left: int, top: int, width: int, height: int) -> CameraModel:
+        """Return the model of ``width`` x ``height`` pixels of the image this camera sends, from (left, top) on."""
+        columns, rows = max(1, self.binning_x), max(1, self.binning_y)
+        return replace(
+            self,
+            roi_x_offset=self.roi_x_offset + left * columns,
+            roi_y_offset=self.roi_y_offset + top * rows,
+            roi_width=width * columns,
+            roi_height=height * rows,
+        )
+
     def resized(self, width: int, height: int) -> CameraModel:
         """Return the model of the image this camera sends, resized to ``width`` x ``height`` with its edges kept.
 

@@ -18,6 +18,8 @@ from .resampling import resample
 Chroma: TypeAlias = "tuple[NDArray[Any], NDArray[Any]]"
 """Cr and Cb, each (H, W) uint8, 128 where there is no colour."""
 
+_CODING_NOISE = 8  # levels between channels
+
 _TO_YCRCB = {
     "rgb8": cv2.COLOR_RGB2YCrCb,
     "bgr8": cv2.COLOR_BGR2YCrCb,
@@ -35,6 +37,18 @@ _TO_LUMA = {
 def is_color(encoding: str) -> bool:
     """Return whether images of ``encoding`` have colour channels."""
     return encoding in _TO_LUMA
+
+
+def gray_if_colourless(image: NDArray[Any], encoding: str) -> tuple[NDArray[Any], str]:
+    """Return the luma of an image in whose colours there is no colour, as mono8; any other image as it is.
+
+    So players give gray videos, whose channels differ by a few levels of coding noise.
+    """
+    if not is_color(encoding):
+        return image, encoding
+    blue, green, red = (image[..., channel] for channel in range(3))
+    is_colourless = max(cv2.absdiff(blue, green).max(), cv2.absdiff(green, red).max()) <= _CODING_NOISE
+    return (luma(image, encoding), "mono8") if is_colourless else (image, encoding)
 
 
 def luma(image: NDArray[Any], encoding: str) -> NDArray[Any]:

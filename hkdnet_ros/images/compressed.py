@@ -33,30 +33,48 @@ def check_compressed(data: Buffer, format: str) -> None:
 
 
 def decode_compressed(data: Buffer, format: str) -> tuple[NDArray[Any], str]:
-    """Return the image of a CompressedImage as :func:`decode_file` does; ``format`` as for :func:`check_compressed`.
+    """Return the pixels of a CompressedImage and their encoding: mono8, mono16 or bgr8.
 
-    Colour comes as bgr8 whatever ``format`` says, as compressed_image_transport stores it. Raises :class:`ImageError`
-    for what is no whole JPEG or PNG and for more pixels than memory should be spent on.
+    ``format`` is as for :func:`check_compressed`. Colour comes as bgr8 whatever it says, as compressed_image_transport
+    stores it. Alpha is left out; 16-bit colour is reduced to 8 bits. Rows are those of the sensor, of which camera info
+    speaks, whatever orientation EXIF says. Raises :class:`ImageError` for what is no whole JPEG or PNG and for more
+    pixels than memory should be spent on.
     """
     check_compressed(data, format)
     _check_size(bytes(data[:24]))
-    return decode_file(np.frombuffer(data, np.uint8))
+    return _as_frame(_decoded(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
 
 
 def decode_file(data: NDArray[np.uint8]) -> tuple[NDArray[Any], str]:
-    """Return the pixels of an image file (PNG, JPEG, TIFF, ...) and their encoding: mono8, mono16 or bgr8.
+    """Return the pixels of an image file (PNG, JPEG, TIFF, ...), upright, and their encoding.
 
-    Alpha is left out; 16-bit colour is reduced to 8 bits as in raw images. Raises :class:`ImageError` for damaged data
-    and for pixels of other than 8 or 16 bits.
+    They are mono8, mono16, bgr8 or, from gray floats and 32-bit integers, 32FC1. The image is turned and mirrored as
+    its EXIF or TIFF orientation says. Alpha is left out; 16-bit colour is reduced to 8 bits as in raw images, and gray
+    in three equal channels of 16 bits is gray. Raises :class:`ImageError` for damaged data and for other pixels.
     """
+    image = _decoded(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    if image.dtype.kind in "fi" and image.ndim == 2:
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is seen to as such later
+            return image.astype(np.float32), "32FC1"
+    if image.dtype == np.uint16 and image.ndim == 3 and (image[..., :1] == image[..., 1:]).all():
+        image = image[..., 0]
+    return _as_frame(image)
+
+
+def _decoded(data: NDArray[np.uint8], flags: int) -> NDArray[Any]:
     try:
-        image: NDArray[Any] | None = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+        image: NDArray[Any] | None = cv2.imdecode(data, flags) if data.size else None
     except cv2.error as error:
         raise ImageError(f"cannot be decoded ({' '.join(str(error.err).split())}); expected a whole image") from error
     if image is None:
         raise ImageError(f"not a readable image ({data.size} bytes); expected a whole one")
+    return image
+
+
+def _as_frame(image: NDArray[Any]) -> tuple[NDArray[Any], str]:
     if image.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"pixels are {image.dtype}; expected 8 or 16 bit unsigned integers")
+        channels = f" in {image.shape[2]} channels" if image.ndim == 3 else ""
+        raise ImageError(f"pixels are {image.dtype}{channels}; expected 8 or 16 bits, or gray floats in a file")
     if image.ndim == 3:
         image = image[..., 0] if image.shape[2] <= 2 else image[..., :3]  # 1 or 2: gray with or without alpha
     image = np.ascontiguousarray(image)

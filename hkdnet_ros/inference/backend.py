@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .config import EngineConfig
 from .sizes import Sizes
+from .tiles import Reach
 
 
 class Backend(Protocol):
@@ -27,6 +28,8 @@ class Backend(Protocol):
     """The device computed on, such as ``cpu`` or ``cuda``."""
     precision: str
     """The format computed in: ``fp32``, ``fp16`` or ``bf16``."""
+    reach: Reach | None
+    """How far the network looks; None where each pixel depends on all, so that it cannot be run in parts."""
 
     def __init__(self, config: EngineConfig) -> None:
         """Load the network. Precision ``auto`` is the fastest format of the device: whether it keeps the picture is
@@ -40,12 +43,22 @@ class Backend(Protocol):
     def memory(self) -> tuple[int, int] | None:
         """Bytes in use on the device, and how many it has; None for the CPU."""
 
-    def run(self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None]) -> NDArray[np.float32]:
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Bytes that a run takes at its most for each pixel of the output, about."""
+
+    def describe(self, thermal: NDArray[Any], visible: NDArray[Any]) -> Any:
+        """Return what :meth:`run` must be told of these whole images to run on parts; called with a ``reach`` only."""
+
+    def run(
+        self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None], frame: Any = None
+    ) -> NDArray[np.float32]:
         """Return the fused luma, (H, W), neither clipped nor checked; the next call may write to it again.
 
         The images are of ``sizes``, each uint8 or float32 in [0, 1], maybe read-only and strided. ``lap("upload")`` is
         called once they lie where the network reads them, ``lap("network")`` once it has run; the rest counts as
-        download. Raises :class:`DeviceError` where the device runs out of memory or is lost.
+        download. ``frame`` is what :meth:`describe` says of the images that these are parts of, None where they are
+        whole. Raises :class:`OutOfMemoryError` where memory runs out and :class:`DeviceError` where the device is lost.
         """
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from ..errors import ImageError
 from ..stage_clock import StageClock
 from .backend import Backend
 from .sizes import Sizes
+from .tiles import run_bounded
 
 
 class CheckedEngine:
@@ -80,14 +81,15 @@ class CheckedEngine:
         """Return the fused luma, float32 (H, W) in [0, 1], a new array.
 
         ``thermal`` and ``visible`` are (H, W) of sizes that belong together, at least 16x16, each uint8 or float32 in
-        [0, 1]; they may be strided and read-only. Raises :class:`ImageError` for anything else, NaN included, and where
-        the network overflows, as fp16 might on a scene unlike all that it was tried on.
+        [0, 1]; they may be strided and read-only. Large ones are run in parts where the network allows it
+        (:mod:`.tiles`). Raises :class:`ImageError` for anything else, NaN included, and where the network overflows, as
+        fp16 might on a scene unlike all that it was tried on, and :class:`OutOfMemoryError` for more than memory holds.
         """
         self.sizes.check(thermal.shape, visible.shape)
         check_values("thermal", thermal)
         check_values("visible", visible)
         clock = StageClock()
-        raw = self._backend.run(thermal, visible, clock.lap)
+        raw = run_bounded(self._backend, thermal, visible, clock.lap)
         if not (math.isfinite(raw.min()) and math.isfinite(raw.max())):
             raise ImageError(
                 f"the output of {self.model_name} is not finite in {self.precision}; set precision to fp32"

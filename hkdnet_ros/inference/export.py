@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from .. import __version__
 from ..errors import ConfigError, MissingDependencyError, SourceError
 from ..network.guided import Guided
 from ..network.student import Student
+from .checkpoint import read_metadata
 from .sizes import SMALLEST
 from .torch_backend import fold_batch_norms, sizes_of
 
@@ -22,6 +27,9 @@ BLOCK = 8
 """A file for images of any size takes multiples of this many pixels: a guided network computes on blocks of 8x8."""
 
 LARGEST = 8192
+
+METADATA_FILE = "metadata.json"
+"""Where a .pt2 file has its metadata, beside the program; an ONNX file has a place for it."""
 
 
 class ExportedNetwork(nn.Module):
@@ -37,9 +45,36 @@ class ExportedNetwork(nn.Module):
         return self.network(thermal, visible).fused.clamp(0, 1)
 
 
-def export(network: Student | Guided, path: Path, *, height: int, width: int, any_size: bool = False) -> None:
+def provenance(network: Student | Guided, weights: Path) -> dict[str, str]:
+    """Return what an exported file should say of itself: what it takes, and whence ``network`` of ``weights`` comes.
+
+    What the weights' own metadata says, such as data and revision of their training, follows, as JSON.
+    """
+    sizes = sizes_of(network)
+    return {
+        "model": weights.stem,
+        "scale": str(sizes.thermal),  # output over thermal's
+        "visible_scale": str(sizes.visible),  # output over visible's
+        "inputs": "luma in [0, 1], float32, (1, 1, height, width)",
+        "source": f"hkdnet_ros {__version__}",
+        "license": "Apache-2.0",
+        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        **{f"weights_{key}": json.dumps(value) for key, value in sorted(read_metadata(weights).items())},
+    }
+
+
+def export(
+    network: Student | Guided,
+    path: Path,
+    *,
+    height: int,
+    width: int,
+    any_size: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write ``network`` for a visible image of ``height`` x ``width``, as the suffix of ``path`` says: .onnx or .pt2.
 
+    ``metadata`` goes with it (:func:`provenance`).
     The thermal image has the size that belongs to it. With ``any_size``, which a guided network alone can, the file
     takes visible images of all multiples of BLOCK pixels; a student's size is fixed, since the pooling of keys in its
     attentions follows from it. Raises :class:`ConfigError` for another suffix, a size below 16x16 and ``any_size`` with
@@ -62,7 +97,7 @@ def export(network: Student | Guided, path: Path, *, height: int, width: int, an
     program = torch.export.export(module, example, dynamic_shapes=free)
     try:
         if path.suffix == ".pt2":
-            torch.export.save(program, path)
+            torch.export.save(program, path, extra_files={METADATA_FILE: json.dumps(dict(metadata or {}))})
             return
         missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
         if missing:
@@ -72,6 +107,7 @@ def export(network: Student | Guided, path: Path, *, height: int, width: int, an
             verbose=False,
         )  # fmt: skip
         assert converted is not None  # as it is when given no file
+        converted.model.metadata_props.update(metadata or {})
         converted.save(str(path))
     except OSError as error:
         raise SourceError(f"cannot write {path}: {error}") from error

@@ -23,8 +23,8 @@ from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 from torch import Tensor, nn
 
-from ..errors import ConfigError
-from ..network.guided import Guided
+from ..errors import ConfigError, OutOfMemoryError
+from ..network.guided import Guided, frame_statistics
 from ..network.student import Student
 from .backend import Backend, copy_unit
 from .cache import cache_folder, fingerprint
@@ -32,7 +32,7 @@ from .checkpoint import weights_path
 from .compute_thread import compute
 from .config import CPU, EngineConfig
 from .processor import cpu_has_bf16
-from .torch_backend import fold_batch_norms, load_fusing, sizes_of
+from .torch_backend import fold_batch_norms, is_out_of_memory, load_fusing, reach_of, sizes_of
 
 KEPT = 3
 """So many sizes stay compiled, the latest used."""
@@ -77,6 +77,18 @@ class WholeNetwork(nn.Module):
         return self.network(thermal, visible).fused
 
 
+class PartOfFrame(nn.Module):
+    """A guided network that is told the statistics of the frame that its images are parts of."""
+
+    def __init__(self, network: Guided) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, thermal: Tensor, visible: Tensor, frame: Tensor) -> Tensor:
+        """Fuse two lumas to one of the output's size; ``frame`` is (1, 4)."""
+        return self.network(thermal, visible, frame).fused
+
+
 def split(image: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     """Write ``image`` (H, W) to ``out`` (3, H, W): its part that bfloat16 holds, the same again, and what is left."""
     np.bitwise_and(image.view(np.uint32), np.uint32(0xFFFF0000), out=out[0].view(np.uint32))
@@ -100,7 +112,8 @@ class OpenVinoBackend(Backend):
         path = weights_path(config.model, config.scale)
         self.model_name = path.stem if path.suffix == ".safetensors" else config.model
         network = compute(load_fusing, path, config.scale)
-        self.sizes = sizes_of(network)
+        self.sizes, self.reach = sizes_of(network), reach_of(network)
+        self._bytes_per_pixel = 4 * network.floats_per_pixel
         self._version = f"{self.model_name}_{fingerprint(path)}_{openvino.__version__}"
         fold_batch_norms(network)
         network.eval().requires_grad_(False)
@@ -109,6 +122,7 @@ class OpenVinoBackend(Backend):
             self._module, self._parts = SplitStudent(network), 3
         else:
             self._module, self._parts = WholeNetwork(network), 1
+        self._part: nn.Module = PartOfFrame(network) if isinstance(network, Guided) else self._module
         self._core = openvino.Core()
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -116,33 +130,61 @@ class OpenVinoBackend(Backend):
             "ENABLE_CPU_PINNING": False,  # another program may have the core
             **({"INFERENCE_NUM_THREADS": config.threads} if config.threads else {}),
         }
-        self._compiled: OrderedDict[tuple[int, ...], _Compiled] = OrderedDict()
+        self._compiled: OrderedDict[tuple[tuple[int, ...], bool], _Compiled] = OrderedDict()
 
-    def run(self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None]) -> NDArray[np.float32]:
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Bytes that a run takes at its most for each pixel of the output, about."""
+        return self._bytes_per_pixel
+
+    def run(
+        self,
+        thermal: NDArray[Any],
+        visible: NDArray[Any],
+        lap: Callable[[str], None],
+        frame: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
         """Return the fused luma of two images; see :meth:`Backend.run`."""
-        compiled = self._for_size(thermal.shape, visible.shape)
-        compiled.fill(thermal, visible)
-        lap("upload")
-        fused = compiled.infer()
+        try:
+            compiled = self._for_size(thermal.shape, visible.shape, frame is not None)
+            compiled.fill(thermal, visible, frame)
+            lap("upload")
+            fused = compiled.infer()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemoryError("openvino found no more") from error
         lap("network")
         return fused
+
+    def describe(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the statistics of two whole images, (1, 4), which say to their parts how bright the frame is."""
+        images = []
+        for image in (thermal, visible):
+            images.append(np.empty((1, 1, *image.shape), np.float32))
+            copy_unit(image, images[-1][0, 0])
+        found: NDArray[np.float32] = compute(frame_statistics, *map(torch.from_numpy, images)).numpy()
+        return found
 
     def close(self) -> None:
         """Free the networks' memory; the back end cannot be run afterwards."""
         self._compiled.clear()
-        self._module = None  # type: ignore[assignment]
+        self._module = self._part = None  # type: ignore[assignment]
 
-    def _for_size(self, thermal: tuple[int, ...], visible: tuple[int, ...]) -> _Compiled:
-        """Return the network compiled for images of these sizes."""
-        if visible in self._compiled:
-            self._compiled.move_to_end(visible)
+    def _for_size(self, thermal: tuple[int, ...], visible: tuple[int, ...], are_parts: bool) -> _Compiled:
+        """Return the network compiled for images of these sizes, or for parts of them."""
+        key = visible, are_parts
+        if key in self._compiled:
+            self._compiled.move_to_end(key)
         else:
-            shapes = [(1, self._parts, *shape) for shape in (thermal, visible)]
+            shapes: list[tuple[int, ...]] = [(1, self._parts, *shape) for shape in (thermal, visible)]
+            if are_parts:
+                shapes.append((1, 4))
             compiled = self._core.compile_model(self._converted(shapes), "CPU", self._settings)
-            self._compiled[visible] = _Compiled(compiled, shapes)
+            self._compiled[key] = _Compiled(compiled, shapes)
             if len(self._compiled) > KEPT:
                 self._compiled.popitem(last=False)
-        return self._compiled[visible]
+        return self._compiled[key]
 
     def _converted(self, shapes: Sequence[tuple[int, ...]]) -> openvino.Model:
         """Return the network for inputs of exactly these shapes, from the cache folder where it is there."""
@@ -151,7 +193,8 @@ class OpenVinoBackend(Backend):
         found = self._read(folder)
         if found is not None:
             return found
-        model = compute(_convert, self._module, shapes)
+        module = self._part if len(shapes) == 3 else self._module
+        model = compute(_convert, module, shapes)
         with contextlib.suppress(OSError, RuntimeError):  # a cache that cannot be written is none
             _keep(model, folder)
         return self._read(folder) or model  # read: to the last bit what the next start gets
@@ -173,9 +216,11 @@ class _Compiled:
         for index, array in enumerate(self._inputs):
             self._request.set_input_tensor(index, openvino.Tensor(array, shared_memory=True))
 
-    def fill(self, *images: NDArray[Any]) -> None:
-        """Bring both images to where the network reads them."""
-        for image, whole, array in zip(images, self._whole, self._inputs, strict=True):
+    def fill(self, thermal: NDArray[Any], visible: NDArray[Any], frame: NDArray[np.float32] | None) -> None:
+        """Bring both images, and what is known of their frame, to where the network reads them."""
+        if frame is not None:
+            np.copyto(self._inputs[2], frame)
+        for image, whole, array in zip((thermal, visible), self._whole, self._inputs, strict=False):
             if array.shape[1] == 1:
                 copy_unit(image, array[0, 0])
             else:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..errors import ConfigError, DeviceError
-from ..network.guided import Guided
+from ..errors import ConfigError, DeviceError, OutOfMemoryError
+from ..network.guided import BLOCK, Guided, frame_statistics
 from ..network.student import Student
 from .backend import Backend, copy_unit
 from .checkpoint import load_guided, load_student, read_metadata, weights_path
@@ -23,6 +23,7 @@ from .config import EngineConfig
 from .device import DTYPES, choose_device, fast_precision
 from .memory import give_back_buffers, keep_large_buffers
 from .sizes import Sizes
+from .tiles import Reach
 
 
 def fold_batch_norms(network: nn.Module) -> None:
@@ -48,6 +49,11 @@ def sizes_of(network: Student | Guided) -> Sizes:
     if isinstance(network, Guided):
         return Sizes(thermal=1 if network.config.thermal_full else 2, visible=1)
     return Sizes(thermal=network.config.scale, visible=network.config.scale)
+
+
+def reach_of(network: Student | Guided) -> Reach | None:
+    """Return how far ``network`` looks: a student attends to the whole image, a guided one knows it by ``frame``."""
+    return Reach(network.reach, BLOCK) if isinstance(network, Guided) else None
 
 
 def compute_in(network: Student | Guided, dtype: torch.dtype) -> Student | Guided:
@@ -91,7 +97,7 @@ class TorchBackend(Backend):
         path = weights_path(config.model, config.scale)
         self.model_name = path.stem if path.suffix == ".safetensors" else config.model
         self._network = load_fusing(path, config.scale)
-        self.sizes = sizes_of(self._network)
+        self.sizes, self.reach = sizes_of(self._network), reach_of(self._network)
         fold_batch_norms(self._network)
         self._network.to(self._device).requires_grad_(False)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -99,17 +105,37 @@ class TorchBackend(Backend):
         self._inputs = (_Input(self._device), _Input(self._device))  # thermal, visible
         self._output = torch.empty(0)
 
-    def run(self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None]) -> NDArray[np.float32]:
+    def run(
+        self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None], frame: Tensor | None = None
+    ) -> NDArray[np.float32]:
         """Return the fused luma of two images; see :meth:`Backend.run`."""
-        return _on_device(self._run, thermal, visible, lap)
+        return _on_device(self._run, thermal, visible, lap, frame)
+
+    def describe(self, thermal: NDArray[Any], visible: NDArray[Any]) -> Tensor:
+        """Return the statistics of two whole images, from which parts of them are told how bright the frame is."""
+        return _on_device(self._describe, thermal, visible)
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Bytes that a run takes at its most for each pixel of the output, about; shorter formats save little."""
+        return 4 * self._network.floats_per_pixel
 
     @torch.inference_mode()
-    def _run(self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None]) -> NDArray[np.float32]:
-        inputs = [own.fill(image) for own, image in zip(self._inputs, (thermal, visible), strict=True)]
+    def _describe(self, thermal: NDArray[Any], visible: NDArray[Any]) -> Tensor:
+        return frame_statistics(*self._fill(thermal, visible))
+
+    def _fill(self, thermal: NDArray[Any], visible: NDArray[Any]) -> list[Tensor]:
+        return [own.fill(image) for own, image in zip(self._inputs, (thermal, visible), strict=True)]
+
+    @torch.inference_mode()
+    def _run(
+        self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None], frame: Tensor | None
+    ) -> NDArray[np.float32]:
+        inputs = self._fill(thermal, visible)
         self._wait()
         lap("upload")
         with full_float32():
-            fused = self._network(*inputs).fused[0, 0]
+            fused = (self._network(*inputs) if frame is None else self._network(*inputs, frame)).fused[0, 0]
         self._wait()
         lap("network")
         return self._download(fused)
@@ -168,6 +194,21 @@ class _Input:
         return self._buffer
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether ``error`` is what numpy, torch, oneDNN or OpenVINO raise where memory runs out, on CUDA too."""
+    words = (
+        "can't allocate memory",
+        "Failed to allocate",
+        "bad_alloc",
+        "bad allocation",
+        "could not create a memory",
+        "out of memory",
+    )
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )
+
+
 def is_device_failure(error: RuntimeError) -> bool:
     """Tell whether torch raised ``error`` because CUDA has no memory left or does not answer any more."""
     words = ("CUDA", "cuDNN", "CUDNN", "CUBLAS")  # torch's older versions have no class for these
@@ -176,13 +217,16 @@ def is_device_failure(error: RuntimeError) -> bool:
 
 def _on_device(function: Callable[..., Any], *args: Any) -> Any:
     """Compute ``function(*args)``; a failure of the device becomes a :class:`DeviceError`, with its memory freed."""
+    failure: type[DeviceError] = DeviceError
     try:
         return compute(function, *args)
-    except RuntimeError as error:
-        if not is_device_failure(error):
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            failure = OutOfMemoryError
+        elif not isinstance(error, RuntimeError) or not is_device_failure(error):
             raise
         with contextlib.suppress(RuntimeError):
             torch.cuda.empty_cache()
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
     # Outside of the clause: the exception's traceback keeps the tensors that should be freed.
-    raise DeviceError(f"the device failed: {reason}")
+    raise failure(f"the device failed: {reason}")

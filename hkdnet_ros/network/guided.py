@@ -45,6 +45,10 @@ GUIDED_PRESETS = {
 }
 
 
+BLOCK = 8
+"""Side of the largest blocks of output pixels; a part of an image that begins at a multiple of it has the same."""
+
+
 class GuidedOutput(NamedTuple):
     """``fused`` (B, 1, H, W), near [0, 1] but not clipped, and the detail part's first and last maps.
 
@@ -117,6 +121,24 @@ class Guided(nn.Module):
         with torch.no_grad():
             self.affine.bias[1] = 0.4  # type: ignore[index]
 
+    @property
+    def reach(self) -> int:
+        """How many pixels around an output pixel it depends on at most, but for what the whole frame says."""
+        config = self.config
+        after = max(2 * (1 + config.detail_layers), 4)  # the detail part, or the enlarging of a, b and c
+        coarse = 4 * (1 + config.layers) + 8 * config.deep_layers + 4 * (1 + config.layers)
+        before = 2 + 2  # reduce and head
+        return after + coarse + before + BLOCK - 1  # from anywhere in a block to anywhere in another
+
+    @property
+    def floats_per_pixel(self) -> float:
+        """How many numbers are held at a time for each pixel of the output, about.
+
+        The images, the affine maps and their products at full size, the maps of both parts on blocks.
+        """
+        config = self.config
+        return 12 + (config.fine_channels + 3 * config.detail_channels) / 4 + 2 * config.channels / 16
+
     def forward(self, thermal: Tensor, visible: Tensor, frame: Tensor | None = None) -> GuidedOutput:
         """Fuse two lumas in [0, 1]: thermal (B, 1, ceil(H / 2), ceil(W / 2)), visible (B, 1, H, W).
 
@@ -127,7 +149,7 @@ class Guided(nn.Module):
         height, width = visible.shape[2:]
         if frame is None:
             frame = frame_statistics(thermal, visible)
-        visible = _pad(visible, height + -height % 8, width + -width % 8)
+        visible = _pad(visible, height + -height % BLOCK, width + -width % BLOCK)
         size = (visible.shape[2], visible.shape[3])
         if self.config.thermal_full:
             thermal = enlarged = _pad(thermal, *size)

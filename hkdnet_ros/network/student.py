@@ -112,6 +112,13 @@ class Student(nn.Module):
         if config.image_skip:  # begin with what the skip gives
             nn.init.zeros_(self.output.weight)
 
+    @property
+    def floats_per_pixel(self) -> float:
+        """How many numbers are held at a time for each pixel of the output, about: where the maps are enlarged."""
+        config = self.config
+        enlarged = 2 * config.upscaled_channels + 2 * config.tail_channels + 4
+        return enlarged + (2 * config.head_channels + 3 * config.detail_channels) / config.scale**2
+
     def forward(self, thermal: Tensor, visible: Tensor) -> StudentOutput:
         """Fuse two lumas in [0, 1], each (B, 1, H, W), into one of ``scale`` times the size.
 

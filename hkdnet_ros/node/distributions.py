@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from importlib import metadata
 from typing import Any
 
 from rclpy.clock import ClockType  # type: ignore[attr-defined]  # until May 2027: Humble has it here only
@@ -30,12 +31,26 @@ __all__ = [
     "SkippingExecutor",
     "SubscriptionEventCallbacks",
     "adds_transports",
+    "distribution",
     "keep_local",
     "profile_variable",
 ]
 
 HAS_SET_CALLBACKS = hasattr(Node, "add_post_set_parameters_callback")
 """Whether parameters have callbacks before and after they are set. Until May 2027: not in Humble."""
+
+
+def distribution() -> str:
+    """Return the distribution's name: of what is sourced, or of the wheels, which say nothing in the environment."""
+    sourced = os.environ.get("ROS_DISTRO")
+    if sourced:
+        return sourced
+    try:
+        wheel = metadata.version("ros-rclpy")
+    except metadata.PackageNotFoundError:
+        return ""
+    return "jazzy" if wheel.startswith("7.") else "kilted"
+
 
 _LOCAL_IN_HUMBLE = "ROS_LOCALHOST_ONLY"
 
@@ -45,7 +60,7 @@ def keep_local() -> None:
 
     Until May 2027: Humble has a variable of its own.
     """
-    if os.environ.get("ROS_DISTRO") == "humble":
+    if distribution() == "humble":
         os.environ.setdefault(_LOCAL_IN_HUMBLE, "1")
     else:
         os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
@@ -63,15 +78,16 @@ the first only; Fast DDS 3 reads both, with a warning about the first."""
 
 def profile_variable() -> str:
     """Return the one of :data:`PROFILE_VARIABLES` that is to be set."""
-    return PROFILE_VARIABLES[os.environ.get("ROS_DISTRO") not in ("humble", "jazzy")]
+    return PROFILE_VARIABLES[distribution() not in ("humble", "jazzy")]
 
 
 class SkippingExecutor(MultiThreadedExecutor):
-    """Skips a subscription or timer that was destroyed after the wait for it and before its turn.
+    """Skips a subscription or timer that was destroyed, or a timer cancelled, after the wait for it, before its turn.
 
-    Until May 2027: newer rclpy does so itself. Humble raises InvalidHandle after it has entered the callback group, and
-    never leaves it: no callback of a mutually exclusive group would run any more. What else is destroyed in between
-    raises it from :meth:`spin_once`.
+    Until May 2027: newer rclpy skips what was destroyed itself. Humble raises InvalidHandle after it has entered the
+    callback group, and never leaves it: no callback of a mutually exclusive group would run any more. What else is
+    destroyed in between raises it from :meth:`spin_once`. Until May 2029: Humble and Jazzy let rcl's error escape
+    about a timer that another thread has cancelled, which would end the process.
     """
 
     def _take_subscription(self, sub: Any) -> Any:
@@ -85,6 +101,19 @@ class SkippingExecutor(MultiThreadedExecutor):
             return super()._take_timer(tmr)
         except InvalidHandle:
             return None
+        except RuntimeError:  # rcl's errors are
+            if tmr.is_canceled():
+                return None
+            raise
+
+    def shutdown(self, timeout_sec: float | None = None, *, wait_for_threads: bool = True) -> bool:
+        """End once all callbacks have; to be called when :meth:`spin_once` is not running any more.
+
+        Until May 2029: Jazzy does not wait for them, so that a node would be destroyed under one that runs. Kilted
+        waits too late for those that want to tell the executor of their end, and prints a line for each.
+        """
+        self._executor.shutdown(wait=wait_for_threads)
+        return bool(super().shutdown(timeout_sec))
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
         """Run what is due, or wait for it."""

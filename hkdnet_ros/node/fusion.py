@@ -34,6 +34,7 @@ from ..images.frames import THERMAL, VISIBLE
 from ..inference.config import EngineConfig
 from ..inference.engine_api import Engine, load_engine, runs_on
 from ..inference.fallback_engine import FallbackEngine
+from ..perception.intake import ThermalIntake
 from ..perception.output_calibration import TOPICS as CAMERA_INFO_TOPICS
 from .bond import ManagerBond
 from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
@@ -41,6 +42,7 @@ from .distributions import ClockType, ForgivingLifecycleMixin
 from .following_subscription import FollowingSubscription, no_events
 from .graph import CrowdWatch, why_silent
 from .health import ERROR, OK, Report, device_report, qos_report, reports
+from .loading import GivenUpError, Loader
 from .parameters import NodeParameters
 from .schema import COMPRESSED, PARAMETERS, FusionConfig
 from .session import FusionSession, Outputs
@@ -85,6 +87,9 @@ def _transition(action: Transition) -> Callable[[FusionNode, LifecycleState], Tr
             node.get_logger().error(f"{name} failed: {error}")
             node._trouble = f"{name} failed: {error}"
             return TransitionCallbackReturn.FAILURE
+        except GivenUpError:
+            node.get_logger().info(f"{name} given up: the node is to end")
+            return TransitionCallbackReturn.FAILURE
         except Exception:
             node.get_logger().fatal(f"{name} failed by an internal error:\n{traceback.format_exc()}")
             node._trouble = f"{name} failed by an internal error; the log says which"
@@ -101,12 +106,19 @@ class FusionNode(ForgivingLifecycleMixin, Node):
     Needs a multi-threaded executor, so that parameter and lifecycle services answer while a model loads.
     """
 
-    def __init__(self, engine_factory: Callable[[EngineConfig], Engine] = load_engine, **node_options: Any) -> None:
+    def __init__(
+        self,
+        engine_factory: Callable[[EngineConfig], Engine] = load_engine,
+        loader: Loader[FallbackEngine] | None = None,
+        **node_options: Any,
+    ) -> None:
+        """Make the node, unconfigured; ``loader`` lets others give up its loading."""
         Node.__init__(self, "fusion", **node_options)
         # Re-entrant: the state can be asked for during a transition. A second transition is refused by rcl itself.
         ForgivingLifecycleMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._engine_factory = engine_factory
         self._engine: FallbackEngine | None = None
+        self._loader = loader or Loader[FallbackEngine]()
         self._trouble = ""  # why the node is not in the state that was asked for
         self._config: FusionConfig | None = None
         self._session: FusionSession | None = None
@@ -228,7 +240,7 @@ class FusionNode(ForgivingLifecycleMixin, Node):
 
     def _autostart(self) -> None:
         self._autostart_timer.cancel()
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS and not self._loader.has_given_up:
             self.trigger_activate()
 
     @_transition
@@ -237,7 +249,8 @@ class FusionNode(ForgivingLifecycleMixin, Node):
         begun = time.perf_counter()
         self._config = config = self._parameters_of_node.config()  # from here on only live parameters change
         try:
-            self._engine = engine = self._load_engine(config)
+            ThermalIntake(config.thermal)  # a file of bad pixels that cannot be read is said while it can be changed
+            self._engine = engine = self._loader.load(lambda: self._load_engine(config))
         except BaseException:
             self._config = None
             raise

@@ -6,26 +6,43 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import MissingDependencyError
 from .process import run_node
 
 if TYPE_CHECKING:
+    from ..inference.fallback_engine import FallbackEngine
     from .fusion import FusionNode
+    from .loading import Loader
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the node with ROS arguments ``argv`` (``sys.argv`` by default) until a signal; return the exit status."""
-    return run_node(_make_node, argv)
+    """Run the node with ROS arguments ``argv`` (``sys.argv`` by default) until a signal; return the exit status.
+
+    ``--help`` lists the parameters.
+    """
+    return run_node(_make_node, argv, _usage)
 
 
-def _make_node() -> FusionNode:
+def _usage(name: str) -> str:
+    from .schema import PARAMETERS
+    from .usage import usage
+
+    summary = (
+        "Pairs thermal/image_raw with visible/image_raw, fuses each pair and publishes fused/image, until Ctrl-C. A "
+        "lifecycle node, which configures and activates itself. The topics are told in docs/topics.md."
+    )
+    return usage(name, summary, PARAMETERS)
+
+
+def _make_node(loader: Loader[FallbackEngine]) -> FusionNode:
+    from ..errors import MissingDependencyError
+
     try:
         from .fusion import FusionNode
     except ModuleNotFoundError as error:
         if error.name != "hkdnet_ros.msg":
             raise
         raise MissingDependencyError("hkdnet_ros.msg is not built; run `colcon build`, or `make setup`") from error
-    return FusionNode()
+    return FusionNode(loader=loader)
 
 
 if __name__ == "__main__":

@@ -13,30 +13,46 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import HkdnetError
 from .stop_switch import StopSwitch, ignore_signals
 
+# The rest of what a node needs is imported once signals are under control.
 if TYPE_CHECKING:
     from rclpy.node import Node
+
+    from .loading import Loader
 
 GRACE_S = 8.0  # ros2 launch sends SIGKILL 10 s after SIGINT
 LEAVING = "leaving anyhow"  # is said where it did not
 _THREADS = 4  # images, parameter services, and two for lifecycle services and autostart
 
 
-def run_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) -> int:
+def run_node(
+    make_node: Callable[[Loader[Any]], Node],
+    argv: Sequence[str] | None = None,
+    usage: Callable[[str], str] | None = None,
+) -> int:
     """Spin the node that ``make_node`` returns and return the exit status.
 
-    0 after a signal, 1 where the node failed by a defect (its traceback is printed), 2 where it could not start with
-    these arguments, or here. ``make_node`` should import what it needs itself: signals are under control from here on.
-    Call it from the main thread.
+    0 after a signal and after help, 1 where the node failed by a defect (its traceback is printed), 2 where it could
+    not start with these arguments, or here. ``make_node`` should import what it needs itself: signals are under control
+    from here on, and skip what is left of a start. What the node loads by the loader that it is given is not waited for
+    then. ``usage`` returns the help for the executable's name (usage.py). Call this from the main thread.
     """
     stop = StopSwitch()
     stop.obey_signals()
-    arguments = sys.argv if argv is None else list(argv)
+    from ..errors import HkdnetError
+    from .loading import Loader
+    from .usage import answer, refusal
 
-    def refuse(reason: object) -> int:
-        print(f"{os.path.basename(arguments[0])}: {' '.join(str(reason).split())}", file=sys.stderr)
+    arguments = sys.argv if argv is None else list(argv)
+    status = answer(arguments, usage) if usage else None
+    if status is not None:
+        ignore_signals()
+        return status
+    loader: Loader[Any] = Loader()
+
+    def refuse(reason: str) -> int:
+        print(f"{os.path.basename(arguments[0])}: {reason}", file=sys.stderr)
         return 2
 
     try:
@@ -48,10 +64,14 @@ def run_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) -
     # RuntimeError: rcl's errors are, about --ros-args that are unknown or malformed, or an unreadable parameter file.
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-        node = make_node()
+        node = None if stop.wait(0.0) else make_node(loader)
     except (RuntimeError, NameValidationException, ParameterException, HkdnetError) as error:
-        return refuse(error)
-    runner = _Runner(node, on_failure=stop.set)
+        return refuse(refusal(error))
+    if node is None:
+        rclpy.try_shutdown()
+        ignore_signals()
+        return 0
+    runner = _Runner(node, loader, on_failure=stop.set)
     stop.wait()
     status = runner.end()
     ignore_signals()
@@ -61,10 +81,11 @@ def run_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) -
 class _Runner:
     """A node, its executor and the thread that spins them."""
 
-    def __init__(self, node: Node, on_failure: Callable[[], Any]) -> None:
+    def __init__(self, node: Node, loader: Loader[Any], on_failure: Callable[[], Any]) -> None:
         from .distributions import SkippingExecutor
 
         self._node = node
+        self._loader = loader
         self._on_failure = on_failure
         self._failed = False
         self._ending = threading.Event()
@@ -74,13 +95,20 @@ class _Runner:
         self._spinner.start()
 
     def end(self) -> int:
-        """End everything in order and return the exit status; do not wait for ever where something is stuck."""
+        """End everything in order and return the exit status; do not wait for ever where something is stuck.
+
+        A model that is loading is not waited for, and the process is then left without the interpreter's own end,
+        which would be in the way of the thread that loads.
+        """
         ender = threading.Thread(target=self._guarded(self._end), name="end", daemon=True)
         ender.start()
         ender.join(GRACE_S)
         status = int(self._failed)
         if ender.is_alive():
-            print(f"not ended within {GRACE_S:.0f} s, {LEAVING}", file=sys.stderr, flush=True)
+            print(f"not ended within {GRACE_S:.0f} s, {LEAVING}", file=sys.stderr)
+        if ender.is_alive() or self._loader.is_loading:
+            sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(status)  # the interpreter's own exit would wait for the threads that are stuck
         return status
 
@@ -91,13 +119,11 @@ class _Runner:
     def _end(self) -> None:
         import rclpy
 
-        # A callback that is due when the executor ends makes rclpy print a line about its guard condition.
-        for timer in list(self._node.timers):
-            timer.cancel()
+        self._loader.give_up()
         self._ending.set()
         self._executor.wake()
         self._spinner.join()
-        self._executor.shutdown()  # waits for callbacks, a model that is loading for one
+        self._executor.shutdown()  # waits for callbacks
         self._node.destroy_node()
         rclpy.try_shutdown()
 

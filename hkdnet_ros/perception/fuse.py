@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, ImageError
+from ..images.fitting import fitted
 from ..images.frames import THERMAL, VISIBLE, Frame, Pair
 from ..inference.config import EngineConfig
 from ..inference.engine_api import Engine, load_engine
@@ -27,16 +29,21 @@ def fuse(
     engine: Engine | None = None,
     thermal_config: ThermalConfig | None = None,
     output_size: tuple[int, int] = NO_SIZE,
+    thermal_gain: float = 1.0,
+    fit: str | None = None,
     **settings: Any,
 ) -> NDArray[np.uint8]:
     """Return the fusion of two images that show the same view.
 
-    ``thermal`` is (H, W): uint8 as a camera conditioned it, uint16 counts, or float32 in any unit, such as kelvin.
-    Counts and floats are stretched between percentiles of this image, or as ``thermal_config`` says. ``visible`` may
+    ``thermal`` is (H, W): uint8 gray levels, uint16 counts, or float32 in any unit, such as kelvin. Counts, floats and
+    8 bits of few levels are stretched between percentiles of this image, or as ``thermal_config`` says; a scene without
+    contrast stays flat (:func:`~hkdnet_ros.perception.thermal_range.scene_range`). ``thermal_gain`` is the share of
+    what thermal adds that is shown: 1 is the fusion, 0 the visible image as it is published alone. ``visible`` may
     have another size: uint8, gray (H, W) or colour (H, W, 3) with blue first, as OpenCV reads it, or uint16, gray. The
     result is uint8, gray for a gray visible image, (..., 3) with blue first for colour. It has ``output_size`` (width,
     height); without one the visible image's size where that is sharper than thermal (model ``guided``), and ``scale``
-    times the thermal image's where both are of about one size (model ``realtime``).
+    times the thermal image's where both are of about one size (model ``realtime``). Images whose aspect ratios differ
+    are refused without ``fit``: "crop" keeps the middle of the visible one, "stretch" squeezes it.
 
     ``settings`` are those of :class:`~hkdnet_ros.inference.config.EngineConfig`: ``model``, ``scale``, ``device``,
     ``precision``, ``threads``. Without ``engine`` each call loads the network anew. To fuse many images, load it once,
@@ -44,13 +51,18 @@ def fuse(
     video use :class:`~hkdnet_ros.perception.pipeline.FusionPipeline`, whose thermal range follows the scene from frame
     to frame.
 
-    Raises :class:`ImageError` for arrays that are no such images, are smaller than 16x16 or hold NaN,
+    Raises :class:`ImageError` for arrays that are no such images, are smaller than 16x16, hold NaN or cannot show the
+    same view,
     :class:`ConfigError` for settings that cannot be had or that come beside an ``engine``, and
     :class:`CheckpointError` for weights that cannot be loaded.
     """
     pair = Pair(_frame(thermal, THERMAL), _frame(visible, VISIBLE))
+    pair = dataclasses.replace(
+        pair, visible=dataclasses.replace(pair.visible, image=fitted(visible, thermal.shape, fit))
+    )
     config = PerceptionConfig(
-        pipeline=PipelineConfig(output_size=output_size), thermal=thermal_config or ThermalConfig()
+        pipeline=PipelineConfig(output_size=output_size, thermal_gain=thermal_gain),
+        thermal=thermal_config or ThermalConfig(),
     )
 
     def fused(engine: Engine) -> NDArray[np.uint8]:

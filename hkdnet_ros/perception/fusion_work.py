@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import DeviceError, HkdnetError
+from ..images import color
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..inference.engine_api import Engine
 from .config import PerceptionConfig
@@ -18,6 +19,7 @@ from .log import Log
 from .mode import HELD
 from .output_calibration import OutputCalibration
 from .pipeline import FusionPipeline
+from .plan import check_size
 from .sink import Drop, Figures, Output, Sink
 from .size_watch import SizeWatch
 from .statistics import BAD_PAIR, DEVICE_FAILED, INTERNAL_ERROR, NO_SUBSCRIBER, Statistics
@@ -79,23 +81,28 @@ class FusionWork:
         self._drops = drops
         self._statistics = statistics
         self._now_ns = now_ns
-        self._pipeline = FusionPipeline(engine, config)
+        self._pipeline = FusionPipeline(engine, config, log=log, is_taken=True)
         self._sizes = SizeWatch(engine, log, warm=config.pipeline.grid)  # who loaded the engine warmed it up for that
         self._runs = {THERMAL: 0, VISIBLE: 0}  # of the images before
         self.calibration = OutputCalibration(log)
-        self._is_visible_damaged = False  # the last visible image could not be decoded
+        self._pipeline_config = config.pipeline
+        self._is_visible_damaged = False  # the last visible image could not be used
 
     def reconfigure(self, config: PerceptionConfig) -> None:
         """Go by the live parameters of ``config`` from the next task on. Any thread may call this."""
         self._pipeline.reconfigure(config)
 
-    def try_again(self, visible: Incoming) -> None:
-        """Decode a visible image where the last one could not be: such images are no sign of life. Any thread may.
+    def show_shutter(self, frame: Frame) -> None:
+        """Let a thermal image of a closed shutter show which pixels are bad. Any thread may call this."""
+        self._pipeline.show_shutter(frame)
 
-        Raises what decoding raises.
+    def try_again(self, visible: Incoming) -> None:
+        """Take a visible image where the last one could not be used: such images are no sign of life. Any thread may.
+
+        Raises what decoding raises, and :class:`ImageError` for what cannot be fused.
         """
         if self._is_visible_damaged:
-            visible.decode()
+            self._usable(visible)
             self._is_visible_damaged = False
 
     def process(self, task: Task) -> None:
@@ -143,10 +150,16 @@ class FusionWork:
 
     def _decode(self, visible: Taken | None) -> Frame | None:
         try:
-            return visible.incoming.decode() if visible else None
+            return self._usable(visible.incoming) if visible else None
         except HkdnetError:
             self._is_visible_damaged = True
             raise
+
+    def _usable(self, visible: Incoming) -> Frame:
+        frame = visible.decode()
+        check_size(frame, VISIBLE, self._pipeline_config)
+        color.luma(frame.image[:1, :1], frame.encoding)  # floats have none
+        return frame
 
     def _follow_runs(self, task: Task) -> None:
         """Let what carries over from pair to pair begin anew with the first pair of a stream that has."""

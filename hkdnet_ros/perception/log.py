@@ -19,6 +19,31 @@ class Log(Protocol):
 _PERIOD_S = 5.0
 
 
+class OnceLog:
+    """Passes each line to ``log`` once, as where a thousand files are each read anew."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._said: set[str] = set()
+
+    def _is_new(self, message: str) -> bool:
+        is_new = message not in self._said
+        self._said.add(message)
+        return is_new
+
+    def info(self, message: str, /) -> None:
+        if self._is_new(message):
+            self._log.info(message)
+
+    def warning(self, message: str, /) -> None:
+        if self._is_new(message):
+            self._log.warning(message)
+
+    def error(self, message: str, /) -> None:
+        if self._is_new(message):
+            self._log.error(message)
+
+
 class Throttle:
     """Lets the first event of each kind pass at once, then one per ``period_s``.
 

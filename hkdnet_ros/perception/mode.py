@@ -74,10 +74,11 @@ class ModeConfig:
 
 @dataclass(frozen=True, slots=True)
 class ModeChange:
-    """A new mode, and its cause as one sentence for the log and the status."""
+    """A new mode, its cause as one sentence for the log and the status, and whether that is a reason to worry."""
 
     mode: str
     cause: str
+    is_trouble: bool
 
 
 class ModeSelector:
@@ -102,6 +103,7 @@ class ModeSelector:
         self._arrived_ns = {THERMAL: now_ns, VISIBLE: now_ns}
         self._interruptions = {THERMAL: "", VISIBLE: ""}
         self._interrupted_ns = {THERMAL: now_ns, VISIBLE: now_ns}
+        self._has_begun = False  # an image has come
         self._well_ns: int | None = None  # since when images could be fused, but are not yet
         self._paces = {THERMAL: _Pace(), VISIBLE: _Pace()}
         self._slow_said: set[str] = set()
@@ -125,11 +127,13 @@ class ModeSelector:
         if self._silence_ns(now_ns):  # the first after it: give the other its time
             self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns - 1)
         self._arrived_ns[stream] = now_ns
+        self._has_begun = True
         self._paces[stream].note(now_ns)
 
     def refused(self, stream: str, reason: str, now_ns: int) -> None:
         """Take note of an image of ``stream`` that is of no use, which is no sign of life, and why."""
         self._refused[stream] = now_ns, reason
+        self._has_begun = True
 
     def interrupted(self, stream: str, reason: str, now_ns: int) -> None:
         """Say why an image of ``stream`` is no live view, in words that follow "image is"; empty where it is one."""
@@ -185,12 +189,14 @@ class ModeSelector:
         if mode == self._mode:
             return None
         self._mode, self._has_changed = mode, True
-        return ModeChange(mode, cause)
+        return ModeChange(mode, cause, is_trouble=mode != FUSED and self._has_begun)
 
     def _wanted(self, now_ns: int) -> tuple[str, str]:
         """Return the mode for what is known now, without regard to settling, and its cause."""
         config = self.config
         if silence_ns := self._silence_ns(now_ns):
+            if not self._has_begun:  # the node is often there before the cameras
+                return STOPPED, "no camera has sent an image yet"
             refused = [f"{stream}: {reason}" for stream in self._arrived_ns if (reason := self._refusal(stream))]
             sent = f"a usable image for {_seconds(silence_ns)} ({', '.join(refused)})" if refused else ""
             return STOPPED, f"neither camera has sent {sent or f'an image for {_seconds(silence_ns)}'}"

@@ -11,6 +11,7 @@ from collections import Counter, deque
 
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame
+from .crop import Margins
 from .health import CalibrationHealth
 from .log import Log
 
@@ -45,6 +46,12 @@ class OutputCalibration:
         self._current: dict[str, str] = {}  # stream -> what is wrong for its latest image
         self._warned: set[tuple[str, str]] = set()
         self._missing_since_ns: int | None = None
+        self._cuts: dict[str, tuple[tuple[int, int], Margins]] = {}  # by stream: size sent, what is cut off it
+
+    def cut(self, stream: str, sent: tuple[int, int], margins: Margins) -> None:
+        """Say what is cut off the images of ``stream``, which are sent with width and height ``sent``."""
+        with self._lock:
+            self._cuts[stream] = sent, margins
 
     def update(self, stream: str, model: CameraModel, stamp_ns: int) -> None:
         """Take a calibration of ``stream``, stamped ``stamp_ns``; 0 for one without a time."""
@@ -83,6 +90,11 @@ class OutputCalibration:
         """Return what can be used of the calibration of ``frame``, after what is wrong with it was counted and said."""
         with self._lock:
             stamp_ns, model = self._nearest(stream, frame.stamp_ns)
+            sent, margins = self._cuts.get(stream, ((0, 0), Margins()))
+            if model is not None and model.image_size == sent and margins != Margins():
+                # Else it is that of the picture alone, as a driver may send it that knows of the margins.
+                height, width = frame.image.shape[:2]
+                model = model.cropped(margins.left, margins.top, width, height)
             if model is None:
                 if not is_output or not wanted:
                     self._current.pop(stream, None)

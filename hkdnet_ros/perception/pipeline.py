@@ -1,35 +1,52 @@
-"""The way of one pair: conditioned, registered, fused in luma at high resolution, coloured."""
+"""The way of one pair: taken in, conditioned, registered, fused in luma at high resolution, coloured."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ImageError
 from ..images import color
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..images.resampling import resample
 from ..inference.engine_api import Engine
-from ..inference.sizes import SMALLEST
 from ..stage_clock import StageClock
 from .config import PerceptionConfig
+from .intake import ThermalIntake
+from .log import Log
 from .mode import FUSED
-from .plan import Plan, Planner, Size, size_of
+from .plan import Plan, Planner, Size, check_size
 from .thermal import ThermalConditioner
+
+_log = logging.getLogger(__name__)
 
 
 class FusionPipeline:
     """Turns pairs into fused frames, one after the other (the thermal range is carried from frame to frame)."""
 
-    def __init__(self, engine: Engine, config: PerceptionConfig | None = None) -> None:
-        """``config`` is that of all stages, of which the pipeline has ``pipeline`` and ``thermal``."""
+    def __init__(
+        self,
+        engine: Engine,
+        config: PerceptionConfig | None = None,
+        *,
+        log: Log = _log,
+        is_taken: bool = False,
+    ) -> None:
+        """``config`` is that of all stages, of which the pipeline has ``pipeline`` and ``thermal``.
+
+        Thermal frames are cropped and mended where they are not finite (:class:`~.intake.ThermalIntake`), unless they
+        are that already (``is_taken``), as those of a session. Raises :class:`ConfigError` for a file of bad pixels
+        that cannot be read.
+        """
         config = config or PerceptionConfig()
         self._config = config.pipeline
-        self._conditioner = ThermalConditioner(config.thermal)
+        self._intake = None if is_taken else ThermalIntake(config.thermal, log)
+        self._conditioner = ThermalConditioner(config.thermal, log)
         self._planner = Planner(engine)
 
     def reconfigure(self, config: PerceptionConfig) -> None:
@@ -38,13 +55,13 @@ class FusionPipeline:
         self._conditioner.reconfigure(config.thermal)
 
     def plan(self, thermal: Frame | None, visible: Frame | None) -> Plan:
-        """Return how a pair, or the one image where the other is None, will be fused.
+        """Return how a pair, or the one image where the other is None, will be fused; thermal is cropped already.
 
-        Raises :class:`ImageError` for an image that is smaller than 16x16.
+        Raises :class:`ImageError` for an image that is smaller than 16x16 where no grid enlarges it.
         """
         for frame, stream in ((thermal, THERMAL), (visible, VISIBLE)):
             if frame is not None:
-                _check(frame, stream)
+                check_size(frame, stream, self._config)
         if thermal is None:
             assert visible is not None
             return self._planner.visible(visible, self._config)
@@ -56,18 +73,31 @@ class FusionPipeline:
         """Forget the thermal range with which the next frame has nothing to do: its stream's clock has jumped back."""
         self._conditioner.begin_anew()
 
+    def show_shutter(self, frame: Frame) -> None:
+        """Let an image of a closed shutter show which thermal pixels are bad. Any thread may call this."""
+        self._conditioner.show_shutter(frame)
+
     def process(self, pair: Pair) -> FusedFrame:
         """Fuse one pair to the output size of its :meth:`plan`, with stamp and frame of the visible image.
 
+        ``thermal_gain`` moves the result from what :meth:`process_alone` gives of the visible image (0) to the fusion
+        (1). Where a network takes the visible image in full, its result is blended with that image. One that enlarges
+        the visible image, too, gets a blend in the place of thermal, which saves a second run.
+
         ``timings`` has "thermal", "registration", "color" and the engine's own stages. Raises :class:`ImageError` for
-        an image that is smaller than 16x16 or has NaN, and for a visible one of floats.
+        an image that is smaller than 16x16 where no grid enlarges it, for a thermal one that is mostly NaN, and for a
+        visible one of floats.
         """
         clock = StageClock()
-        plan = self.plan(pair.thermal, pair.visible)
-        thermal = self._thermal(pair.thermal, clock)
+        taken = self._taken(pair.thermal)
+        plan = self.plan(taken, pair.visible)
+        thermal = self._thermal(taken, clock)
         registered = _registered(thermal, plan.thermal, clock)
         luma, chroma = self._visible(pair.visible, plan, clock)
-        fused = self._fuse(plan, registered, luma, chroma, pair.visible, FUSED, clock)
+        gain = self._config.thermal_gain
+        if plan.engine.sizes.visible > 1 and gain < 1:
+            registered, gain = _blend(registered, _registered(luma, plan.thermal, clock), gain), 1.0
+        fused = self._fuse(plan, registered, luma, chroma, pair.visible, FUSED, clock, gain)
         return dataclasses.replace(fused, thermal=thermal)
 
     def process_alone(self, stream: str, frame: Frame) -> FusedFrame:
@@ -84,6 +114,7 @@ class FusionPipeline:
             luma, chroma = self._visible(frame, plan, clock)
             thermal = _registered(luma, plan.thermal, clock) if plan.needs_network else luma
             return self._fuse(plan, thermal, luma, chroma, frame, stream, clock)
+        frame = self._taken(frame)
         plan = self.plan(frame, None)
         conditioned = self._thermal(frame, clock)
         registered = _registered(conditioned, plan.thermal, clock)
@@ -99,8 +130,12 @@ class FusionPipeline:
 
         Raises what :meth:`process` does.
         """
-        _check(frame, THERMAL)
-        return self._conditioner.condition(frame)
+        taken = self._taken(frame)
+        check_size(taken, THERMAL, self._config)
+        return self._conditioner.condition(taken)
+
+    def _taken(self, thermal: Frame) -> Frame:
+        return thermal if self._intake is None else self._intake.take(thermal)
 
     def _thermal(self, frame: Frame, clock: StageClock) -> NDArray[np.float32]:
         thermal = self._conditioner.condition(frame)
@@ -133,14 +168,16 @@ class FusionPipeline:
         source: Frame,
         mode: str,
         clock: StageClock,
+        gain: float = 1.0,
     ) -> FusedFrame:
-        """Return the fused frame of two lumas, with stamp and frame of ``source``."""
+        """Return the fused frame of two lumas, by ``gain`` of it, with stamp and frame of ``source``."""
         stages: Mapping[str, float] = {}
         fused: NDArray[Any] = visible
-        if plan.needs_network:
+        if plan.needs_network and gain > 0:
             fused = plan.engine.fuse(thermal, visible)
             stages = plan.engine.timings
             clock.skip()
+            fused = _blend(fused, visible, gain)
         elif fused.dtype == np.uint8:
             fused = np.multiply(fused, np.float32(1 / 255), dtype=np.float32)
         fused = _registered(fused, plan.output, clock)
@@ -155,7 +192,14 @@ def _registered(image: NDArray[Any], size: Size, clock: StageClock) -> NDArray[A
     return registered
 
 
-def _check(frame: Frame, stream: str) -> None:
-    width, height = size_of(frame)
-    if min(width, height) < SMALLEST:
-        raise ImageError(f"{stream} image is {width}x{height}; the network needs at least {SMALLEST}x{SMALLEST}")
+def _blend(image: NDArray[np.float32], other: NDArray[Any], share: float) -> NDArray[Any]:
+    """Return ``share`` of ``image`` with the rest of ``other``, uint8 or float32 in [0, 1] of the same size.
+
+    The one or the other as it is where the share is 1 or 0.
+    """
+    if share == 1:
+        return image
+    if share == 0:
+        return other
+    full = 255 if other.dtype == np.uint8 else 1
+    return cv2.addWeighted(image, share, other, (1 - share) / full, 0, dtype=cv2.CV_32F)

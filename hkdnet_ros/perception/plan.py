@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ImageError
 from ..images.frames import Frame
 from ..inference.engine_api import Engine
 from ..inference.sizes import SMALLEST
@@ -41,6 +41,13 @@ class PipelineConfig:
         "auto",
         "With auto the output is bgr8 where the visible image has colour, else mono8; with gray it is always mono8.",
         choices=("auto", "gray"),
+        live=True,
+    )
+    thermal_gain: float = option(
+        1.0,
+        "The fused image shows this share of what thermal adds to the visible one; 0 shows the visible image alone.",
+        low=0,
+        high=1,
         live=True,
     )
 
@@ -113,6 +120,16 @@ def size_of(frame: Frame) -> Size:
     """Return width and height of an image."""
     height, width = frame.image.shape[:2]
     return width, height
+
+
+def check_size(frame: Frame, stream: str, config: PipelineConfig) -> None:
+    """Raise :class:`ImageError` for an image that is smaller than a network takes, unless the grid enlarges it."""
+    width, height = size_of(frame)
+    if min(width, height) < SMALLEST and not _given(config.grid):
+        raise ImageError(
+            f"{stream} image is {width}x{height}; the network needs at least {SMALLEST}x{SMALLEST}: set grid, to which "
+            "it is enlarged"
+        )
 
 
 def _plan(engine: Engine, grid: Size, full: Size, config: PipelineConfig) -> Plan:

@@ -21,11 +21,13 @@ from .freeze import FreezeDetector
 from .fusion_work import FusionWork, Taken, Task
 from .health import Health
 from .incoming import Incoming
+from .intake import ThermalIntake
 from .log import Log, Throttle
 from .mode import FUSED, ModeSelector
 from .mode import STOPPED as STOPPED_MODE
 from .pairing import ARRIVAL, Match, OnDrop, PairingConfig, StampPairer
-from .shutter import HOLD, ShutterDetector
+from .plan import check_size, size_of
+from .shutter import FLAGGED, FLAT, HOLD, ShutterDetector
 from .sink import Drop, Sink
 from .statistics import NO_LIVE_VIEW, NO_SUBSCRIBER, ONE_STREAM, STOPPED, SUPERSEDED, Statistics, Totals, bad_image
 from .stream_clock import LEAP_NS, ZERO_STAMP, ArrivalStamps, StreamClock
@@ -89,6 +91,8 @@ class Session:
         self._watch = StampWatch(config.sync, begun_ns, why_silent)
         stamps = {THERMAL: config.sync.thermal_stamps, VISIBLE: config.sync.visible_stamps}
         self._arrival_stamps = {stream: ArrivalStamps() for stream, by in stamps.items() if by == ARRIVAL}
+        self._intake = ThermalIntake(config.thermal, log)
+        self._pipeline_config = config.pipeline
         self._shutter = ShutterDetector(config.shutter)
         self._shutter_action = config.shutter.action
         self._live_thermal: Taken | None = None
@@ -112,7 +116,7 @@ class Session:
         try:
             incoming.check()
             # A view, as a rule. Pixels of visible images are left to the worker.
-            frame = incoming.decode() if stream == THERMAL else None
+            frame = self._take_in(incoming) if stream == THERMAL else None
             if stream == VISIBLE:
                 self._work.try_again(incoming)
         except HkdnetError as error:
@@ -243,6 +247,14 @@ class Session:
                 self._freeze.begin_anew()
         return True
 
+    def _take_in(self, incoming: Incoming) -> Frame:
+        """Return a thermal image without what is no picture in it, and let its calibration follow."""
+        sent = incoming.decode()
+        frame = self._intake.take(sent)
+        check_size(frame, THERMAL, self._pipeline_config)  # else each pair would fail, and the mode not know
+        self._work.calibration.cut(THERMAL, size_of(sent), self._intake.margins(sent))
+        return frame
+
     def _refused(self, stream: str, reason: str, now_ns: int) -> None:
         """Let those know who look for what does not come that an image came and was of no use."""
         self._watch.refused(stream, reason)
@@ -254,6 +266,8 @@ class Session:
             reason = "" if incoming.content is None else self._freeze.observe(incoming.content)
         else:
             reason = self._shutter.observe(frame)
+            if reason in (FLAT, FLAGGED):
+                self._work.show_shutter(frame)
             self._thermal_stamp_ns = incoming.stamp_ns
             if bool(reason) != bool(self._thermal_interruption):
                 text = f"thermal image is {reason}; {self._shutter_action}" if reason else "thermal image is live"
@@ -320,10 +334,10 @@ class Session:
         if change is None:
             return
         text = f"mode {change.mode}: {change.cause}"
-        if change.mode == FUSED:  # one line of code per severity, or rclpy's logger raises
-            self._log.info(text)
-        else:
+        if change.is_trouble:  # one line of code per severity, or rclpy's logger raises
             self._log.warning(text)
+        else:
+            self._log.info(text)
         if {before, change.mode} & {THERMAL, VISIBLE}:
             self._pairer.reset()  # what waits was published alone, or would come out after later images that were
         self._sink.mode_changed(change, now_ns)

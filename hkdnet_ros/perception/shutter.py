@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..images import color
 from ..images.frames import VISIBLE, Frame
 from ..options import check_options, option
-from .thermal import percentiles
+from .thermal_range import percentiles
 
 # What ShutterConfig.action may be, beside VISIBLE.
 HOLD = "hold"

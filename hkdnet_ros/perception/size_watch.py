@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from ..images.fitting import TOLERANCE
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..inference.engine_api import Engine
 from .log import Log
 from .plan import Plan
 
 _KEPT = 8  # sizes that an engine is taken to be warm for
-_TOLERANCE = 0.03  # 1 % or 2 % come from sizes rounded to multiples of 8
 
 
 class SizeWatch:
@@ -65,7 +65,7 @@ class SizeWatch:
     def _compare(self, stream: str, frame: Frame, output: tuple[int, int]) -> None:
         height, width = frame.image.shape[:2]
         share = widening((width, height), output)
-        if abs(share) <= _TOLERANCE:
+        if abs(share) <= TOLERANCE:
             return
         self._warned.add(stream)
         self._log.warning(

@@ -1,46 +1,47 @@
-"""Thermal counts or temperatures to [0, 1], by a range that is fixed or follows the scene slowly.
+"""Thermal counts, temperatures, gray levels or renderings to [0, 1], by a range that is fixed or follows the scene.
 
-A range taken anew from every frame makes the whole picture jump when a hot object enters. Here percentiles are
-smoothed over time, as a first-order low-pass in the time of the stamps, so that the frame rate does not matter.
+A range taken anew from every frame makes the whole picture jump when a hot object enters. Here it is smoothed over
+time, as a first-order low-pass in the time of the stamps, so that the frame rate does not matter. What it covers at
+least, and which 8-bit images are taken as they are, stands in :mod:`.thermal_range`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
+import logging
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, ImageError
-from ..images import color
 from ..images.frames import Frame
 from ..options import check_options, option
+from .bad_pixels import PixelMender, read_bad_pixels
+from .crop import parse_crop
+from .log import Log
+from .palette import AUTO, PALETTES, PaletteReader
+from .thermal_range import FULL_8_BITS, RangeFollower
 
-_SAMPLES = 20_000  # pixels enough for percentiles: 0.5 % are 100 of them
+_log = logging.getLogger(__name__)
 
 # The base of the local contrast, in units of the range: structure much weaker than this is detail, edges stay base.
 _EDGE = 0.04
 _DETAIL_GAIN = 3.0
 _MARGIN = 0.1  # left free at either end of the range for the detail of what the base shows as black or white
 
-# A bad pixel is an outlier in at least so many looks: 10 s, in which a target leaves its pixel when anything moves.
-_LOOK_PERIOD_NS = 200_000_000
-_LOOKS = 50
-_NEIGHBOURHOOD = 5  # px; its median ignores clusters of up to 12 bad pixels
+WHITE_HOT, BLACK_HOT = "white_hot", "black_hot"
 
 
 @dataclass(frozen=True, slots=True)
 class ThermalConfig:
-    """How 16-bit and float thermal images become [0, 1]; 8-bit ones are taken to be conditioned by the camera."""
+    """How thermal images become [0, 1]; 8-bit ones that use half of their levels do so as the camera sends them."""
 
     range_low: float = option(
         0.0,
         "This value, in counts or kelvin as the camera sends, is shown as black; if it equals range_high, "
-        "the range follows the scene.",
+        "the range follows the scene, but is never so narrow that noise is seen.",
         low=-1e9,
         high=1e9,
         live=True,
@@ -88,8 +89,33 @@ class ThermalConfig:
         live=True,
     )
 
+    bad_pixels: str = option(
+        "",
+        "This image file of the thermal image's size names bad pixels, which are always mended: a mask of 8 bits, in "
+        "which they are not 0, or a dark frame of 16 bits, out of which they stand; empty for none.",
+    )
+    crop: str = option(
+        AUTO,
+        "Rows and columns that are no picture are cut off the thermal image: with auto those of cameras that are known "
+        "by the image's size, with none nothing, else TOP,BOTTOM,LEFT,RIGHT in pixels, such as 0,2,0,0.",
+    )
+    palette: str = option(
+        AUTO,
+        "A thermal image in colour is a rendering with this palette, which is undone; auto goes by what it looks "
+        "like, and gray takes luma.",
+        choices=(AUTO, *PALETTES),
+        live=True,
+    )
+    polarity: str = option(
+        WHITE_HOT,
+        "The thermal camera shows what is hot as white, or as black, which is then turned round.",
+        choices=(WHITE_HOT, BLACK_HOT),
+        live=True,
+    )
+
     def __post_init__(self) -> None:
         check_options(self)
+        parse_crop(self.crop)
         for low, high, least in (("range_low", "range_high", 0.0), ("percentile_low", "percentile_high", 1e-9)):
             if getattr(self, high) - getattr(self, low) < least:
                 raise ConfigError(
@@ -98,14 +124,15 @@ class ThermalConfig:
 
 
 class ThermalConditioner:
-    """Conditions the frames of one camera in turn; keeps the range and the bad pixels between them."""
+    """Conditions the frames of one camera in turn; keeps the range, the palette and the bad pixels between them."""
 
-    def __init__(self, config: ThermalConfig | None = None) -> None:
+    def __init__(self, config: ThermalConfig | None = None, log: Log = _log) -> None:
+        """Raises :class:`ConfigError` for a file of bad pixels that cannot be read."""
         self._config = config or ThermalConfig()
-        self._range = (0.0, 0.0)  # empty: nothing known yet
-        self._stamp_ns = 0
-        self._encoding = ""
-        self._mender = PixelMender()
+        self._follower = RangeFollower()
+        self._palettes = PaletteReader(log)
+        path = self._config.bad_pixels
+        self._mender = PixelMender(read_bad_pixels(path, self._config.mend_pixels) if path else None)
 
     def reconfigure(self, config: ThermalConfig) -> None:
         """Go by ``config`` from the next frame on; range and bad pixels are kept. Any thread may call this.
@@ -117,63 +144,63 @@ class ThermalConditioner:
 
     def begin_anew(self) -> None:
         """Take the range from the next frame alone: the stream's clock has jumped back. Bad pixels are kept."""
-        self._range = (0.0, 0.0)
+        self._follower.begin_anew()
+        self._palettes.begin_anew()
         self._mender.begin_anew()
 
+    def show_shutter(self, frame: Frame) -> None:
+        """Let an image of a closed shutter show which pixels are bad. Any thread may call this."""
+        self._mender.show_shutter(frame)
+
     def condition(self, frame: Frame) -> NDArray[np.float32]:
-        """Return the image as float32 (H, W) in [0, 1].
+        """Return the image as float32 (H, W) in [0, 1], hot as white.
 
-        8-bit gray is divided by 255; colour gives its luma; 16-bit counts and floats are stretched from the configured
-        range, or from the scene's smoothed percentiles. Those start with the first frame, after :meth:`begin_anew`,
-        where a stamp goes back and when the encoding changes. A uniform image (a closed shutter) leaves them as they
-        are. Bad pixels are mended before that (:class:`PixelMender`), local contrast is raised after it
-        (:func:`raise_local_contrast`).
+        Colour becomes 8-bit gray by its palette (:class:`~.palette.PaletteReader`), bad pixels are mended
+        (:class:`~.bad_pixels.PixelMender`), values are stretched, and black-hot is turned round.
 
-        Raises :class:`ImageError` for NaN or infinite pixels.
+        Pixels are stretched from the configured range, or from that of the scene (:func:`~.thermal_range.scene_range`),
+        which is smoothed (:class:`~.thermal_range.RangeFollower`). For 8 bits the range of a scene is all of them where
+        the camera has used them, and a configured one counts if it ends within them. In counts and floats local
+        contrast is raised after it (:func:`raise_local_contrast`).
+
+        Raises :class:`ImageError` for NaN or infinite pixels, which :mod:`.intake` mends, and for a file of bad pixels
+        of another size.
         """
         config = self._config  # once: another thread may exchange it meanwhile
-        image: NDArray[np.float32]
-        if color.is_color(frame.encoding) or frame.image.dtype == np.uint8:
-            image = np.divide(color.luma(frame.image, frame.encoding), np.float32(255), dtype=np.float32)
-            return image
+        frame = self._palettes.to_gray(frame, config.palette)
         if frame.image.dtype.kind == "f":
             finite = np.isfinite(frame.image)
             if not finite.all():
                 raise ImageError(f"thermal image has {finite.size - np.count_nonzero(finite)} NaN or infinite pixels")
-        if config.mend_pixels:
+        if config.mend_pixels or config.bad_pixels:
             frame = dataclasses.replace(frame, image=self._mender.mend(frame, config.mend_pixels))
-        low, high = self._follow(frame, config)
+        image = self._stretch(frame, config)
+        return np.subtract(1, image, out=image) if config.polarity == BLACK_HOT else image
+
+    def _stretch(self, frame: Frame, config: ThermalConfig) -> NDArray[np.float32]:
+        """Return a gray frame brought to [0, 1]."""
+        image: NDArray[np.float32]
+        low, high = self._range_for(frame, config)
+        if frame.image.dtype == np.uint8 and (low, high) == FULL_8_BITS:
+            image = np.divide(frame.image, np.float32(255), dtype=np.float32)
+            return image
         image = np.subtract(frame.image, np.float32(low), dtype=np.float32)
         image *= np.float32(1 / max(high - low, 1e-6))
-        if config.local_contrast:
+        if config.local_contrast and frame.image.dtype != np.uint8:
             return raise_local_contrast(image, config.local_contrast)
         return np.clip(image, 0, 1, out=image)
 
-    def _follow(self, frame: Frame, config: ThermalConfig) -> tuple[float, float]:
-        """Return the range for ``frame`` after it has had its share in it."""
-        if config.range_high > config.range_low:
-            self._range = 0.0, 0.0
+    def _range_for(self, frame: Frame, config: ThermalConfig) -> tuple[float, float]:
+        """Return which values of a gray frame are shown as black and as white."""
+        is_fixed = config.range_high > config.range_low
+        if is_fixed and not (frame.image.dtype == np.uint8 and config.range_high > FULL_8_BITS[1]):
+            self._follower.begin_anew()
             return config.range_low, config.range_high
-        low, high = percentiles(frame.image, config.percentile_low, config.percentile_high)
-        old_low, old_high = self._range
-        elapsed = (frame.stamp_ns - self._stamp_ns) / 1e9
-        # A pipeline that no session drives is not told where stamps go back.
-        if old_low == old_high or elapsed < 0 or frame.encoding != self._encoding:
-            self._range = low, high
-        elif high > low:
-            share = -math.expm1(-elapsed / config.time_constant) if config.time_constant else 1.0
-            self._range = old_low + share * (low - old_low), old_high + share * (high - old_high)
-        self._stamp_ns, self._encoding = frame.stamp_ns, frame.encoding
-        return self._range
-
-
-def percentiles(image: NDArray[np.generic], low: float, high: float) -> tuple[float, float]:
-    """Return two percentiles (nearest rank) of a regular sample of the pixels."""
-    stride = max(1, round(math.sqrt(image.size / _SAMPLES)))
-    sample = image[::stride, ::stride]
-    ranks = [round(percent / 100 * (sample.size - 1)) for percent in (low, high)]
-    ordered = np.partition(sample, ranks, axis=None)
-    return float(ordered[ranks[0]]), float(ordered[ranks[1]])
+        percents = config.percentile_low, config.percentile_high
+        black_hot = config.polarity == BLACK_HOT
+        return self._follower.follow(
+            frame.image, frame.encoding, frame.stamp_ns, percents, config.time_constant, black_hot=black_hot
+        )
 
 
 def raise_local_contrast(image: NDArray[np.float32], strength: float) -> NDArray[np.float32]:
@@ -199,63 +226,3 @@ def raise_local_contrast(image: NDArray[np.float32], strength: float) -> NDArray
     clipped = np.clip(image, 0, 1, out=image)
     blended: NDArray[np.float32] = clipped + np.float32(strength) * (np.clip(strong, 0, 1) - clipped)
     return blended
-
-
-class PixelMender:
-    """Replaces the dead and hot pixels of one sensor, once it has learnt which they are.
-
-    One frame does not tell a hot pixel from a small target far away, and mending that would erase the target. When the
-    scene moves, though, the target leaves its pixel and a bad pixel stays. So a pixel is looked at several times a
-    second and a look counts only if what surrounds the pixel has changed since the last that counted: a camera that
-    stands still learns nothing about a target that stands still. Looks as an outlier count up, looks as a good pixel
-    down; a pixel that gets to 50 is bad until it is back at 0, so that a pixel that goes bad later is found too.
-    """
-
-    def __init__(self) -> None:
-        self._encoding = ""
-        self._looked_ns: int | None = None  # stamp of the last look
-        self._surroundings: NDArray[Any] = np.empty((0, 0))  # of the last look that counted
-        self._score: NDArray[np.int16] = np.empty((0, 0), np.int16)
-        self._is_bad: NDArray[np.bool_] = np.empty((0, 0), np.bool_)
-        self._bad: tuple[NDArray[np.intp], ...] = ()  # indices of the pixels where _is_bad
-
-    def begin_anew(self) -> None:
-        """Look at the next frame whatever its stamp: the stream's clock has jumped back."""
-        self._looked_ns = None
-
-    def mend(self, frame: Frame, threshold: float) -> NDArray[Any]:
-        """Return the image with bad pixels replaced by the median of the 5x5 around them; itself where none are.
-
-        The image is uint16 or float32 (H, W). An outlier differs from the median of the 5x5 around it by more than
-        ``threshold`` times the spread there, the median of such differences.
-        """
-        image: NDArray[Any] = frame.image
-        if image.shape != self._score.shape or frame.encoding != self._encoding:
-            self._encoding = frame.encoding
-            self._surroundings = cv2.medianBlur(image, _NEIGHBOURHOOD)
-            self._score = np.zeros(image.shape, np.int16)
-            self._is_bad = np.zeros(image.shape, np.bool_)
-            self._bad = self._is_bad.nonzero()
-            self._looked_ns = frame.stamp_ns
-        if self._looked_ns is None or not 0 <= frame.stamp_ns - self._looked_ns < _LOOK_PERIOD_NS:
-            self._look(image, threshold)
-            self._looked_ns = frame.stamp_ns
-        if not self._bad[0].size:
-            return image
-        mended: NDArray[Any] = image.copy()
-        mended[self._bad] = cv2.medianBlur(image, _NEIGHBOURHOOD)[self._bad]
-        return mended
-
-    def _look(self, image: NDArray[Any], threshold: float) -> None:
-        median = cv2.medianBlur(image, _NEIGHBOURHOOD)
-        difference = cv2.absdiff(image, median)
-        spread = cv2.medianBlur(difference, _NEIGHBOURHOOD).astype(np.float32)
-        # Where few pixels vary, the spread of the others stands for the noise; a count is the least there is of it.
-        least = max(float(np.median(spread[::4, ::4])), 0.0 if image.dtype.kind == "f" else 1.0)
-        limit = np.float32(threshold) * np.maximum(spread, np.float32(least))
-        moved = cv2.absdiff(median, self._surroundings) > limit
-        self._surroundings[moved] = median[moved]
-        step = np.where(difference > limit, 1, -1)
-        self._score[moved] = np.clip(self._score[moved] + step[moved], 0, _LOOKS)
-        self._is_bad = (self._score == _LOOKS) | (self._is_bad & (self._score > 0))
-        self._bad = self._is_bad.nonzero()

@@ -107,7 +107,8 @@ class Player:
         with _Ahead(self._messages(), self._config.ahead) as ahead:
             ahead.fill(stop)
             self.wait_for_subscribers(stop)
-            logger.info(f"playing {self._source.name}")
+            if not stop.wait(0.0):
+                logger.info(f"playing {self._source.name}")
             first = ahead.get(stop)  # the clock starts when the first frame is ready
             began_ns = logged_ns = clock.now().nanoseconds
             timeline = Timeline(began_ns, self._config.rate)

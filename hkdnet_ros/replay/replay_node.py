@@ -8,16 +8,15 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import HkdnetError, MissingDependencyError
 from ..node.stop_switch import StopSwitch, ignore_signals
-from ..schema import Schema
-from ..sources.camera_source import CameraSource
-from ..sources.opening import open_source
-from .config import ReplayConfig
 
+# The rest is imported once signals are under control.
 if TYPE_CHECKING:
     from rclpy.executors import Executor
     from rclpy.node import Node
+
+    from ..sources.camera_source import CameraSource
+    from .config import ReplayConfig
 
 
 def replay(config: ReplayConfig, ros_arguments: Sequence[str]) -> int:
@@ -26,14 +25,32 @@ def replay(config: ReplayConfig, ros_arguments: Sequence[str]) -> int:
     Raises :class:`~hkdnet_ros.errors.HkdnetError` for a source that cannot be opened or read on, and without ROS.
     """
     source = open_camera_source(config)  # before ROS starts, so that a wrong name is said at once
+    stop = StopSwitch()
+    stop.obey_signals()
     try:
-        return _replay(["hkdnet", "--ros-args", *ros_arguments], lambda _: (config, source))
+        return _replay(stop, ["hkdnet", "--ros-args", *ros_arguments], lambda _: (config, source))
     finally:
         source.close()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run as a node whose settings are ROS parameters; return the exit status: 1 for an error, said in one line."""
+    """Run as a node whose settings are ROS parameters; return the exit status: 1 for an error, said in one line.
+
+    ``--help`` lists the parameters.
+    """
+    stop = StopSwitch()
+    stop.obey_signals()
+    from ..errors import HkdnetError
+    from ..node.usage import answer
+    from ..schema import Schema
+    from .config import ReplayConfig
+
+    arguments = list(sys.argv if argv is None else argv)
+    status = answer(arguments, _usage)
+    if status is not None:
+        ignore_signals()
+        stop.close()
+        return status
 
     def configure(node: Node) -> tuple[ReplayConfig, CameraSource]:
         from ..node.parameters import read_parameters
@@ -42,14 +59,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return config, open_camera_source(config)
 
     try:
-        return _replay(list(sys.argv if argv is None else argv), configure)
+        return _replay(stop, arguments, configure)
     except HkdnetError as error:
         print(f"replay_node: {error}", file=sys.stderr)
         return 1
 
 
+def _usage(name: str) -> str:
+    from ..node.usage import usage
+    from ..schema import Schema
+    from .config import ReplayConfig
+
+    summary = "Plays a recording or the simulator on thermal/image_raw, visible/image_raw and their camera_info."
+    return usage(name, summary, Schema(ReplayConfig))
+
+
 def open_camera_source(config: ReplayConfig) -> CameraSource:
     """Return the source that ``config`` names; :class:`~hkdnet_ros.errors.SourceError` where it cannot be opened."""
+    from ..sources.opening import open_source
+
     return open_source(
         config.source, size=config.size if max(config.size) else None,
         thermal_size=config.thermal_size if max(config.thermal_size) else None, fps=config.fps,
@@ -57,9 +85,9 @@ def open_camera_source(config: ReplayConfig) -> CameraSource:
     )  # fmt: skip
 
 
-def _replay(ros_arguments: list[str], configure: Callable[[Node], tuple[ReplayConfig, CameraSource]]) -> int:
-    stop = StopSwitch()
-    stop.obey_signals()
+def _replay(
+    stop: StopSwitch, ros_arguments: list[str], configure: Callable[[Node], tuple[ReplayConfig, CameraSource]]
+) -> int:
     try:
         return _replay_until(stop, ros_arguments, configure)
     finally:
@@ -70,6 +98,9 @@ def _replay(ros_arguments: list[str], configure: Callable[[Node], tuple[ReplayCo
 def _replay_until(
     stop: StopSwitch, ros_arguments: list[str], configure: Callable[[Node], tuple[ReplayConfig, CameraSource]]
 ) -> int:
+    from ..errors import MissingDependencyError
+    from ..node.usage import refusal
+
     try:
         import rclpy
         from rclpy.exceptions import NameValidationException
@@ -87,7 +118,7 @@ def _replay_until(
         node = rclpy.create_node("replay", context=context)
     except (RuntimeError, NameValidationException) as error:  # rcl's: unknown or malformed --ros-args, a bad namespace
         context.try_shutdown()
-        print(f"{os.path.basename(ros_arguments[0])}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{os.path.basename(ros_arguments[0])}: {refusal(error)}", file=sys.stderr)
         return 2
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)

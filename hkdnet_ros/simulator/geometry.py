@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .arrays import Array, f32
 
 NEAR = 0.4  # metres in front of the camera where drawn polygons are cut off
+LEAST_HIT = 1e-3  # ray parameter below which a hit counts for none: the ray begins on that face
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def hit_box(origin: Array, direction: Array, box: Box) -> tuple[Array, NDArray[n
     """Intersect rays with a box by the slab method.
 
     ``origin`` and ``direction`` broadcast to (..., 3). Returns the ray parameter of the first hit, inf where none, and
-    the axis (0, 1, 2) of the face hit.
+    the axis (0, 1, 2) of the face hit. A hit before LEAST_HIT is none.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = 1.0 / direction
@@ -124,4 +125,4 @@ def hit_box(origin: Array, direction: Array, box: Box) -> tuple[Array, NDArray[n
             axis[first > near] = i
             near = np.fmax(near, first)
             far = np.fmin(far, np.fmax(to_low, to_high))
-    return np.where((near <= far) & (near > 1e-3), near, f32(np.inf)).astype(np.float32), axis
+    return np.where((near <= far) & (near > LEAST_HIT), near, f32(np.inf)).astype(np.float32), axis

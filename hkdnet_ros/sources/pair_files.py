@@ -14,14 +14,19 @@ from tqdm import tqdm
 from ..errors import ConfigError, ImageError, SourceError
 from ..files import make_folder, write_file
 from ..images import color
+from ..images.fitting import fitted
 from ..images.frames import Frame
 from ..images.resampling import resample
+from ..perception.intake import ThermalIntake
 from ..perception.pairing import PairingConfig
+from ..perception.palette import AUTO, PaletteReader
 from .camera_source import CameraSource, matches
 from .no_pair import StreamWatch
 
 KELVIN = (100.0, 655.35)
-"""Between these lies the median of an image in kelvin; the upper end is also the last of the 16 bits' range."""
+"""Between these lies the median of an image in kelvin; the upper end is also the last of the 16 bits' range.
+
+Degrees Celsius lie below it, but for scenes of molten metal, whose values are kept to hundredths either way."""
 
 
 def write_pairs(
@@ -32,12 +37,14 @@ def write_pairs(
     slop: float = 0.02,
     thermal_offset: float = 0.0,
     homography: NDArray[np.float64] | None = None,
+    fit: str | None = None,
 ) -> tuple[int, Counter[str]]:
     """Write a pair each ``every`` seconds to thermal/, visible/ and overlay/ in ``out``.
 
     Their images are up to ``slop`` seconds apart, with ``thermal_offset`` seconds in the stamps of ``source`` already.
-    ``homography``, (3, 3), takes visible to thermal pixels; None where both show the same view. Return how many pairs
-    were written, and how often and why images were left out.
+    ``homography``, (3, 3), takes visible to thermal pixels; None where both show the same view, for which images of
+    different aspect ratios need a ``fit`` (:func:`~hkdnet_ros.images.fitting.fitted`). Return how many pairs were
+    written, and how often and why images were left out.
 
     Raises :class:`SourceError` where there is no pair or none can be used and for a folder that cannot be written,
     :class:`ConfigError` for times out of range.
@@ -46,22 +53,23 @@ def write_pairs(
         raise ConfigError(f"--every is {every:g}; it must be 0 or more")
     count, last_ns = 0, None
     unusable: Counter[str] = Counter()
+    intake, palettes = ThermalIntake(), PaletteReader()
     watch = StreamWatch(thermal_offset)
     for match in tqdm(matches(source, PairingConfig(slop=slop), watch), desc="pairs", unit="pair"):
         thermal, visible = match.thermal, match.visible
         if last_ns is not None and 0 <= thermal.stamp_ns - last_ns < round(every * 1e9):
             continue
         try:
+            thermal = palettes.to_gray(intake.take(thermal), AUTO)
             heat = thermal_levels(thermal)
-            grid = on_thermal_grid(visible, thermal, homography)
+            grid = on_thermal_grid(visible, thermal, homography, fit)
         except ImageError as error:
             unusable[str(error)] += 1
             continue
         last_ns = thermal.stamp_ns
-        name = f"{count:06}.png"
-        _write(out / "thermal" / name, heat)
-        _write(out / "visible" / name, grid)
-        _write(out / "overlay" / name, overlay(heat, grid))
+        _write(out / "thermal" / f"{count:06}", heat)
+        _write(out / "visible" / f"{count:06}", grid)
+        _write(out / "overlay" / f"{count:06}", overlay(heat, grid))
         count += 1
     left_out = Counter(source.skipped) + unusable
     if not count and not unusable:
@@ -88,32 +96,30 @@ def read_homography(path: Path) -> NDArray[np.float64]:
 
 
 def thermal_levels(thermal: Frame) -> NDArray[Any]:
-    """Return a thermal image as a PNG file can hold it, (H, W) of 8 or 16 bits.
+    """Return a thermal image as a file can hold it, (H, W) of 8 or 16 bits or float32.
 
-    Counts keep their depth. A thermal image in colour is a rendering, of which its luma is all there is. Floats are
-    taken to be kelvin and become hundredths of it (centikelvin, as FLIR's TLinear sends them), rounded; what is hotter
-    than 655.35 K is held to that. Raises :class:`ImageError` for NaN and infinity and for floats that are no kelvin.
+    Counts and gray levels keep their depth. Floats that are kelvin by their median become hundredths of it
+    (centikelvin, as FLIR's TLinear sends them), rounded; what is hotter than 655.35 K is held to that. Others, as
+    degrees Celsius, stay floats in their unit. Raises :class:`ImageError` for NaN and infinity.
     """
-    if color.is_color(thermal.encoding):
-        return color.luma(thermal.image, thermal.encoding)
     if thermal.image.dtype.kind != "f":
         return thermal.image
-    kelvin = thermal.image.astype(np.float64)
-    if not np.isfinite(kelvin).all():
+    values: NDArray[Any] = thermal.image
+    if not np.isfinite(values).all():
         raise ImageError("a thermal image has NaN or infinite pixels")
-    if not KELVIN[0] <= np.median(kelvin) <= KELVIN[1]:
-        raise ImageError(
-            f"a thermal image of floats is no image in kelvin, whose median would be {KELVIN[0]:g} to {KELVIN[1]:g}; "
-            "record kelvin or 16-bit counts"
-        )
-    return np.rint(np.clip(kelvin * 100, 0, 65535)).astype(np.uint16)
+    if not KELVIN[0] <= np.median(values) <= KELVIN[1]:
+        return values
+    return np.rint(np.clip(values.astype(np.float64) * 100, 0, 65535)).astype(np.uint16)
 
 
-def on_thermal_grid(visible: Frame, thermal: Frame, homography: NDArray[np.float64] | None) -> NDArray[Any]:
+def on_thermal_grid(
+    visible: Frame, thermal: Frame, homography: NDArray[np.float64] | None, fit: str | None = None
+) -> NDArray[Any]:
     """Return the visible image at the thermal image's size, (H, W) or (H, W, 3) with blue first.
 
-    ``homography`` takes visible to thermal pixels. What the visible camera does not see is black. Raises
-    :class:`ImageError` for a visible image of floats, which a PNG file would cut to 8 bits.
+    ``homography`` takes visible to thermal pixels. What the visible camera does not see is black. Without one the two
+    show the same view, so that their aspect ratios are the same or ``fit`` says what to do. Raises :class:`ImageError`
+    where it does not, and for a visible image of floats, which a PNG file would cut to 8 bits.
     """
     if visible.image.dtype.kind == "f":
         raise ImageError(f"a visible image is {visible.encoding}; expected 8 or 16 bits, gray or colour")
@@ -126,7 +132,7 @@ def on_thermal_grid(visible: Frame, thermal: Frame, homography: NDArray[np.float
         else:
             image = np.ascontiguousarray(image[:, :, :3])
     if homography is None:
-        return resample(image, width, height)
+        return resample(np.ascontiguousarray(fitted(image, (height, width), fit)), width, height)
     # Shrunk by areas first, so that the warp has little left to shrink and nothing aliases.
     rows, columns = image.shape[:2]
     to_full = np.array(
@@ -147,6 +153,9 @@ def overlay(thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.uint8]:
     return np.dstack([np.zeros_like(red), green, red])
 
 
-def _write(path: Path, image: NDArray[Any]) -> None:
-    make_folder(path.parent)
-    write_file(path, cv2.imencode(".png", image)[1].tobytes())
+def _write(stem: Path, image: NDArray[Any]) -> None:
+    """Write a PNG file, or TIFF for floats, and remove an older one of the other kind, which would bear its name."""
+    suffix, other = (".tiff", ".png") if image.dtype.kind == "f" else (".png", ".tiff")
+    make_folder(stem.parent)
+    write_file(stem.with_suffix(suffix), cv2.imencode(suffix, image)[1].tobytes())
+    stem.with_suffix(other).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Two video files as a camera source: the thermal one read as gray, the visible one in colour."""
+"""Two video files as a camera source: both in colour, but the thermal one in gray where it has no colour."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class VideoSource:
                 if not there:
                     break
                 encoding = "bgr8"
-                if image.ndim == 3 and stream == THERMAL:
-                    image = color.luma(image, encoding)
                 if image.ndim == 2:
                     encoding = "mono8"
+                elif stream == THERMAL:
+                    image, encoding = color.gray_if_colourless(image, encoding)
                 yield stream, Frame(image, round(index * 1e9 / rate), FRAME_IDS[stream], encoding)
                 index += 1
         finally:

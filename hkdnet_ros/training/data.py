@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import SourceError
-from ..sources.pairs import list_pairs, read_pair
+from ..sources.pairs import check_usable, list_pairs, read_pair
 from .distributed import is_first
 
 FRAME_ROWS = 16
@@ -33,11 +33,17 @@ class PairSet:
         paths = list_pairs(folder)
         self.names = [pair.name for pair in paths]
         self.images: list[Tensor] = []  # (2, H, W) uint8 each, thermal first
+        problems: list[str] = []
         text = f"read {self.folder.name}"
         with tqdm(paths, desc=text, unit="pair", leave=False, disable=not is_first()) as bar:
             for pair in bar:
-                image = np.stack(read_pair(pair))
+                try:
+                    image = np.stack(read_pair(pair))
+                except SourceError as error:
+                    problems.append(str(error))
+                    continue
                 self.images.append(torch.from_numpy(np.rint(255 * image).astype(np.uint8)))
+        check_usable(paths, problems)
 
     def __len__(self) -> int:
         return len(self.images)

@@ -89,6 +89,22 @@ def test_a_homography_that_is_none_is_refused(tmp_path, text):
         read_homography(path)
 
 
+def test_images_of_different_shapes_are_left_out_cropped_or_stretched(tmp_path, capsys):
+    thermal = np.zeros((48, 64), np.uint8)
+    wide = np.zeros((96, 192, 3), np.uint8)
+    wide[:, 32:160] = dot((96, 128), (40, 50))
+    for name, image in (("thermal", thermal), ("visible", wide)):
+        (tmp_path / "recording" / name).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "recording" / name / "a.png"), image)
+    words = ["pairs", str(tmp_path / "recording"), "--out", str(tmp_path / "pairs")]
+    assert main(words) == 1
+    assert "no pair can be used: 1 times thermal is 64x48 and visible 192x96" in capsys.readouterr().err
+    for fit, place in (("crop", (20, 25)), ("stretch", (24, 25))):
+        assert main([*words, "--fit", fit]) == 0
+        rows, columns = np.nonzero(cv2.imread(str(tmp_path / "pairs" / "visible" / "000000.png"))[:, :, 2] > 100)
+        assert (columns.mean(), rows.mean()) == pytest.approx(place, abs=0.6)
+
+
 def test_streams_that_never_meet_are_said(tmp_path, capsys, recording):
     assert main(["pairs", str(recording), "--out", str(tmp_path / "o"), "--every", "-1"]) == 1
     assert "--every is -1" in capsys.readouterr().err
@@ -124,23 +140,46 @@ def test_kelvin_is_written_in_hundredths_and_read_as_the_robot_sees_it(tmp_path)
     np.testing.assert_allclose(read_pair(list_pairs(out)[0])[0][5:], seen[5:], atol=0.002)
 
 
-def test_thermal_images_that_are_no_kelvin_are_left_out_and_said(tmp_path, capsys):
+def test_thermal_images_that_are_not_finite_are_left_out_and_said(tmp_path, capsys):
     broken = kelvin()
-    broken[2, 2] = np.nan
-    bag = write_float_bag(tmp_path / "bag", [kelvin(), broken, kelvin() - 273.15, broken, kelvin()])
+    broken[2:15] = np.nan
+    bag = write_float_bag(tmp_path / "bag", [kelvin(), broken, broken, kelvin()])
     assert main(["pairs", str(bag), "--out", str(tmp_path / "pairs"), "--every", "0"]) == 0
     assert len(list_pairs(tmp_path / "pairs")) == 2
     out = capsys.readouterr().out
     assert "2 pairs in" in out
-    assert (
-        "left out: 2 times a thermal image has NaN or infinite pixels; 1 times a thermal image of floats is no" in out
-    )
+    assert "left out: 2 times thermal image has 416 NaN or infinite pixels of 768" in out
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(1, -273.15), (1.8, -459.67), (1 / 400, 0)], ids=["celsius", "fahrenheit", "of 1"]
+)
+def test_floats_in_another_unit_stay_as_they_are_and_are_read_as_the_robot_sees_them(tmp_path, scale, offset):
+    values = (kelvin() * scale + offset).astype(np.float32)
+    out = tmp_path / "pairs"
+    bag = write_float_bag(tmp_path / "bag", [values])
+    (out / "thermal").mkdir(parents=True)
+    (out / "thermal" / "000000.png").write_bytes(b"of an earlier run, in kelvin")
+    assert main(["pairs", str(bag), "--out", str(out), "--every", "0"]) == 0
+    (pair,) = list_pairs(out)
+    assert pair.thermal.suffix == ".tiff"
+    np.testing.assert_array_equal(cv2.imread(str(pair.thermal), cv2.IMREAD_UNCHANGED), values)
+    seen = ThermalConditioner().condition(frame(values, "32FC1"))
+    np.testing.assert_array_equal(read_pair(pair)[0], seen)
+    assert cv2.imread(str(out / "overlay" / "000000.png"))[..., 2].std() > 20
+
+
+def test_a_file_of_a_folder_that_cannot_be_read_is_left_out_with_status_1(recording, tmp_path, capsys):
+    (recording / "visible" / "003.png").write_bytes(b"")
+    out = tmp_path / "pairs"
+    assert main(["pairs", str(recording), "--out", str(out), "--every", "0"]) == 1
+    assert len(list_pairs(out)) == 29
+    assert "left out: 1 times a pair of which a file cannot be read" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("thermal", "visible", "message"),
     [
-        (lambda: kelvin() / 400, None, "no image in kelvin, whose median would be 100 to 655.35"),
         (lambda: kelvin() * np.inf, None, "NaN or infinite"),
         (kelvin, (np.zeros((36, 48), np.float32), "32FC1"), "a visible image is 32FC1; expected 8 or 16 bits"),
     ],

@@ -77,7 +77,8 @@ def test_what_each_source_shows_is_sought_in_the_other_images(folder: Path) -> N
 
 
 def test_what_is_unsure_in_thermal_is_not_sought_and_what_is_unsure_in_visible_is_no_gain(folder: Path) -> None:
-    assert cv2.imwrite(str(folder / "pairs/thermal/a.png"), spots(THERMAL_SPOTS, 100))
+    in_both, alone = THERMAL_SPOTS
+    assert cv2.imwrite(str(folder / "pairs/thermal/a.png"), spots([in_both], 200) + spots([alone], 100))
     assert cv2.imwrite(str(folder / "pairs/visible/b.png"), spots(THERMAL_SPOTS, 100))
     assert evaluate(folder) == 0
     assert [(row["image"], row["origin"]) for row in rows(folder)] == [("a.png", "visible")] * 2

@@ -59,7 +59,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> type[Backend]:
 def folder(tmp_path: Path) -> Path:
     for seed, side in enumerate(("thermal", "visible")):
         (tmp_path / "pairs" / side).mkdir(parents=True)
-        texture = cv2.GaussianBlur(np.random.default_rng(seed).uniform(0, 255, SIZE), (0, 0), 1.5)
+        texture = cv2.GaussianBlur(np.random.default_rng(seed).uniform(0, 255, SIZE), (0, 0), 4)
         gray = cv2.normalize(texture, None, 5, 250, cv2.NORM_MINMAX).round().astype(np.uint8)
         assert cv2.imwrite(str(tmp_path / "pairs" / side / "a.png"), gray)
     return tmp_path

@@ -93,6 +93,16 @@ def test_there_and_back_is_the_same_model() -> None:
     )
 
 
+@pytest.mark.parametrize("model", [FULL, WINDOW])
+def test_points_project_to_the_same_place_of_a_part_of_the_image(model: CameraModel) -> None:
+    columns, rows = model.image_size
+    part = model.cropped(3, 5, columns - 10, rows - 7)
+    assert part.image_size == (columns - 10, rows - 7)
+    for project in (project_raw, project_rectified):
+        whole = project(model.resized(columns, rows))
+        np.testing.assert_allclose(project(part.resized(columns - 10, rows - 7)), whole - (3, 5), atol=1e-6)
+
+
 def test_uncalibrated_camera_stays_uncalibrated() -> None:
     resized = CameraModel(320, 240, "thermal", (0.0,) * 9).resized(640, 480)
     assert resized.k == (0.0,) * 9

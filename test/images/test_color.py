@@ -48,6 +48,23 @@ def test_gray_is_its_own_luma() -> None:
         np.testing.assert_allclose(luma, [[0, 1 / 255, 1]], rtol=1e-6)
 
 
+@pytest.mark.parametrize("encoding", ["bgr8", "rgb8", "bgra8"])
+def test_an_image_in_colours_without_colour_is_its_luma_and_any_other_stays(encoding: str) -> None:
+    random = np.random.default_rng(0)
+    gray = random.integers(10, 240, (20, 30, 1), np.uint8)
+    noisy = (gray + random.integers(0, 5, (20, 30, len(encoding) - 1))).astype(np.uint8)
+    image, found = color.gray_if_colourless(noisy, encoding)
+    assert found == "mono8"
+    np.testing.assert_array_equal(image, color.luma(noisy, encoding))
+    noisy[3, 4, 0] = 255 if noisy[3, 4, 1] < 128 else 0
+    assert color.gray_if_colourless(noisy, encoding) == (noisy, encoding)
+
+
+def test_a_gray_image_stays_as_it_is() -> None:
+    image = np.zeros((4, 5), np.uint16)
+    assert color.gray_if_colourless(image, "mono16") == (image, "mono16")
+
+
 def test_encoding_without_luma_is_refused() -> None:
     with pytest.raises(ImageError, match="32FC1"):
         color.luma(np.zeros((4, 4), np.float32), "32FC1")

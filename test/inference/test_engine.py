@@ -232,7 +232,7 @@ def test_folding_batch_norms_changes_nothing_but_rounding(small_student):
 def test_a_device_that_fails_is_told_from_a_defect(student_file, monkeypatch, error):
     it = engine(student_file(2), device="cpu")
 
-    def fail(thermal, visible, lap):
+    def fail(thermal, visible, lap, frame):
         raise error
 
     monkeypatch.setattr(it._backend, "_run", fail)

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
 import torch
 
+import hkdnet_ros
 from hkdnet_ros.cli import main
 from hkdnet_ros.errors import ConfigError, SourceError
-from hkdnet_ros.inference.checkpoint import save_checkpoint
+from hkdnet_ros.inference.checkpoint import read_metadata, save_checkpoint, weights_path
 from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.inference.engine_api import load_engine
-from hkdnet_ros.inference.export import FORMATS, export
+from hkdnet_ros.inference.export import FORMATS, METADATA_FILE, export
 from hkdnet_ros.network.presets import preset
 from hkdnet_ros.network.student import Student
 
@@ -112,6 +116,27 @@ def test_a_size_that_is_given_is_fixed_and_may_be_odd(tmp_path, capsys):
     thermal, visible = random.random((18, 22), dtype=np.float32), random.random((35, 43), dtype=np.float32)
     engine = load_engine(EngineConfig(model="guided", device="cpu", precision="fp32"))
     np.testing.assert_allclose(run_file(path, thermal, visible), engine.fuse(thermal, visible), atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize(("model", "scales"), [("realtime", ("2", "2")), ("guided", ("2", "1"))])
+def test_a_file_says_which_network_it_is_and_whence_it_comes(tmp_path, suffix, model, scales):
+    path = tmp_path / f"file{suffix}"
+    assert main(["export", "--model", model, "--size", "32x32", "--out", str(path)]) == 0
+    if suffix == ".onnx":
+        onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+        said = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    else:
+        files = {METADATA_FILE: ""}
+        torch.export.load(path, extra_files=files)
+        said = json.loads(files[METADATA_FILE])
+    weights = weights_path(model, 2)
+    assert said["model"] == weights.stem
+    assert (said["scale"], said["visible_scale"]) == scales
+    assert said["source"] == f"hkdnet_ros {hkdnet_ros.__version__}"
+    assert said["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    metadata = read_metadata(weights)
+    assert {key: json.loads(said[f"weights_{key}"]) for key in metadata} == metadata
 
 
 def test_an_export_is_of_one_network(tmp_path, capsys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
+import contextlib
 import itertools
 import json
 import os
@@ -17,28 +17,60 @@ import yaml
 ROOT = Path(__file__).parents[2]
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 
-# Starts a launch file, prints the command line and the environment of every process, and ends the launch.
-PRINTER = """
-import json, sys
+# Runs launch files, each for a second at most. Its argument is a JSON list of [file, argument, ...]. Prints a JSON list
+# of each launch's exit status, its processes as [command line, environment], and what it logged.
+RUNNER = """
+import json, logging, sys
 from launch import LaunchDescription, LaunchService
 from launch.actions import EmitEvent, IncludeLaunchDescription, RegisterEventHandler, TimerAction
 from launch.event_handlers import OnProcessStart
 from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-commands = []
-arguments = [argument.split(":=", 1) for argument in sys.argv[2:]]
-service = LaunchService(noninteractive=True)
-service.include_launch_description(LaunchDescription([
-    RegisterEventHandler(OnProcessStart(on_start=lambda event, context: commands.append(
-        (event.cmd, event.env and dict(event.env))  # Humble has os.environ itself
-    ))),
-    IncludeLaunchDescription(PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments),
-    TimerAction(period=1.0, actions=[EmitEvent(event=Shutdown())]),
-]))
-service.run()
-print(json.dumps(commands))
+class Lines(logging.Handler):
+    def emit(self, record):
+        lines.append(record.getMessage())
+
+logging.getLogger("launch").addHandler(Lines())
+results = []
+for path, *words in json.loads(sys.argv[1]):
+    processes, lines = [], []
+    service = LaunchService(noninteractive=True)
+    service.include_launch_description(LaunchDescription([
+        RegisterEventHandler(OnProcessStart(on_start=lambda event, context: processes.append(
+            (event.cmd, event.env and dict(event.env))  # Humble has os.environ itself
+        ))),
+        IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(path), launch_arguments=[word.split(":=", 1) for word in words]
+        ),
+        TimerAction(period=1.0, actions=[EmitEvent(event=Shutdown())]),
+    ]))
+    status = service.run()
+    results.append((status, processes, lines))
+print(json.dumps(results))
 """
+
+
+def environment():
+    """Return the environment in which `ros2 launch` finds the package and its executables."""
+    pytest.importorskip("launch_ros", reason="needs ROS 2's launch_ros")
+    return {
+        "AMENT_PREFIX_PATH": sys.prefix,
+        **os.environ,
+        "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_DOMAIN_ID": "99",
+    }
+
+
+def run_launch(*launches):
+    """Return exit status, processes and log of each launch, given as the file's name and its arguments."""
+    paths = [[str(ROOT / "launch" / name), *arguments] for name, *arguments in launches]
+    command = [sys.executable, "-c", RUNNER, json.dumps(paths)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def started(name, *arguments):
@@ -48,32 +80,9 @@ def started(name, *arguments):
 
 def started_with_environment(name, *arguments):
     """Return what launch file ``name`` starts: a command line and the environment of each process, None for the own."""
-    pytest.importorskip("launch_ros", reason="needs ROS 2's launch_ros")
-    environment = {
-        "AMENT_PREFIX_PATH": sys.prefix,
-        **os.environ,
-        "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "ROS_DOMAIN_ID": "99",
-    }
-    command = [sys.executable, "-c", PRINTER, str(ROOT / "launch" / name), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def loaded(name, **values):
-    """Return launch file ``name`` as a module, and a context in which its arguments are ``values`` or else empty."""
-    pytest.importorskip("launch_ros", reason="needs ROS 2's launch_ros")
-    from launch import LaunchContext
-
-    spec = importlib.util.spec_from_file_location(name.partition(".")[0], ROOT / "launch" / name)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    context = LaunchContext()
-    context.launch_configurations.update({argument.name: "" for argument in getattr(module, "ARGUMENTS", ())} | values)
-    return module, context
+    ((status, processes, lines),) = run_launch([name, *arguments])
+    assert status == 0, lines
+    return processes
 
 
 def remaps(command):
@@ -115,7 +124,7 @@ def test_the_launch_file_remaps_the_topics_that_the_node_subscribes():
 
     text = (ROOT / "launch" / "fusion.launch.py").read_text()
     for topic in (*IMAGE_TOPICS.values(), *CAMERA_INFO_TOPICS.values()):
-        assert f'("{topic}", value(' in text
+        assert f'                ("{topic}", ' in text
 
 
 def test_rviz_shows_the_three_images():
@@ -206,12 +215,6 @@ def test_a_fast_dds_profile_reaches_the_node_and_no_other_process(distribution, 
     assert "PATH" in found["fusion_node"]  # added to the environment, not in its place
 
 
-def test_a_fast_dds_profile_that_is_no_file_is_refused():
-    file, context = loaded("fusion.launch.py", fastdds_profile="/nowhere/fastdds.xml")
-    with pytest.raises(RuntimeError, match="which is no file"):
-        file.fusion_node(context)
-
-
 def test_several_pairs_of_cameras_are_nodes_apart_by_namespaces(tmp_path):
     file = tmp_path / "my.yaml"
     file.write_text("/**:\n  ros__parameters:\n    scale: 3\n/rear/fusion:\n  ros__parameters:\n    device: cpu\n")
@@ -229,8 +232,147 @@ def test_several_pairs_of_cameras_are_nodes_apart_by_namespaces(tmp_path):
         assert command[command.index("--log-level") + 1] == "warn"
 
 
-@pytest.mark.parametrize("namespaces", ["front,front", "front,,rear", ""])
-def test_namespaces_that_do_not_differ_are_refused(namespaces):
-    file, context = loaded("multi_camera.launch.py", namespaces=namespaces)
-    with pytest.raises(RuntimeError, match=f"namespaces is '{namespaces}'; expected names that differ"):
-        file.fusion_nodes(context)
+# Launch files with one argument that is wrong, and what is said of it; FOLDER is replaced.
+OF_FUSION = [
+    ("params_file:=/nowhere.yaml", "params_file is '/nowhere.yaml', which is no file"),
+    ("params_file:=FOLDER", "which is no file"),
+    ("params_file:=FOLDER/malformed.yaml", "malformed.yaml cannot be read"),
+    ("params_file:=FOLDER/empty.yaml", "empty.yaml sets no parameters; expected a node's name, such as /**"),
+    ("params_file:=FOLDER/flat.yaml", "flat.yaml sets no parameters"),
+    ("fastdds_profile:=/nowhere.xml", "fastdds_profile is '/nowhere.xml', which is no file"),
+    ("log_level:=loud", "log_level is 'loud'; expected one of debug, info, warn, error, fatal"),
+    ("log_level:=", "log_level is ''; expected one of"),
+    ("device:=gpu", "device is 'gpu'; expected auto, cpu, cuda or cuda:N"),
+    ("thermal_topic:=a b", "thermal_topic is 'a b'; expected a topic"),
+    ("visible_topic:=", "visible_topic is ''; expected a topic"),
+    ("visible_camera_info_topic:=/a//b", "visible_camera_info_topic is '/a//b'; expected a topic"),
+    ("respawn:=yes", '"respawn" provided value "yes" is not valid'),
+    ("autostart:=1", '"autostart" provided value "1" is not valid'),
+    ("use_sim_time:=True", '"use_sim_time" provided value "True" is not valid'),
+]
+WRONG = [
+    *(("fusion.launch.py", *case) for case in OF_FUSION),
+    ("fusion.launch.py", "namespace:=1front", "namespace is '1front'; expected a name, such as front"),
+    *(("multi_camera.launch.py", *case) for case in OF_FUSION),
+    ("multi_camera.launch.py", "namespaces:=front,front", "namespaces is 'front,front'; expected names that differ"),
+    ("multi_camera.launch.py", "namespaces:=front,/front", "namespaces is 'front,/front'; expected names that differ"),
+    ("multi_camera.launch.py", "namespaces:=front,,rear", "namespaces is 'front,,rear'; expected names that differ"),
+    ("multi_camera.launch.py", "namespaces:=front,my rear", "namespaces is 'front,my rear'; expected names"),
+    ("multi_camera.launch.py", "namespaces:=", "namespaces is ''; expected names that differ"),
+    *(("replay.launch.py", *case) for case in OF_FUSION),
+    ("replay.launch.py", "namespace:=1front", "namespace is '1front'; expected a name, such as front"),
+    ("replay.launch.py", "source:=/nowhere", "/nowhere: no such file or folder"),
+    ("replay.launch.py", "source:=FOLDER", "FOLDER"),
+    ("replay.launch.py", "source:=simulator:noon", "noon"),
+    ("replay.launch.py", "rate:=fast", "rate is 'fast'; expected a number"),
+    ("replay.launch.py", "rate:=0", "rate is 0.0; it must lie in"),
+    ("replay.launch.py", "rate:=nan", "rate is nan; it must lie in"),
+    ("replay.launch.py", "loop:=yes", '"loop" provided value "yes" is not valid'),
+    ("replay.launch.py", "rviz:=yes", '"rviz" provided value "yes" is not valid'),
+]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """What each launch of WRONG came to, by the file and its argument."""
+    folder = tmp_path_factory.mktemp("arguments")
+    (folder / "malformed.yaml").write_text("/**: [")
+    (folder / "empty.yaml").write_text("")
+    (folder / "flat.yaml").write_text("scale: 2\n")
+    results = run_launch(*[(file, argument.replace("FOLDER", str(folder))) for file, argument, _ in WRONG])
+    return folder, dict(zip(((file, argument) for file, argument, _ in WRONG), results, strict=True))
+
+
+@pytest.mark.parametrize(("file", "argument", "said"), WRONG)
+def test_a_wrong_argument_ends_the_launch_in_failure_before_anything_starts(answers, file, argument, said):
+    folder, results = answers
+    status, processes, lines = results[file, argument]
+    assert status == 1
+    assert processes == []
+    (line,) = [line for line in lines if line.startswith("Caught exception")]
+    assert said.replace("FOLDER", str(folder)) in line
+    assert "\n" not in line
+
+
+def test_rviz_that_is_missing_is_said_before_anything_starts():
+    pytest.importorskip("launch_ros", reason="needs ROS 2's launch_ros")
+    from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+
+    with contextlib.suppress(PackageNotFoundError):
+        pytest.skip(f"rviz2 is in {get_package_prefix('rviz2')}")
+    ((status, processes, lines),) = run_launch(["replay.launch.py", "rviz:=true"])
+    assert (status, processes) == (1, [])
+    assert any("rviz is true, but rviz2 is not installed" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["fusion.launch.py", "log_level:=WARN"],
+        ["fusion.launch.py", "log_level:=rcl:=debug", "device:=cuda:1", "namespace:=/robot/front"],
+        ["fusion.launch.py", "thermal_topic:=~/image", "visible_topic:=/a/b_2/image", "namespace:="],
+        ["multi_camera.launch.py", "namespaces:=/front,robot/rear"],
+    ],
+)
+def test_every_right_form_of_an_argument_is_taken(words):
+    assert {Path(command[0]).name for command in started(*words)} == {"fusion_node"}
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_show_args_lists_what_the_node_takes_and_no_code(path):
+    """As `ros2 launch --show-args` finds them: without running what is included by a function."""
+    code = f"""
+from launch.launch_description_sources import get_launch_description_from_python_launch_file
+description = get_launch_description_from_python_launch_file({str(path)!r})
+for argument in description.get_launch_arguments():
+    print(argument.name, "".join(part.describe() for part in argument.default_value))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment(), timeout=60, check=True
+    )
+    defaults = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    of_fusion = {"thermal_topic", "visible_topic", "params_file", "log_level", "device", "respawn", "fastdds_profile"}
+    assert of_fusion <= set(defaults)
+    assert ("namespace" in defaults) == (path.name != "multi_camera.launch.py")
+    assert not [default for default in defaults.values() if "Expr" in default or "Join" in default]
+
+
+# Runs replay.launch.py with stand-ins for both executables, which end with the status in their environment.
+STAND_IN = """#!/bin/sh
+name=$(basename "$0")
+trap 'exit 0' INT TERM
+if [ "$name" = "$ENDING" ]; then sleep 0.2; exit "$STATUS"; fi
+for i in $(seq 100); do sleep 0.1; done
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "expected"),
+    [("replay_node", 0, 0), ("replay_node", 1, 1), ("replay_node", 2, 1), ("fusion_node", 2, 1), ("fusion_node", 0, 0)],
+)
+def test_a_replay_ends_in_failure_where_one_of_its_nodes_failed(tmp_path, ending, status, expected):
+    variables = environment()
+    prefix = tmp_path / "prefix"
+    index = prefix / "share" / "ament_index" / "resource_index" / "packages"
+    executables = prefix / "lib" / "hkdnet_ros"
+    for folder in (index, executables):
+        folder.mkdir(parents=True)
+    (index / "hkdnet_ros").touch()
+    for name in ("replay_node", "fusion_node"):
+        (executables / name).write_text(STAND_IN)
+        (executables / name).chmod(0o755)
+    code = f"""
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+service = LaunchService(noninteractive=True)
+source = PythonLaunchDescriptionSource({str(ROOT / "launch" / "replay.launch.py")!r})
+service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source)]))
+sys.exit(service.run())
+"""
+    variables["AMENT_PREFIX_PATH"] = f"{prefix}:{variables['AMENT_PREFIX_PATH']}"
+    variables |= {"ENDING": ending, "STATUS": str(status)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=variables, timeout=60)
+    assert done.returncode == expected, done.stdout + done.stderr
+    assert (f"{ending} ended with status {status}" in done.stdout + done.stderr) == bool(expected)

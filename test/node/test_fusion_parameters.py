@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import slope
 from rigging import kept_log, wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
@@ -15,6 +16,7 @@ from rcl_interfaces.srv import DescribeParameters, SetParametersAtomically
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
+from hkdnet_ros.images.messages import decode_message
 from hkdnet_ros.node.fusion import FusionNode
 from hkdnet_ros.node.image_messages import encode_image
 from hkdnet_ros.node.schema import SPECS, FusionConfig, NodeConfig
@@ -118,6 +120,20 @@ def test_a_live_parameter_changes_the_running_node(make_node, remote, rig):
     wait_for(lambda: rig.images, what="the image")
     (image,) = rig.images
     assert (image.header.stamp.sec, image.encoding) == (2, "mono8")
+
+
+def test_thermal_is_turned_down_while_images_come(make_node, remote, rig):
+    make_node(output="gray")
+    rig.wait_for_node()
+    visible = np.full((24, 32, 3), 40, np.uint8)
+    for second, gain in enumerate((1.0, 0.5, 0.0), start=1):
+        assert remote.set("thermal_gain", gain) == (True, "")
+        rig.publish_pair(slope(24, 32, 100, 255), visible, second * 10**9)
+        wait_for(lambda: len(rig.images) == second, what="the image")  # noqa: B023
+    levels = [float(decode_message(image).image.mean()) for image in rig.images]
+    assert levels[0] > levels[1] + 20 > levels[2] + 40
+    assert levels[2] == 40
+    assert remote.set("thermal_gain", 1.1)[0] is False
 
 
 def test_a_set_with_one_refused_value_changes_none(make_node, remote):

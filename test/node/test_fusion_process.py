@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rigging import TIMEOUT_S, Rig, wait_for
+from struck_node import MOMENTS
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
@@ -113,13 +114,16 @@ def test_a_signal_ends_a_node_that_is_not_active(start, state, number):
 
 
 @both_signals
-def test_two_signals_while_the_model_loads_end_it_when_it_has_loaded(start, number):
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_while_the_model_loads_ends_the_node_without_it(start, number, times):
     process = start(HERE / "held_node.py", "configure")
     process.wait_for("now: configure")
-    for _ in range(2):
+    for _ in range(times):
         process.child.send_signal(number)
-        time.sleep(0.1)
+        time.sleep(0.02)
     assert_clean(process)
+    assert "configure given up: the node is to end" in process.errors()
+    assert "active" not in process.output()
 
 
 @both_signals
@@ -182,19 +186,28 @@ def test_two_signals_during_inference_end_it_after_that_pair(start, spun):
     assert " pairs, 1 fused" in process.errors()
 
 
-@pytest.mark.parametrize("delay_s", [0.15, 0.3, 0.5])
-def test_a_signal_while_it_starts_ends_it_in_order(start, delay_s):
+@both_signals
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_signal_at_any_moment_of_the_start_ends_it_in_order(start, moment, number):
+    process = start(HERE / "struck_node.py", moment, int(number))
+    assert_clean(process)
+    assert process.output().startswith(f"now: {moment}\n")
+
+
+@both_signals
+@pytest.mark.parametrize("delay_s", [0.0, 0.15, 0.3, 0.5, 1.0, 2.0])
+def test_a_signal_ends_the_start_of_the_real_node_in_order(start, delay_s, number):
     process = start(
         "-c",
-        "from hkdnet_ros.node.process import run_node\nprint('now: started', flush=True)\n"
-        "import sys; sys.path.insert(0, sys.argv[1]); sys.argv = ['held_node.py', 'nowhere']\n"
-        "def make():\n    import held_node; return held_node.make_node()\n"
-        "sys.exit(run_node(make, ['x']))",
-        HERE,
+        "from hkdnet_ros.node import fusion_node, stop_switch\n"
+        "obey = stop_switch.StopSwitch.obey_signals\n"
+        "def say(self): obey(self); print('now: started', flush=True)\n"
+        "stop_switch.StopSwitch.obey_signals = say\n"
+        "raise SystemExit(fusion_node.main(['fusion_node']))",
     )
     process.wait_for("now: started")
     time.sleep(delay_s)
-    process.child.send_signal(signal.SIGINT)
+    process.child.send_signal(number)
     assert_clean(process)
 
 

@@ -7,6 +7,7 @@ from array import array
 import cv2
 import numpy as np
 import pytest
+from pictures import slope
 from rigging import wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
@@ -55,9 +56,11 @@ def test_who_looks_at_the_preview_alone_has_nothing_fused(make_session, engine):
     for output in (session.images, session.camera_infos, session.statuses):
         output.subscribers = 0
     session.previews.subscribers = 1
-    session.pair(NOW_NS)
+    thermal = slope(20, 30)
+    session.it.receive("thermal", encode_image(thermal, "mono8", NOW_NS, "thermal"))
+    session.it.receive("visible", bgr(NOW_NS))
     wait_for(session.drops)
-    np.testing.assert_array_equal(decode_message(session.previews[0]).image, decode_message(gray(NOW_NS)).image)
+    np.testing.assert_array_equal(decode_message(session.previews[0]).image, thermal)
     assert engine.given == []
     assert session.drops() == {NO_SUBSCRIBER: 1}
     assert not session.it.health().is_wanted

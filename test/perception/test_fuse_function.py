@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
+from pictures import slope
 
 from hkdnet_ros import EngineConfig, Frame, FusionPipeline, Pair, fuse, load_engine
 from hkdnet_ros.errors import CheckpointError, ConfigError, ImageError
 from hkdnet_ros.perception.thermal import ThermalConfig
 
 RANDOM = np.random.default_rng(5)
-GRAY = RANDOM.integers(0, 256, (24, 32), dtype=np.uint8)
+GRAY = slope(24, 32)
 COLOR = RANDOM.integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
 
@@ -65,12 +67,24 @@ def test_the_shipped_network_is_loaded_by_its_settings_and_differs_by_scale():
         (GRAY, COLOR.astype(np.uint16), "visible image is uint16 of shape"),
         (GRAY, COLOR[..., :2], "visible image is uint8 of shape"),
         (GRAY, GRAY.astype(np.float32), "32FC1 has no luma"),
-        (GRAY[:15], COLOR, "at least 16x16"),
+        (GRAY[:15, :20], COLOR, "at least 16x16"),
     ],
 )
 def test_other_arrays_are_refused_in_one_line(engine, thermal, visible, words):
     with pytest.raises(ImageError, match=words):
         fuse(thermal, visible, engine=engine)
+
+
+def test_arrays_of_different_shapes_are_refused_cropped_or_stretched(engine):
+    wide = np.zeros((48, 96, 3), np.uint8)
+    wide[:, 16:80] = COLOR
+    with pytest.raises(ImageError, match=r"thermal is 32x24 and visible 96x48, .*wider by 50%"):
+        fuse(GRAY, wide, engine=engine)
+    np.testing.assert_array_equal(fuse(GRAY, wide, engine=engine, fit="crop"), fuse(GRAY, COLOR, engine=engine))
+    stretched = cv2.resize(wide, (64, 48), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(fuse(GRAY, wide, engine=engine, fit="stretch"), fuse(GRAY, stretched, engine=engine))
+    with pytest.raises(ConfigError, match="fit is 'squeeze'; choose crop or stretch"):
+        fuse(GRAY, wide, engine=engine, fit="squeeze")
 
 
 def test_settings_beside_an_engine_are_refused(engine):

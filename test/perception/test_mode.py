@@ -25,6 +25,7 @@ class World:
         self.ms = 5000
         self.selector = ModeSelector(config or ModeConfig(), self.ms * MS, **options)
         self.causes: list[str] = []
+        self.troubles: list[bool] = []
 
     def set_clock(self, ms: int) -> None:
         """Set the clock, which may go back."""
@@ -55,6 +56,7 @@ class World:
                     assert self.selector.mode == change.mode
                     changes.append(((self.ms - begin) / 1000, change.mode))
                     self.causes.append(change.cause)
+                    self.troubles.append(change.is_trouble)
         return changes
 
 
@@ -117,6 +119,25 @@ def test_end_of_both_streams_stops_without_a_mode_between() -> None:
     world.run(5)
     assert world.run(10, ()) == [(about(1.0), STOPPED)]
     assert world.causes == ["neither camera has sent an image for 1.0 s"]
+
+
+def test_before_the_first_image_of_all_nothing_is_wrong_yet() -> None:
+    world = World()
+    assert world.run(30, ()) == [(about(1.0), STOPPED)]
+    assert world.run(5) == [(about(0.0), FUSED)]
+    assert world.run(5, ()) == [(about(1.0), STOPPED)]
+    assert world.causes == [
+        "no camera has sent an image yet",
+        "both cameras send live images again",
+        "neither camera has sent an image for 1.0 s",
+    ]
+    assert world.troubles == [False, False, True]
+
+
+def test_a_camera_that_is_alone_from_the_start_is_trouble() -> None:
+    world = World()
+    assert world.run(5, (VISIBLE,)) == [(about(1.0), VISIBLE)]
+    assert world.troubles == [True]
 
 
 def test_second_loss_stops() -> None:
@@ -333,7 +354,7 @@ def test_first_time_of_a_simulation_is_no_silence() -> None:
     change = selector.update(1_700_000_002_000 * MS)
     assert change is not None
     assert change.mode == STOPPED
-    assert "for 2.0 s" in change.cause
+    assert change.cause == "no camera has sent an image yet"
 
 
 def test_clock_that_goes_back_changes_nothing_and_limits_hold_from_there() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pictures import slope
 
 from hkdnet_ros.errors import ConfigError, ImageError
 from hkdnet_ros.images import color
@@ -39,7 +40,7 @@ class Average:
 
 def thermal_frame(height: int = 24, width: int = 32, encoding: str = "mono8") -> Frame:
     dtype = {"mono8": np.uint8, "mono16": np.uint16, "32FC1": np.float32}[encoding]
-    image = np.random.default_rng(1).integers(0, 256, (height, width)).astype(dtype)
+    image = slope(height, width, dtype=dtype)
     return Frame(image, 1_000, "thermal_optical", encoding)
 
 
@@ -196,7 +197,7 @@ def test_the_conditioned_thermal_image_comes_along_at_its_own_size() -> None:
     np.testing.assert_allclose(pipeline.condition(thermal_frame(encoding="mono16")), expected, atol=1e-6)
     assert pipeline.process_alone(VISIBLE, visible_frame()).thermal is None
     with pytest.raises(ImageError, match="thermal image is 40x15"):
-        pipeline.condition(thermal_frame(15, 40))
+        FusionPipeline(Average()).condition(thermal_frame(15, 40))
 
 
 NAN = Frame(np.full((24, 32), np.nan, np.float32), 1, "", "32FC1")

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from core_rig import MS, NOW_NS, S, bgr, calibration, gray
+from pictures import slope
 from rigging import wait_for
 
 from hkdnet_ros.errors import ConfigError, ImageError
@@ -149,16 +150,28 @@ def test_a_camera_whose_clock_is_known_to_be_ahead_has_no_odd_stamps(make_core):
     assert len(core.fused) == 1
 
 
-def test_nan_in_a_float_image_drops_the_pair_and_the_next_is_fused(make_core):
+def kelvin(stamp_ns, missing=0):
+    """A float image of which so many pixels are NaN."""
+    image = np.random.default_rng(stamp_ns % 1000003).normal(300, 1, (20, 30)).astype(np.float32)
+    image.ravel()[:missing] = np.nan
+    return Frame(image, stamp_ns, "thermal", "32FC1")
+
+
+def test_a_float_image_with_some_nan_is_fused(make_core):
     core = make_core()
-    kelvin = np.linspace(280, 320, 600, dtype=np.float32).reshape(20, 30)
-    broken = kelvin.copy()
-    broken[3, 4] = np.nan
-    core.pair(NOW_NS, thermal=Frame(broken, NOW_NS, "thermal", "32FC1"))
-    assert core.drops == {BAD_PAIR: 1}
-    core.pair(NOW_NS + 33 * MS, thermal=Frame(kelvin, NOW_NS + 33 * MS, "thermal", "32FC1"))
+    core.pair(NOW_NS, thermal=kelvin(NOW_NS, missing=1))
+    core.pair(NOW_NS + 33 * MS, thermal=kelvin(NOW_NS + 33 * MS, missing=200))
+    assert not core.drops
+    assert len(core.fused) == 2
+
+
+def test_a_float_image_that_is_mostly_nan_is_dropped_and_the_next_pair_is_fused(make_core):
+    core = make_core()
+    core.pair(NOW_NS, thermal=kelvin(NOW_NS, missing=301))
+    assert core.drops == {"bad thermal image": 1}
+    core.pair(NOW_NS + 33 * MS, thermal=kelvin(NOW_NS + 33 * MS))
     assert len(core.fused) == 1
-    assert any("NaN" in line for line in core.logger.lines)
+    assert any("301 NaN or infinite pixels of 600" in line for line in core.logger.lines)
 
 
 def test_a_size_that_changes_mid_stream_is_followed(make_core, engine):
@@ -228,7 +241,7 @@ def test_where_nobody_wants_the_result_nothing_is_fused(make_core, engine):
     assert (engine.given, core.sink.previews) == ([], [])
     assert not core.it.health().is_wanted
     core.sink.now_wants = Wants(fused=False, conditioned=True)
-    core.pair(NOW_NS + 33 * MS)
+    core.pair(NOW_NS + 33 * MS, Frame(slope(20, 30), NOW_NS + 33 * MS, "thermal", "mono8"))
     ((thermal, conditioned),) = core.sink.previews
     np.testing.assert_array_equal(conditioned, thermal.image / np.float32(255))
     assert (engine.given, core.drops) == ([], {NO_SUBSCRIBER: 2})

@@ -30,6 +30,19 @@ def test_without_thermal_the_visible_image_goes_on_alone_and_fusion_comes_back_b
     assert stamps == sorted(set(stamps))
 
 
+def test_the_log_warns_of_silence_only_once_a_camera_has_sent(make_core, monkeypatch):
+    core = make_core()
+    said = []
+    monkeypatch.setattr(core.logger, "_keep", lambda line, severity: said.append(f"{severity}: {line}"))
+    core.stream(2, thermal=False, visible=False)
+    core.stream(1)
+    core.stream(2, thermal=False, visible=False)
+    waiting, fused, stopped = [line for line in said if "mode " in line]
+    assert waiting == "info: mode stopped: no camera has sent an image yet"
+    assert fused == "info: mode fused: both cameras send live images again"
+    assert stopped.startswith("warning: mode stopped: neither camera has sent an image for 1.")
+
+
 def test_without_visible_it_stops_or_the_thermal_image_goes_on_alone_as_the_parameter_says(make_core):
     core = make_core()
     core.stream(1)
@@ -142,7 +155,7 @@ def test_right_stamps_that_come_late_pair_by_default_all_of_them(make_core):
 def test_a_camera_that_died_has_no_skew_and_an_old_cause_does_not_stay(make_core):
     core = make_core(**{"mode.limit": 1.0})
     core.stream(3, thermal=False, visible=False)
-    assert core.it.health().cause.startswith("neither camera has sent an image")
+    assert core.it.health().cause == "no camera has sent an image yet"
     core.stream(25, visible=False)
     lines = [line for line in core.logger.lines if line.startswith("nothing paired")]
     assert lines

@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from pictures import slope
 
 from hkdnet_ros.errors import ConfigError, ImageError
 from hkdnet_ros.images.frames import Frame
 from hkdnet_ros.perception.thermal import ThermalConditioner, ThermalConfig, raise_local_contrast
+from hkdnet_ros.perception.thermal_range import percentiles
 
 SECOND = 1_000_000_000
 
@@ -24,10 +26,9 @@ def frame(image: NDArray[np.generic], seconds: float = 0.0, encoding: str = "mon
     return Frame(image, round((100 + seconds) * SECOND), "thermal", encoding)
 
 
-def scene(seed: int = 0, low: int = 7000, high: int = 9000) -> NDArray[np.uint16]:
-    """Counts spread evenly from ``low`` to ``high``."""
-    ramp = np.linspace(low, high, 120 * 160).round().astype(np.uint16)
-    return np.random.default_rng(seed).permutation(ramp).reshape(120, 160)
+def scene(turn: int = 0, low: int = 7000, high: int = 9000) -> NDArray[np.generic]:
+    """Counts from ``low`` to ``high``."""
+    return slope(120, 160, low, high, np.uint16, turn)
 
 
 def shown_range(conditioner: ThermalConditioner, counts: Frame) -> tuple[float, float]:
@@ -41,19 +42,20 @@ def shown_range(conditioner: ThermalConditioner, counts: Frame) -> tuple[float, 
     return low, low + 1 / gain
 
 
-def test_eight_bits_are_divided_by_255() -> None:
+@pytest.mark.parametrize("counts", [(0, 0), (7000, 9000)])
+def test_eight_bits_are_divided_by_255_whatever_range_is_fixed_for_counts(counts: tuple[float, float]) -> None:
     image = np.arange(256, dtype=np.uint8).reshape(16, 16)
     for encoding in ("mono8", "8UC1"):
-        shown = ThermalConditioner(ThermalConfig(range_low=10, range_high=20)).condition(frame(image, 0, encoding))
+        shown = ThermalConditioner(ThermalConfig(*counts)).condition(frame(image, 0, encoding))
         assert shown.dtype == np.float32
         np.testing.assert_array_equal(shown, (image.astype(float) / 255).astype(np.float32))
 
 
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8"])
 def test_colour_gives_its_luma(encoding: str) -> None:
-    image = np.random.default_rng(0).integers(0, 256, (20, 30, len(encoding) - 1), np.uint8)
+    image = np.stack([slope(20, 30, low, 255) for low in (0, 30, 60, 90)[: len(encoding) - 1]], axis=-1)
     red, green, blue = (image[..., encoding.index(channel)].astype(float) for channel in "rgb")
-    shown = ThermalConditioner().condition(frame(image, 0, encoding))
+    shown = ThermalConditioner(ThermalConfig(palette="gray")).condition(frame(image, 0, encoding))
     np.testing.assert_allclose(shown, (0.299 * red + 0.587 * green + 0.114 * blue) / 255, atol=0.51 / 255)
 
 
@@ -63,10 +65,12 @@ def test_colour_gives_its_luma(encoding: str) -> None:
         (np.array([[27000, 28000], [29000, 40000]], np.uint16), "mono16"),
         (np.array([[27000, 28000], [29000, 40000]], np.uint16), "16UC1"),
         (np.array([[27000.0, 28000.0], [29000.0, 4e37]], np.float32), "32FC1"),
+        (np.array([[27, 28], [29, 255]], np.uint8), "mono8"),
     ],
 )
 def test_fixed_range_is_stretched_and_clipped(image: NDArray[np.generic], encoding: str) -> None:
-    conditioner = ThermalConditioner(ThermalConfig(range_low=27500, range_high=29500))
+    unit = 1 if encoding == "mono8" else 1000
+    conditioner = ThermalConditioner(ThermalConfig(range_low=27.5 * unit, range_high=29.5 * unit))
     np.testing.assert_allclose(conditioner.condition(frame(image, 0, encoding)), [[0, 0.25], [0.75, 1]], atol=1e-6)
 
 
@@ -79,9 +83,7 @@ def test_first_frame_sets_the_range_to_its_percentiles() -> None:
 @pytest.mark.parametrize("shape", [(512, 640), (1024, 1280), (17, 1000)])
 def test_percentiles_of_large_images_come_from_a_sample_that_is_close(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(2).normal(300.0, 5.0, shape).astype(np.float32)
-    assert shown_range(ThermalConditioner(), frame(image, 0, "32FC1")) == pytest.approx(
-        np.percentile(image, (0.5, 99.5)), abs=1.0
-    )
+    assert percentiles(image, 0.5, 99.5) == pytest.approx(np.percentile(image, (0.5, 99.5)), abs=1.0)
 
 
 @pytest.mark.parametrize("rate", [9, 30])
@@ -194,8 +196,8 @@ def test_contradicting_settings_are_refused(wrong: dict[str, float]) -> None:
 
 def test_what_a_running_node_may_change_is_marked_so() -> None:
     live = {field.name for field in dataclasses.fields(ThermalConfig) if field.metadata["option"].live}
-    percentiles = {"percentile_low", "percentile_high"}
-    assert live == {"range_low", "range_high", *percentiles, "time_constant", "local_contrast", "mend_pixels"}
+    percentiles, looks = {"percentile_low", "percentile_high"}, {"palette", "polarity"}
+    assert live == {"range_low", "range_high", *percentiles, "time_constant", "local_contrast", "mend_pixels", *looks}
 
 
 def test_new_percentiles_are_approached_with_the_time_constant() -> None:
@@ -324,10 +326,10 @@ def test_faulty_pixels_are_mended_when_the_scene_has_moved_and_a_moving_target_n
         counts = panning(step, encoding=encoding)
         found = mended(conditioner.condition(counts), counts)
         assert found <= {STUCK, WEAK}
-        assert step > 50 or not found
+        assert step >= 20 or not found
     assert found == {STUCK, WEAK}
-    surroundings = counts.image[18:23, 28:33]
-    assert conditioner.condition(counts)[STUCK] * 30000 == pytest.approx(np.median(surroundings), abs=1)
+    good = np.delete(counts.image[18:23, 28:33].ravel(), 12)
+    assert conditioner.condition(counts)[STUCK] * 30000 == pytest.approx(np.median(good), abs=1)
 
 
 def test_nothing_is_mended_where_nothing_moves() -> None:

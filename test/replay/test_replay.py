@@ -402,3 +402,26 @@ def test_ctrl_c_ends_the_command_in_order(again):
     assert "thermal" in rest
     assert "published" in rest
     assert "Traceback" not in rest
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay_s", [0.0, 0.2, 0.5, 1.0, 2.0])
+def test_a_signal_while_the_node_starts_ends_it_in_order(delay_s, number):
+    program = (
+        "import sys\n"
+        "from hkdnet_ros.node import stop_switch\n"
+        "from hkdnet_ros.replay.replay_node import main\n"
+        "obey = stop_switch.StopSwitch.obey_signals\n"
+        "def say(self): obey(self); print('now', flush=True)\n"
+        "stop_switch.StopSwitch.obey_signals = say\n"
+        "sys.exit(main(['replay_node', '--ros-args', '-p', 'wait:=3600.0']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert process.stdout.readline() == "now\n"
+    time.sleep(delay_s)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors

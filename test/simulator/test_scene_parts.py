@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hkdnet_ros.simulator.config import SceneConfig
-from hkdnet_ros.simulator.geometry import NEAR, Box, View, hit_box
+from hkdnet_ros.simulator.geometry import LEAST_HIT, NEAR, Box, View, hit_box
 from hkdnet_ros.simulator.sensor import COUNTS_PER_KELVIN, ThermalSensor
 from hkdnet_ros.simulator.sprites import Canvas
 from hkdnet_ros.simulator.textures import NoiseBank, band, stripes
@@ -55,13 +55,22 @@ def test_the_first_hit_of_a_box_is_where_marching_along_the_ray_enters_it(
     steps = np.linspace(0.0, 200.0, 200_001)
     points = origin + steps[:, None] * direction
     inside = ((points >= box.low) & (points <= box.high)).all(axis=1)
-    if inside[0]:
+    if inside[:3].any():  # begins inside, or so near that the hit may lie before LEAST_HIT, 1 step
         return
     if inside.sum() > 2:
         assert hit == pytest.approx(steps[inside.argmax()], abs=2e-3)
     elif not inside.any() and np.isfinite(hit):  # it may graze an edge between two steps
         entry = origin + hit * direction
         assert ((entry > np.float32(box.low) - 1e-3) & (entry < np.float32(box.high) + 1e-3)).all()
+
+
+@pytest.mark.parametrize(
+    ("distance", "expected"), [(0.5 * LEAST_HIT, np.inf), (2 * LEAST_HIT, 2 * LEAST_HIT), (-0.5, np.inf)]
+)
+def test_a_hit_just_after_the_start_counts_for_none(distance: float, expected: float) -> None:
+    box = Box((1.0, -1.0, 0.5), (3.0, 2.0, 2.5))
+    hit, _ = hit_box(np.float32((1.0 - distance, 0.5, 1.0)), np.float32([(1.0, 0.01, 0.01)]), box)
+    assert hit[0] == pytest.approx(expected, rel=1e-3)
 
 
 @settings(max_examples=60, deadline=None)

@@ -99,7 +99,7 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
         (tmp_path / "bad.png").write_bytes(content)
         with pytest.raises(SourceError, match=r"bad\.png: not a readable image"):
             read_gray(tmp_path / "bad.png")
-    with pytest.raises(SourceError, match="pixels are float32"):
+    with pytest.raises(SourceError, match=r"x\.tiff: image of encoding 32FC1 has no luma"):
         read_gray(write(tmp_path / "x.tiff", np.zeros((2, 2), np.float32)))
 
 
@@ -118,3 +118,21 @@ def test_pair_of_different_sizes_is_refused(folder: Path) -> None:
     with pytest.raises(SourceError, match=r"a\.png: thermal is 6x4, visible 8x4"):
         read_pair(first)
     assert read_pair(second)[1].shape == (4, 6)
+
+
+def test_a_rendering_and_telemetry_are_read_as_the_node_takes_them_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows, columns = np.mgrid[:120, :160]
+    levels = np.clip(128 + 100 * np.sin(rows / 20) * np.cos(columns / 15), 0, 255).astype(np.uint8)
+    counts = 7000 + 4 * levels.astype(np.uint16)
+    for name in ("a", "b"):
+        write(tmp_path / f"jet_{name}.png", cv2.applyColorMap(levels, cv2.COLORMAP_JET))
+        write(tmp_path / f"lepton_{name}.png", np.concatenate([counts, np.zeros((2, 160), np.uint16)]))
+        np.testing.assert_allclose(read_conditioned(tmp_path / f"jet_{name}.png"), levels / 255, atol=6 / 255)
+        plain = read_conditioned(write(tmp_path / "plain.png", counts))
+        np.testing.assert_array_equal(read_conditioned(tmp_path / f"lepton_{name}.png"), plain)
+    said = [record.message for record in caplog.records]
+    assert len(said) == 2
+    assert "palette jet" in said[0]
+    assert "160x122" in said[1]

@@ -69,6 +69,29 @@ def test_16_bit_thermal_counts_are_stretched_to_the_scene(tmp_path):
     assert pair.visible.unique().tolist() == pytest.approx([0.2])
 
 
+def test_floats_are_stretched_from_percentiles_in_any_unit(tmp_path):
+    celsius = np.linspace(-10, 40, 64 * 64).astype(np.float32).reshape(64, 64)
+    for folder, scale, offset in (("celsius", 1, 0), ("kelvin", 1, 273.15)):
+        for name, image in (
+            ("thermal", celsius * scale + np.float32(offset)),
+            ("visible", np.full((64, 64), 51, np.uint8)),
+        ):
+            (tmp_path / folder / name).mkdir(parents=True)
+            cv2.imwrite(str(tmp_path / folder / name / "a.tiff"), image)
+    thermal = [PairSet(tmp_path / folder).pair(0).thermal[0, 0].numpy() for folder in ("celsius", "kelvin")]
+    expected = np.clip((celsius + 9.75) / 49.5, 0, 1)
+    for image in thermal:
+        np.testing.assert_allclose(image, expected, atol=0.005)
+
+
+def test_all_pairs_that_cannot_be_trained_on_are_counted(pair_folder):
+    (pair_folder / "thermal" / "0.png").write_bytes(b"")
+    (pair_folder / "visible" / "2.png").write_bytes(b"")
+    cv2.imwrite(str(pair_folder / "visible" / "3.png"), np.zeros((50, 60), np.uint8))
+    with pytest.raises(SourceError, match=r"^3 of 6 pairs cannot be used.*thermal/0\.png.*visible/2\.png.*3\.png"):
+        PairSet(pair_folder)
+
+
 def test_8_bit_thermal_images_keep_their_levels(pair_folder):
     """The camera has conditioned them already."""
     stored = PairSet(pair_folder).pair(0).thermal[0, 0].numpy()
@@ -191,3 +214,14 @@ def test_spoilt_images_keep_their_brightness():
     low = observe(batch, 2, generator())
     for before, after in zip(batch, low, strict=True):
         assert float((before.mean((1, 2, 3)) - after.mean((1, 2, 3))).abs().max()) < 0.02
+
+
+def test_a_wall_is_flat_in_training_as_in_the_node(tmp_path):
+    for side in ("thermal", "visible"):
+        (tmp_path / side).mkdir()
+    counts = np.rint(29315 + 5 * np.random.default_rng(0).standard_normal((60, 80))).astype(np.uint16)
+    for name, image in (("16.png", counts), ("8.png", (counts - 29200).astype(np.uint8))):
+        assert cv2.imwrite(str(tmp_path / "thermal" / name), image)
+        assert cv2.imwrite(str(tmp_path / "visible" / name), np.zeros((60, 80), np.uint8))
+    for images in PairSet(tmp_path).images:
+        assert 0 < images[0].float().std() < 8  # of 255

@@ -12,6 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_POINTS = 480
+PAUSE = 5.0
+"""Points further apart than this many usual steps have a gap between them."""
+FEWEST = 3
+"""Values that a span has on average, so that one without any is a gap."""
 
 Array = NDArray[np.float64]
 
@@ -89,11 +93,18 @@ def counts(times: Array, edges: Array, per_second: bool = False) -> list[float |
 
 
 def points(times: Array, columns: Sequence[tuple[str, Array]], duration_s: float) -> tuple[list[float], list[Series]]:
-    """Return x and a series for each column: all values where they are few, else means over spans."""
+    """Return x and a series for each column: all values where they are few, else means over spans.
+
+    ``times`` rise. Where they pause for long there is a point without a value, so that no line runs across.
+    """
     if len(times) <= MOST_POINTS:
-        x = [round(float(value), 3) for value in times]
+        steps = np.diff(times)
+        pauses = np.flatnonzero(steps > PAUSE * np.median(steps)) + 1 if len(steps) else np.zeros(0, np.int64)
+        between = (times[pauses - 1] + times[pauses]) / 2
+        x = [round(float(value), 3) for value in np.insert(times, pauses, between)]
+        columns = [(name, np.insert(values, pauses, np.nan)) for name, values in columns]
         return x, [Series(name, plain(values), color(name, place)) for place, (name, values) in enumerate(columns)]
-    edges = bins(duration_s)
+    edges = bins(duration_s, FEWEST * duration_s / len(times))
     series = [
         Series(name, per_span(times, values, edges), color(name, place)) for place, (name, values) in enumerate(columns)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,15 @@ from numpy.typing import NDArray
 
 from ...errors import SourceError
 from ...files import make_folder, write_file
+from ...images.frames import VISIBLE
 from ...metrics.fusion import LESS_IS_BETTER
 from .charts import Chart, points
 from .findings import BAD, GOOD, NOTE
 from .lumas import FUSED
-from .markup import Section, cards, finding_list, number, page, paragraph, table
+from .markup import Section, cards, finding_list, page, paragraph, shots, table
 from .measures import FLICKER_KEYS, QUALITY_KEYS
 from .objects import COUNT_KEYS
-from .reading import Result, drop_counts, read_result
+from .reading import Result, drop_counts, read_panes, read_result
 from .tables import write_table
 
 FEWEST = 8
@@ -150,8 +150,8 @@ def _sections(
         sentences = [(NOTE, f"Fewer than {FEWEST} frames were measured in both: evaluate with the same --every.")]
     body = cards(entries) + finding_list(sorted(sentences, key=lambda item: (BAD, GOOD, NOTE).index(item[0])))
     rows = [
-        [one.measure, one.frames, number(one.a, 4), number(one.b, 4), f"{one.b - one.a:+.4f}",
-         f"{one.low:+.4f} to {one.high:+.4f}", one.verdict or "–"] for one in found
+        [one.measure, one.frames, f"{one.a:.4g}", f"{one.b:.4g}", f"{one.b - one.a:+.3g}",
+         f"{one.low:+.3g} to {one.high:+.3g}", one.verdict or "–"] for one in found
     ]  # fmt: skip
     text = (
         "Means over frames that were measured in both, made of images with the same stamps. The interval has 95 % of "
@@ -168,20 +168,48 @@ def _sections(
         x, series = points(times, columns, float(times.max(initial=0.0)) + 1e-6)
         charts.append(Chart(one.measure.replace(".", "-"), one.measure, "", x, series))
     sections = [
-        Section("summary", "In short", f"<p>A is {html.escape(names[0])}, B {html.escape(names[1])}.</p>{body}"),
+        Section("summary", "In short", body),
         Section("measures", "Differences", paragraph(text) + table(heads, rows), charts),
         Section("settings", "What was set differently", _settings(first, second)),
     ]
+    pictures = _pictures(first, second, pairs, names)
+    if pictures:
+        sections.insert(1, Section("frames", "Where they differ most", pictures))
     reasons = sorted({*drop_counts(first), *drop_counts(second)})
     if reasons:
         drops = [[reason, drop_counts(first)[reason], drop_counts(second)[reason]] for reason in reasons]
-        sections.insert(2, Section("drops", "Drops", table(("dropped", "A", "B"), drops)))
+        sections.insert(-1, Section("drops", "Drops", table(("dropped", "A", "B"), drops)))
     return sections
 
 
+def _pictures(first: Result, second: Result, pairs: NDArray[np.int64], names: tuple[str, str]) -> str:
+    """Return the frames where B gains and loses most, by the mean of the quality's differences over their spread."""
+    scores = np.zeros(len(pairs))
+    for key in (f"{key}.{FUSED}" for key in QUALITY_KEYS):
+        if key in first.measures and key in second.measures:
+            step = _per_frame(second, key)[pairs[:, 1]] - _per_frame(first, key)[pairs[:, 0]]
+            scores += step / max(float(np.nanstd(step)) if np.isfinite(step).any() else 0.0, 1e-9)
+    known = np.flatnonzero(np.isfinite(scores) & (scores != 0))
+    if not len(known):
+        return ""
+    order = known[np.argsort(scores[known])]
+    rows = []
+    for title, place in (("Best for B", order[-1]), ("Worst for B", order[0])):
+        frames = pairs[place]
+        panes = [
+            read_panes(result.path, int(frame), int(result.asked["part"]))
+            for result, frame in zip((first, second), frames, strict=True)
+        ]
+        images = {VISIBLE: panes[0].get(VISIBLE), f"A: {names[0]}": panes[0][FUSED], f"B: {names[1]}": panes[1][FUSED]}
+        seconds = float(first.seconds(first.recorded)[frames[0]])
+        heading = f'<h3>{title}<span class="aside">frame {frames[0]} of A, {seconds:.2f} s from the start</span></h3>'
+        rows.append(heading + shots({name: image for name, image in images.items() if image is not None}, title))
+    return "".join(rows)
+
+
 def _sentence(one: Difference) -> str:
-    change = f"{one.measure} is {one.a:.4f} in A and {one.b:.4f} in B"
-    interval = f"{one.b - one.a:+.4f}, 95 % within {one.low:+.4f} and {one.high:+.4f}"
+    change = f"{one.measure} is {one.a:.4g} in A and {one.b:.4g} in B"
+    interval = f"{one.b - one.a:+.3g}, 95 % within {one.low:+.3g} and {one.high:+.3g}"
     if one.verdict:
         return f"B is {one.verdict}: {change} ({interval})."
     return f"No difference that can be told: {change} ({interval})."

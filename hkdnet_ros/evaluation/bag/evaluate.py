@@ -39,7 +39,7 @@ _PACKAGES = ("torch", "numpy", "opencv-python-headless", "rosbags")
 class Request:
     """What is asked of an evaluation beside recording and settings.
 
-    Measures are taken on one frame in ``every``; None: of a short recording on about 200, of a long one on one in 30.
+    Measures are taken on one frame in ``every``; None: of a short recording on about 200, of a long one on one in 60.
     ``limit`` is how many frames are fused, None for all. ``detector`` is an ONNX file (see
     :class:`~hkdnet_ros.evaluation.detector.OnnxDetector`), of whose classes ``classes`` count.
     """
@@ -75,12 +75,11 @@ def evaluate_recording(
         raise ConfigError(
             f"sync.policy is {config.sync.policy}, which needs ROS; evaluate with -p sync.policy:={NEAREST}"
         )
-    before = fingerprint(files)
     every = request.every or every_for(request.limit or len(source))
     asked = {
         "source": source.name,
         "title": title,
-        "recording": before,
+        "recording": fingerprint(files),
         "hkdnet_ros": __version__,
         "parameters": dict(parameters),
         "defaults": dict(defaults),
@@ -92,9 +91,28 @@ def evaluate_recording(
         "detector": request.detector.name if request.detector else None,
         "classes": list(request.classes) if request.detector else [],
     }
-    folder = ResultFolder(out, asked)
-    if folder.is_finished:
-        return out / REPORT
+    with contextlib.closing(ResultFolder(out, asked)) as folder:
+        if not folder.is_finished:
+            _work(folder, source, files, engine_config, config, request, every, bar)
+        if not (out / REPORT).is_file():
+            write_file(out / REPORT, bag_report(read_result(out)).encode())
+        tidy(out)
+    return out / REPORT
+
+
+def _work(
+    folder: ResultFolder,
+    source: CameraSource,
+    files: Sequence[Path],
+    engine_config: EngineConfig,
+    config: PerceptionConfig,
+    request: Request,
+    every: int,
+    bar: Bar,
+) -> None:
+    """Work a recording through into its folder, or go on with that."""
+    out = folder.path
+    before = fingerprint(files)
     try:
         search = None
         if request.detector is not None:
@@ -117,9 +135,6 @@ def evaluate_recording(
             "machine": machine(),
         }
     )
-    write_file(out / REPORT, bag_report(read_result(out)).encode())
-    tidy(out)
-    return out / REPORT
 
 
 def fingerprint(files: Sequence[Path]) -> dict[str, Any]:

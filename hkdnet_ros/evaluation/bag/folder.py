@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,9 +21,10 @@ class ResultFolder:
     """A folder that one run owns: ``asked`` is all that its result follows from, ``found`` what came of it."""
 
     def __init__(self, path: Path, asked: Mapping[str, Any]) -> None:
-        """Take a new or empty folder, or one of a run that was asked the same.
+        """Take a new or empty folder, or one of a run that was asked the same, for as long as this is not closed.
 
-        Raises :class:`SourceError` for any other folder, and where it cannot be written.
+        Raises :class:`SourceError` for any other folder, for one that another process has, and where it cannot be
+        written.
         """
         self.path = path
         self.is_new = not (path / NAME).is_file()
@@ -38,8 +41,23 @@ class ResultFolder:
         self._asked = asked
         with _one_line(path):
             path.mkdir(parents=True, exist_ok=True)
-            if self.is_new:
+            self._lock = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            raise SourceError(
+                f"{path}: another process writes a result there; wait for it, or choose another --out"
+            ) from error
+        except OSError:
+            pass  # a file system that locks no folders, as NFS does not
+        if self.is_new:
+            with _one_line(path):
                 self._write()
+
+    def close(self) -> None:
+        """Let others have the folder."""
+        os.close(self._lock)
 
     @property
     def is_finished(self) -> bool:

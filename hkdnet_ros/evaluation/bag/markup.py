@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import html
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from .charts import Chart
+from .panes import Image, jpeg, narrowed
 
 WEB = Path(__file__).parents[1] / "web"
 """Styles and scripts of pages; uPlot (MIT, github.com/leeoniya/uPlot) draws the charts."""
+
+
+_SHOWN_WIDTH = 480
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,18 @@ def finding_list(found: Iterable[tuple[str, str]]) -> str:
         for tone, text in found
     )
     return f'<ul class="findings">{"".join(items)}</ul>'
+
+
+def shots(images: Mapping[str, Image], what: str) -> str:
+    """Return pictures of a frame side by side, by what each is called; a click shows one large."""
+    figures = "".join(
+        f'<figure><button class="shot" aria-label="enlarge {html.escape(name)}, {html.escape(what)}">'
+        f'<img alt="{html.escape(name)}, {html.escape(what)}" src="data:image/jpeg;base64,'
+        f'{base64.b64encode(jpeg(narrowed(image, _SHOWN_WIDTH), 80)).decode()}"></button>'
+        f"<figcaption>{html.escape(name)}</figcaption></figure>"
+        for name, image in images.items()
+    )
+    return f'<div class="shots">{figures}</div>'
 
 
 def paragraph(text: str) -> str:

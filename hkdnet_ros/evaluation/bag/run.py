@@ -35,7 +35,7 @@ from .measures import IN_A_ROW, InARow, Look, columns, is_looked_at, look_at
 from .movie import Movie
 from .ordered_pipe import OrderedPipe
 from .panes import jpeg, panes_of
-from .parts import FRAMES, Parts, Written
+from .parts import FRAMES, Parts, Written, tidy
 from .streams import StreamTables
 from .watched_engine import Spent, WatchedEngine
 
@@ -48,7 +48,7 @@ BASE = (
 _THREADS = 2
 _UNDER_WAY = 12  # frames between fusion and disk
 _MEASURED = 200  # so many frames are measured of a short recording
-_SELDOM = 30  # of a long one, one in so many
+_SELDOM = 60  # of a long one, one in so many: measuring one takes as long as fusing ten
 
 
 def every_for(frames: int) -> int:
@@ -141,6 +141,7 @@ def work_through(
                 sink.check()
         parts.finish_part()
         if sink.both == 0:
+            tidy(folder)  # the images of one camera alone are nothing to go on from
             raise SourceError(_nothing(source, session.totals(), tables.spans))
         tables.finish()
         has_parquet = parts.complete()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import itertools
 from collections.abc import Mapping
@@ -11,15 +10,13 @@ import numpy as np
 
 from ...images.frames import THERMAL, VISIBLE
 from .alignment import CERTAIN
-from .charts import BARS, Chart, Series, bins, color, counts, middles, per_span, points
+from .charts import BARS, FEWEST, Chart, Series, bins, color, counts, middles, per_span, points
 from .findings import alignment, findings, offset_of, pace, ranked_frames
 from .lumas import FUSED, IMAGES
-from .markup import Section, cards, duration, finding_list, number, paragraph, table
+from .markup import Section, cards, duration, finding_list, number, paragraph, shots, table
 from .measures import FLICKER_KEYS, METHODS, QUALITY_KEYS
-from .panes import jpeg, narrowed
 from .reading import Result, drop_counts, read_panes
 
-_SHOWN_WIDTH = 480
 _SKEW_BARS = 41
 
 
@@ -65,16 +62,10 @@ def _frames(result: Result) -> Section | None:
         measured = ", ".join(f"{key} {result.measures[f'{key}.{FUSED}'][place]:.3f}" for key in keys)
         seconds = float(result.seconds(result.recorded)[frame])
         panes = read_panes(result.path, frame, int(result.asked["part"]))
-        pictures = "".join(
-            f'<figure><button class="shot" aria-label="enlarge {pane}, the {name} frame">'
-            f'<img alt="{pane}, the {name} frame" src="data:image/jpeg;base64,'
-            f'{base64.b64encode(jpeg(narrowed(image, _SHOWN_WIDTH), 80)).decode()}"></button>'
-            f"<figcaption>{pane}</figcaption></figure>"
-            for pane, image in panes.items()
-        )
+        pictures = shots(panes, f"the {name} frame")
         rows.append(
             f'<h3>{name.capitalize()}<span class="aside">frame {frame}, {seconds:.2f} s from the start; {measured}'
-            f'</span></h3><div class="shots">{pictures}</div>'
+            f"</span></h3>{pictures}"
         )
     text = "Measured frames by the mean rank of the fused image over all measures. Thermal is shown as it was fused."
     return Section("frames", "Best, median and worst", paragraph(text) + "".join(rows))
@@ -197,7 +188,7 @@ def _latency(result: Result) -> Section | None:
         p50, p95, most = np.nanpercentile(values, (50, 95, 100))
         rows.append([name, f"{p50:.2f}", f"{p95:.2f}", f"{most:.2f}"])
     times = result.seconds(result.recorded)[: len(total)]
-    edges = bins(_length(result))
+    edges = bins(_length(result), FEWEST * _length(result) / len(total))
     series = [
         Series(f"p{percentile}", per_span(times, total, edges, percentile), name)
         for percentile, name in ((50, "one"), (95, "two"))
@@ -320,7 +311,7 @@ def _run(result: Result) -> Section:
     parameters = sorted(asked["parameters"].items(), key=lambda item: item[1] == defaults[item[0]])
     rows = [[name, _shown(value), "" if value == defaults[name] else "changed"] for name, value in parameters]
     log = [[f"{(at - result.start_ns) / 1e9:.2f} s", severity, line] for at, severity, line in result.log[:200]]
-    body = table(("run", ""), facts.items())
+    body = table(("what", ""), facts.items())
     if log:
         body += f"<details><summary>What the core logged ({len(result.log)} lines)</summary>"
         body += table(("at", "", "line"), log) + "</details>"

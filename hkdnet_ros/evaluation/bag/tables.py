@@ -85,13 +85,18 @@ def write_parquet(table: Path) -> bool:
     import pyarrow.csv
     import pyarrow.parquet
 
-    # Types are told from the first block; a column that is empty there, as a measure may be, is a number.
-    convert = pyarrow.csv.ConvertOptions(
-        column_types={name: "float64" for name in columns_of(table) if "." in name or name.startswith("shift_")}
-    )
+    convert = pyarrow.csv.ConvertOptions(column_types={name: _type(name) for name in columns_of(table)})
     with written_whole(table.with_suffix(".parquet")) as partial, pyarrow.csv.open_csv(
         table, convert_options=convert
     ) as reader, pyarrow.parquet.ParquetWriter(partial, reader.schema) as writer:  # fmt: skip
         for batch in reader:
             writer.write_batch(batch)
     return True
+
+
+def _type(column: str) -> str:
+    """Return Arrow's type of a column of frames.csv."""
+    if column in ("mode", "crc32", "model", "runs_on"):
+        return "string"
+    is_whole = column.endswith("_ns") or column in ("frame", "live", "width", "height")
+    return "int64" if is_whole else "float64"

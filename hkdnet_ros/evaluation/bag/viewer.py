@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import json
 import re
@@ -19,7 +20,7 @@ import numpy as np
 
 from ...errors import SourceError
 from .charts import per_span, plain
-from .folder import NAME
+from .folder import NAME, read_run
 from .lumas import FUSED, IMAGES
 from .markup import web
 from .measures import QUALITY_KEYS
@@ -35,10 +36,11 @@ _OPEN = 4  # zip files kept open
 
 
 def results_in(folder: Path) -> list[Path]:
-    """Return the results in a folder: itself, or those in the folders in it; :class:`SourceError` for none."""
+    """Return the results in a folder: itself, or the finished ones in the folders in it; SourceError for none."""
     if (folder / NAME).is_file():
         return [folder]
-    found = sorted(path.parent for path in folder.glob(f"*/{NAME}")) if folder.is_dir() else []
+    inside = sorted(path.parent for path in folder.glob(f"*/{NAME}")) if folder.is_dir() else []
+    found = [path for path in inside if read_run(path)["found"]]
     if not found:
         raise SourceError(f"{folder}: holds no result of `hkdnet evaluate bag`; name its --out folder")
     return found
@@ -72,7 +74,7 @@ class Shown:
         """Return the row of a frame in frames.csv, as JSON."""
         with (self.path / "frames.csv").open("rb") as file:
             file.seek(self._offsets[frame])
-            cells = file.readline().decode().rstrip("\n").split(",")  # no cell of it has a comma
+            (cells,) = csv.reader([file.readline().decode()])
         return json.dumps(dict(zip(self._columns, cells, strict=True))).encode()
 
     def pane(self, frame: int, name: str) -> bytes | None:

@@ -38,7 +38,7 @@ function drawn(chart, holder, width) {
     series: [
       { label: overTime ? "at" : chart.axis, value: label },
       ...chart.series.map((series) => ({
-        label: series.name, stroke: themed(series.color), width: 1.5, spanGaps: overTime && chart.x.length <= 480,
+        label: series.name, stroke: themed(series.color), width: 1.5,
         value: (u, value) => figure(value), points: { show: chart.x.length < 60, size: 5 },
         ...(overTime ? {} : { paths: bars, fill: themed(series.color), width: 0, points: { show: false } }),
       })),

@@ -18,6 +18,7 @@ from ...evaluation.side_by_side import Moment, evenly
 from ...images import color
 from ...images.frames import Frame
 from ...images.messages import NS_PER_S, decode_message, stamp_to_ns
+from ...perception.intake import ThermalIntake
 from ...perception.thermal import ThermalConditioner, ThermalConfig
 from ...sources.camera_source import CameraSource
 from ...sources.simulated import SimulatedSource
@@ -40,7 +41,7 @@ def write_results(stream: Stream, thermal_config: ThermalConfig, source: CameraS
     shots, statuses = recorder.shots, [deserialize_message(status, FusionStatus) for status in recorder.statuses]
     seconds = recorder.last_s - recorder.first_s
     fps = (recorder.published - 1) / seconds if seconds > 0 else 0.0
-    moments = _moments(tqdm(shots.kept, desc="writing", unit=" frames"), ThermalConditioner(thermal_config))
+    moments = _moments(tqdm(shots.kept, desc="writing", unit=" frames"), thermal_config)
     files.write_pictures(moments, len(shots.kept), max(fps, 1.0) / shots.stride, shots.stride)
     measured = _measured(shots.kept, source) if isinstance(source, SimulatedSource) else []
     first, last = shots.kept[0], statuses[-1]
@@ -80,10 +81,11 @@ def _size(message: bytes) -> str:
     return f"{width}x{height}"
 
 
-def _moments(shots: Iterable[Shot], conditioner: ThermalConditioner) -> Iterator[Moment]:
+def _moments(shots: Iterable[Shot], config: ThermalConfig) -> Iterator[Moment]:
+    intake, conditioner = ThermalIntake(config), ThermalConditioner(config)
     for shot in shots:
         yield Moment(
-            thermal=color.to_uint8(conditioner.condition(_frame(shot.thermal))),
+            thermal=color.to_uint8(conditioner.condition(intake.take(_frame(shot.thermal)))),
             visible=_shown(_frame(shot.visible)),
             fused=_shown(_frame(shot.fused)),
         )

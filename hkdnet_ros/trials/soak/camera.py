@@ -136,7 +136,7 @@ def _make_node() -> Node:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Send until a signal; return the exit status."""
-    return run_node(_make_node, argv)
+    return run_node(lambda loader: _make_node(), argv)
 
 
 if __name__ == "__main__":

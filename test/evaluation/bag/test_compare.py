@@ -42,6 +42,9 @@ def test_what_is_worse_is_told_with_its_interval(result, duller, tmp_path, brows
     assert page.title() == "drive against duller"
     assert page.locator("section#measures .scroll tbody tr").count() == len(found)
     assert page.locator(".chart canvas").count() == len(found)
+    page.locator("section#frames .shot").nth(2).click()
+    assert page.locator("dialog img").is_visible()
+    page.keyboard.press("Escape")
     assert "duller, fp32 on cpu" in page.locator("section#settings").inner_text()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import shutil
 import zlib
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from hkdnet_ros.errors import ConfigError, DeviceError, SourceError
 from hkdnet_ros.evaluation.bag import evaluate, fused_bag
-from hkdnet_ros.evaluation.bag.folder import read_run
+from hkdnet_ros.evaluation.bag.folder import ResultFolder, read_run
 from hkdnet_ros.evaluation.bag.reading import read_panes, read_result
 from hkdnet_ros.evaluation.bag.status_message import FUSION_STATUS
 from hkdnet_ros.sources.bags.bag_source import BagSource
@@ -86,6 +87,7 @@ def test_figures_pictures_and_the_video_show_the_same_frames(result):
 def test_parquet_says_what_csv_says(result):
     parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
     table = parquet.read_table(result / "frames.parquet").to_pydict()
+    assert table["crc32"] == [row["crc32"] for row in frames(result)]
     rows = frames(result)
     assert table["stamp_ns"] == [int(row["stamp_ns"]) for row in rows]
     assert table["Qabf.fused"] == [float(row["Qabf.fused"]) if row["Qabf.fused"] else None for row in rows]
@@ -235,6 +237,18 @@ def test_streams_that_do_not_overlap_are_one_line_with_the_offset_and_leave_noth
     assert len(frames(tmp_path / "out")) == 8
 
 
+def test_where_frames_of_one_camera_alone_are_all_there_is_nothing_is_left_either(evaluated, tmp_path):
+    with BagWriter(tmp_path / "bag", "mcap") as bag:
+        for index in range(60):
+            stamp = START_NS + index * 50_000_000
+            bag.image("/visible/image_raw", visible_image(index), "bgr8", stamp, "v")
+        bag.image("/thermal/image_raw", thermal_image(0), "mono8", START_NS - 2 * 10**9, "t", recorded_ns=START_NS)
+    with pytest.raises(SourceError) as caught:
+        evaluated(tmp_path / "bag", tmp_path / "out")
+    assert_one_line(caught.value, "no two could be fused", "do not overlap")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("stream", ["thermal", "visible"])
 def test_one_stream_alone_is_one_line(evaluated, tmp_path, stream):
     other = {"thermal": "visible", "visible": "thermal"}[stream]
@@ -250,6 +264,26 @@ def test_a_device_that_is_lost_ends_the_run(drive, evaluated, tmp_path):
     with pytest.raises(DeviceError) as caught:
         evaluated(drive, tmp_path / "out", engine)
     assert_one_line(caught.value, "same command goes on")
+
+
+def test_a_report_that_is_gone_is_written_again(result, drive, evaluated, tmp_path):
+    shutil.copytree(result, tmp_path / "copy")
+    (tmp_path / "copy" / "report.html").unlink()
+    engine = FakeEngine()
+    report = evaluated(drive, tmp_path / "copy", engine)
+    assert report.read_text() == (result / "report.html").read_text()
+    assert engine.given == []
+
+
+def test_two_processes_do_not_write_into_one_folder(drive, evaluated, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(drive, tmp_path / "out", Stopping(5))
+    folder = ResultFolder(tmp_path / "out", read_run(tmp_path / "out")["asked"])
+    with pytest.raises(SourceError) as caught:
+        evaluated(drive, tmp_path / "out")
+    assert_one_line(caught.value, tmp_path / "out", "another process")
+    folder.close()
+    evaluated(drive, tmp_path / "out")
 
 
 def test_the_folder_of_another_run_is_left_alone(result, drive, evaluated, tmp_path):
