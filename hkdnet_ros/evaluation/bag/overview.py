@@ -27,7 +27,7 @@ def overview_page(results: Sequence[Path], failures: Mapping[str, str]) -> str:
     found = {path.name: read_summary(path) for path in results}
     sections = [_summary(found, failures)]
     if found:
-        sections += [_recordings(found), _run(found)]
+        sections += [_recordings(found), _workers(found)]
     count = len(found) + len(failures)
     subtitle = f"Evaluated through the node's core by hkdnet_ros {__version__}"
     return page(f"{count} recording{'s' * (count != 1)}", subtitle, sections)
@@ -67,7 +67,7 @@ def _recordings(found: Mapping[str, Summary]) -> Section:
         for key in keys:
             gains = [_difference(one.fused[key], one.average[key]) for one in found.values()]
             bars = Series(FUSED, gains, "fused")
-            places = [float(place) for place in range(len(found))]
+            places = [float(place) for place in range(1, len(found) + 1)]
             note = "Above 0 the fused image is better. Recordings stand in the order of the table."
             charts.append(
                 Chart(f"gain-{key}", f"{key}, fused less average", "", places, [bars], BARS, note, "recording",
@@ -90,7 +90,7 @@ def _row(name: str, one: Summary, keys: Sequence[str]) -> list[object]:
     ]
 
 
-def _run(found: Mapping[str, Summary]) -> Section:
+def _workers(found: Mapping[str, Summary]) -> Section:
     rows = []
     for name, one in found.items():
         networks = "; ".join(f"{network}, {where}" for network, where in one.networks.items()) or "no network"
@@ -101,7 +101,7 @@ def _run(found: Mapping[str, Summary]) -> Section:
         "Time and speed on the machine that evaluated, beside whatever else it did; of a recording that was gone on "
         "with, those of the last go."
     )
-    return Section("run", "Where it was evaluated", paragraph(text) + table(heads, rows, words=True))
+    return Section("workers", "Where it was evaluated", paragraph(text) + table(heads, rows, words=True))
 
 
 def _difference(one: float | None, other: float | None) -> float | None:

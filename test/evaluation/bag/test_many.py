@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 
 import many_rig
@@ -17,8 +18,10 @@ from hkdnet_ros.errors import ConfigError, SourceError
 from hkdnet_ros.evaluation.bag import many
 from hkdnet_ros.evaluation.bag.folder import read_run
 from hkdnet_ros.evaluation.bag.many import TRIES, Tick, evaluate_many, settled
+from hkdnet_ros.evaluation.bag.overview import overview_page
 from hkdnet_ros.evaluation.bag.processes import in_processes
 from hkdnet_ros.evaluation.bag.progress import Noted, OverallBar, frames_of
+from hkdnet_ros.evaluation.bag.summary import write_summary
 from hkdnet_ros.inference.config import EngineConfig
 
 
@@ -40,6 +43,24 @@ def test_processes_give_what_one_gives_and_a_recording_whose_worker_is_killed_go
         assert [name for name in found if found[name] != expected[name]] == []
     text = (tmp_path / "out" / "report.html").read_text()
     assert all(f'href="{job.name}/report.html"' in text for job in jobs)
+
+
+def test_the_page_over_all_can_be_clicked_through(drive, result, browser, tmp_path):
+    """Of results that one process made: their page and its links."""
+    names = ("one", "50 % & <two>", "night:3")
+    for name in names:
+        shutil.copytree(result, tmp_path / name)
+        write_summary(tmp_path / name)
+    (tmp_path / "report.html").write_text(overview_page([tmp_path / name for name in names], {"gone": "no such file"}))
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        page = browser.open((tmp_path / "report.html").as_uri(), width=width, scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator(".chart canvas").count() == 2
+        assert page.get_by_text("gone: no such file").is_visible()
+        for name in names:
+            page.get_by_role("link", name=name, exact=True).click()
+            assert page.title() == "drive"
+            page.go_back()
 
 
 def test_a_recording_that_kills_every_worker_ends_the_others_do_not_and_the_same_command_tries_it_again(
