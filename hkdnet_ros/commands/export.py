@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..arguments import add_options, parse_size, read_options
+from ..errors import CheckpointError
 from ..inference.config import EngineConfig
 
 SIZE = (320, 240)
@@ -28,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Export as the command line says, and say what the file takes."""
     from ..inference.checkpoint import weights_path  # here, so that the help does not wait for torch
-    from ..inference.export import BLOCK, FORMATS, export, provenance
+    from ..inference.export import BLOCK, FORMATS, export, parity, provenance
+    from ..inference.precision_trial import LEAST_AGREEMENT
     from ..inference.torch_backend import load_fusing, sizes_of
 
     config = read_options(arguments, EngineConfig)
@@ -39,7 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
     any_size = "size" not in arguments and sizes.visible == 1
     metadata = provenance(network, weights)
     export(network, arguments.out, height=height, width=width, any_size=any_size, metadata=metadata)
+    agrees = parity(network, arguments.out, height=height, width=width)
     written = f"wrote {arguments.out}: {FORMATS[arguments.out.suffix]}"
+    if agrees is None:
+        print("not compared with torch: ONNX Runtime is not installed (pip install onnxruntime)")
+    elif agrees < LEAST_AGREEMENT:
+        raise CheckpointError(f"{arguments.out} agrees with torch to {agrees:.0f} dB only; do not use it")
+    else:
+        written += f" (agrees with torch to {agrees:.0f} dB)"
     if any_size:
         print(
             f"{written}, visible and output of any multiples of {BLOCK} pixels, thermal 1/{sizes.thermal} as wide and "

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.export import Dim
@@ -18,6 +19,7 @@ from ..errors import ConfigError, MissingDependencyError, SourceError
 from ..network.guided import Guided
 from ..network.student import Student
 from .checkpoint import read_metadata
+from .precision_trial import agreement
 from .sizes import SMALLEST
 from .torch_backend import fold_batch_norms, sizes_of
 
@@ -94,10 +96,11 @@ def export(
     thermal_size = sizes.thermal_for(sizes.output_for((height, width)))
     example = (torch.full((1, 1, *thermal_size), 0.5), torch.full((1, 1, height, width), 0.25))
     free = _free_sides(sizes.thermal) if any_size else None
+    facts = {**(metadata or {}), **({"multiples_of": str(BLOCK)} if any_size else {})}
     program = torch.export.export(module, example, dynamic_shapes=free)
     try:
         if path.suffix == ".pt2":
-            torch.export.save(program, path, extra_files={METADATA_FILE: json.dumps(dict(metadata or {}))})
+            torch.export.save(program, path, extra_files={METADATA_FILE: json.dumps(facts)})
             return
         missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
         if missing:
@@ -107,10 +110,34 @@ def export(
             verbose=False,
         )  # fmt: skip
         assert converted is not None  # as it is when given no file
-        converted.model.metadata_props.update(metadata or {})
+        converted.model.metadata_props.update(facts)
         converted.save(str(path))
     except OSError as error:
         raise SourceError(f"cannot write {path}: {error}") from error
+
+
+def parity(network: Student | Guided, path: Path, *, height: int, width: int) -> float | None:
+    """Return how well the file at ``path`` agrees with ``network``, which it was exported from: PSNR in dB.
+
+    Both fuse random images of the visible size that it was exported for. None for an ONNX file where ONNX Runtime is
+    not installed.
+    """
+    sizes = sizes_of(network)
+    random = np.random.default_rng(0)
+    thermal = random.random((1, 1, *sizes.thermal_for(sizes.output_for((height, width)))), dtype=np.float32)
+    visible = random.random((1, 1, height, width), dtype=np.float32)
+    inputs = torch.from_numpy(thermal), torch.from_numpy(visible)
+    with torch.inference_mode():
+        expected = ExportedNetwork(network).eval()(*inputs).numpy()
+        if path.suffix == ".pt2":
+            return agreement(expected, torch.export.load(path).module()(*inputs).numpy())
+    if importlib.util.find_spec("onnxruntime") is None:
+        return None
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (found,) = session.run(["fused"], {"thermal": thermal, "visible": visible})
+    return agreement(expected, found)
 
 
 def _free_sides(thermal: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from drives import write_drive
+from drives import PART, write_drive
 from rigging import FakeEngine
 
 from hkdnet_ros.evaluation.bag import evaluate
@@ -17,8 +17,6 @@ from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.node.parameter_values import values_of
 from hkdnet_ros.node.schema import FusionConfig, build
 from hkdnet_ros.sources.opening import open_source
-
-PART = 16
 
 
 @pytest.fixture(scope="session")

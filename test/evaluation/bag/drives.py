@@ -8,6 +8,7 @@ import numpy as np
 from recordings import START_NS, BagWriter, thermal_image, visible_image
 
 FRAMES = 60
+PART = 16  # frames, of a result in tests
 PERIOD_NS = 50_000_000
 
 
