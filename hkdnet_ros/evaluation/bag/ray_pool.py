@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
+import os
 import re
 import socket
 from collections import deque
@@ -17,8 +19,9 @@ from .many import TICK_S, TRIES, Tick
 MEMORY = 2 * 2**30
 """What one recording may take of a machine, in bytes."""
 
-_ADDRESS = re.compile(r"(?:ray://)?([\w.\-]+|\[[\da-fA-F:]+\]):(\d{1,5})")
+_ADDRESS = re.compile(r"([\w.\-]+|\[[\da-fA-F:]+\]):(\d{1,5})")
 _PATIENCE_S = 5.0
+_SETTINGS = 4  # the kind of HTTP/2's first frame
 
 
 def on_ray(
@@ -26,7 +29,7 @@ def on_ray(
 ) -> Generator[Tick, None, None]:
     """Do ``work`` on each of ``jobs`` on the cluster at ``address``; yield how it goes, at least every TICK_S.
 
-    ``address`` is HOST:PORT of its head, ray://HOST:PORT or ``auto``. ``most`` jobs run at a time, None for as many as
+    ``address`` is HOST:PORT of its head, or ``auto``. ``most`` jobs run at a time, None for as many as
     there is room for, each with ``cores`` CPUs, MEMORY and ``gpus`` GPUs. Recordings, weights and results are files
     that all machines see under the same names. A job whose worker or machine is lost begins again on another one,
     where it goes on from what is on the disk; after TRIES times it is over.
@@ -75,12 +78,12 @@ def _connected(address: str) -> Any:
     if match is not None:
         # Ray itself would try for two minutes and then end this process.
         try:
-            socket.create_connection((match[1].strip("[]"), int(match[2])), _PATIENCE_S).close()
+            speaks = _speaks_grpc(match[1].strip("[]"), int(match[2]))
+            reason = "" if speaks else "what answers there is no Ray"
         except (OSError, OverflowError) as error:
-            raise ConfigError(
-                f"--ray {address}: nobody answers there ({error}); start a cluster with `ray start --head` and name "
-                "the address that it prints"
-            ) from error
+            reason = f"nobody answers there ({error})"
+        if reason:
+            raise ConfigError(f"--ray {address}: {reason}; name the address that `ray start --head` prints")
     import ray
 
     try:
@@ -92,6 +95,18 @@ def _connected(address: str) -> Any:
             "of its machines"
         ) from error
     return ray
+
+
+def _speaks_grpc(host: str, port: int) -> bool:
+    """Return whether HTTP/2 is spoken at an address, as gRPC does it (RFC 9113, 3.4); raises OSError for none."""
+    with socket.create_connection((host, port), _PATIENCE_S) as server:
+        if os.environ.get("RAY_USE_TLS", "0") == "1":
+            return True  # what is spoken inside cannot be heard
+        server.settimeout(_PATIENCE_S)
+        server.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0)))
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            return server.recv(9)[3:4] == bytes((_SETTINGS,))
+        return False
 
 
 def _check_room(nodes: Sequence[Mapping[str, Any]], wanted: Mapping[str, float], address: str) -> None:

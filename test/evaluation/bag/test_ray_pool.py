@@ -130,6 +130,22 @@ def test_a_wrong_address_is_one_line_at_once(closed_port):
         assert_one_line(caught.value, address, *facts)
 
 
+def test_what_answers_and_is_no_ray_is_one_line_at_once():
+    pytest.importorskip("ray", reason="needs Ray; `pip install ray` brings it")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def answer():
+            with server.accept()[0] as connection:
+                connection.recv(100)
+                connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(ConfigError) as caught:
+            on_ray([], f"127.0.0.1:{port}", None, cores=1)
+    assert_one_line(caught.value, port, "no Ray")
+
+
 def test_without_ray_one_line_says_what_brings_it(monkeypatch):
     monkeypatch.setattr(ray_pool.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError) as caught:
