@@ -11,9 +11,8 @@ from pathlib import Path
 
 from ..arguments import parse_size
 from ..errors import ConfigError
-from ..evaluation.bag.evaluate import REPORT, Request
-from ..evaluation.bag.job import Job, evaluate
-from ..evaluation.bag.many import Tick, evaluate_many, settled
+from ..evaluation.bag.evaluate import REPORT, Request, Task, run_task
+from ..evaluation.bag.many import Tick, evaluate_many, folders_for, settled
 from ..evaluation.bag.processes import in_processes
 from ..evaluation.bag.ray_pool import on_ray
 from ..evaluation.detection import TRAFFIC
@@ -21,6 +20,9 @@ from ..node.parameter_values import read_config, values_of
 from ..node.schema import FusionConfig
 from ..sources.camera_source import NOMINAL_FPS
 from ..sources.opening import FORMS
+
+_OPENING = ("size", "thermal_size", "fps", "thermal_topic", "visible_topic")
+"""Options that are passed on to :func:`~hkdnet_ros.sources.opening.open_source`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,10 +80,14 @@ def run(arguments: argparse.Namespace) -> int:
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; it must be 1 or more")
     config = read_config(arguments.params, getattr(arguments, "param", ()))
-    if len(arguments.sources) == 1 and arguments.ray is None:
-        print(evaluate(_job(arguments, config, arguments.sources[0], arguments.out)))
+    try:
+        if len(arguments.sources) > 1 or arguments.ray is not None:
+            return _evaluate_many(arguments, config)
+        print(run_task(_task(arguments, config, arguments.sources[0], arguments.out)))
         return 0
-    return _evaluate_many(arguments, config)
+    except KeyboardInterrupt:
+        print("\nhkdnet: stopped; the same command goes on from the last part that was done", file=sys.stderr)
+        raise
 
 
 def _evaluate_many(arguments: argparse.Namespace, config: FusionConfig) -> int:
@@ -89,49 +95,38 @@ def _evaluate_many(arguments: argparse.Namespace, config: FusionConfig) -> int:
     cores = arguments.cores or (1 if arguments.ray else max(there // (arguments.jobs or 1), 1))
     model = _anywhere(config.engine.model)
     engine = settled(dataclasses.replace(config.engine, model=model), cores)
-    jobs = [
-        dataclasses.replace(_job(arguments, config, _anywhere(spec), out.absolute()), engine=engine)
-        for spec, out in _results(arguments.sources, arguments.out)
+    folders = folders_for(arguments.sources, arguments.out.absolute())
+    tasks = [
+        dataclasses.replace(_task(arguments, config, _anywhere(spec), folder), engine=engine)
+        for spec, folder in zip(arguments.sources, folders, strict=True)
     ]
 
-    def pool(jobs: Sequence[Job]) -> Generator[Tick, None, None]:
+    def pool(tasks: Sequence[Task]) -> Generator[Tick, None, None]:
         if arguments.ray is None:
-            return in_processes(jobs, arguments.jobs or 1)
-        return on_ray(jobs, arguments.ray, arguments.jobs, cores, gpus=int(engine.device.startswith("cuda")))
+            return in_processes(tasks, arguments.jobs or 1)
+        return on_ray(tasks, arguments.ray, arguments.jobs, cores, gpus=int(engine.device.startswith("cuda")))
 
-    failures = evaluate_many(jobs, pool, arguments.out)
-    for job in jobs:
-        if job.name not in failures:
-            print(arguments.out / job.name / REPORT)
+    failures = evaluate_many(tasks, pool, arguments.out)
+    for folder in folders:
+        if folder.name not in failures:
+            print(arguments.out / folder.name / REPORT)
     print(arguments.out / REPORT)
     for error in failures.values():
         print(f"hkdnet: {error}", file=sys.stderr)
     if failures:
-        print(f"hkdnet: {len(failures)} of {len(jobs)} recordings could not be evaluated", file=sys.stderr)
+        print(f"hkdnet: {len(failures)} of {len(tasks)} recordings could not be evaluated", file=sys.stderr)
     return int(bool(failures))
 
 
-def _job(arguments: argparse.Namespace, config: FusionConfig, spec: str, out: Path) -> Job:
-    names = ("size", "thermal_size", "fps", "thermal_topic", "visible_topic")
+def _task(arguments: argparse.Namespace, config: FusionConfig, spec: str, out: Path) -> Task:
     classes = tuple(getattr(arguments, "classes", TRAFFIC))
     detector = arguments.detector and arguments.detector.absolute()
     request = Request(arguments.every, arguments.limit, detector, classes, arguments.video)
-    opening = {name: getattr(arguments, name) for name in names}
-    own, defaults = values_of(config), values_of(FusionConfig())
-    return Job(out.name, spec, opening, out, config.engine, config, request, own, defaults)
+    opening = {name: getattr(arguments, name) for name in _OPENING}
+    return Task(spec, out, config.engine, config, request, values_of(config), values_of(FusionConfig()), opening)
 
 
 def _anywhere(name: str) -> str:
     """Return the name of a file, or of several, so that it holds in any folder; any other name as it is."""
     paths = [Path(word).expanduser() for word in name.split(",")]
     return ",".join(str(path.absolute()) for path in paths) if all(path.exists() for path in paths) else name
-
-
-def _results(sources: Sequence[str], out: Path) -> list[tuple[str, Path]]:
-    """Return the recordings and the folder that each one's result goes to."""
-    results: dict[str, str] = {}
-    for spec in sources:
-        stem = Path(spec.split(",")[0]).stem or spec
-        name = next(name for name in (stem, *(f"{stem}_{number}" for number in range(2, 9999))) if name not in results)
-        results[name] = spec
-    return [(spec, out / name) for name, spec in results.items()]

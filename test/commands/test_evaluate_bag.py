@@ -53,6 +53,19 @@ def test_several_bags_get_a_folder_each_and_a_page_over_all(tmp_path, capsys):
     assert "gone: no such file or folder" in text
 
 
+def test_ctrl_c_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    class Stopping(FakeEngine):
+        def fuse(self, thermal, visible):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate, "load_engine", lambda config: Stopping())
+    words = ["evaluate", "bag", str(write_bag(tmp_path / "drive", "mcap")), "--out", str(tmp_path / "out")]
+    assert cli.main(words) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    monkeypatch.setattr(evaluate, "load_engine", lambda config: FakeEngine())
+    assert cli.main(words) == 0
+
+
 @pytest.mark.parametrize("option", ["--limit", "--every", "--jobs", "--cores"])
 def test_a_number_below_one_is_refused(tmp_path, capsys, option):
     assert cli.main(["evaluate", "bag", "simulator", "--out", str(tmp_path / "out"), option, "0"]) == 1

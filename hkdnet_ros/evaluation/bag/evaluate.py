@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ...perception.config import PerceptionConfig
 from ...perception.pairing import NEAREST
 from ...sources.bags.bag_source import BagSource
 from ...sources.camera_source import CameraSource
+from ...sources.opening import open_source
 from ..detection import FOUND, SURE, Search, class_numbers
 from ..detector import OnnxDetector
 from .folder import ResultFolder
@@ -52,38 +53,66 @@ class Request:
     part: int = FRAMES
 
 
-def evaluate_recording(
-    source: CameraSource,
-    files: Sequence[Path],
-    title: str,
-    out: Path,
-    engine_config: EngineConfig,
-    config: PerceptionConfig,
-    request: Request,
-    parameters: Mapping[str, Any],
-    defaults: Mapping[str, Any],
-    bar: Bar = tqdm,
-) -> Path:
-    """Evaluate ``source``, read from ``files`` and called ``title``, into the folder ``out``; return the report there.
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One recording to evaluate, complete, so that another process can: ``spec`` names it, ``out`` is its folder.
 
-    ``parameters`` and ``defaults`` are the node's, by name, for the report. A result that is there from the same
-    request is gone on with, or left as it is where it is finished. Raises what :func:`~.run.work_through` does,
-    :class:`SourceError` for a folder of anything else and, where a source has no end, without a limit, and what
-    :func:`load_engine` and the detector raise.
+    ``parameters`` are all of the node's by name, of which ``engine`` and ``config`` are made, and ``defaults`` what
+    they are where nobody sets them; ``opening`` are keywords of :func:`open_source`. ``version`` is that of the code
+    that made this.
     """
-    if config.sync.policy != NEAREST:
-        raise ConfigError(
-            f"sync.policy is {config.sync.policy}, which needs ROS; evaluate with -p sync.policy:={NEAREST}"
-        )
-    every = request.every or every_for(request.limit or len(source))
-    asked = {
+
+    spec: str
+    out: Path
+    engine: EngineConfig
+    config: PerceptionConfig
+    request: Request
+    parameters: Mapping[str, Any]
+    defaults: Mapping[str, Any]
+    opening: Mapping[str, Any] = field(default_factory=dict)
+    version: str = __version__
+
+    @property
+    def files(self) -> list[Path]:
+        """The files and folders that ``spec`` names; none for the simulator."""
+        return [path for word in self.spec.split(",") if (path := Path(word).expanduser()).exists()]
+
+
+def run_task(task: Task, bar: Bar = tqdm) -> Path:
+    """Evaluate a recording and return its report.
+
+    A result that is there from the same request is gone on with, or left as it is where it is finished. Raises what
+    :func:`open_source`, :func:`load_engine`, the detector and :func:`~.run.work_through` raise, :class:`ConfigError`
+    for a pairing that needs ROS, and :class:`SourceError` for a folder of anything else and, without a limit, for a
+    source that has no end.
+    """
+    policy = task.config.sync.policy
+    if policy != NEAREST:
+        raise ConfigError(f"sync.policy is {policy}, which needs ROS; evaluate with -p sync.policy:={NEAREST}")
+    with contextlib.closing(open_source(task.spec, **task.opening)) as source:
+        every = task.request.every or every_for(task.request.limit or len(source))
+        with contextlib.closing(ResultFolder(task.out, _asked(task, source, every))) as folder:
+            if not folder.is_finished:
+                _work(task, source, folder, every, bar)
+            report = task.out / REPORT
+            if not report.is_file():
+                write_file(report, bag_report(read_result(task.out)).encode())
+            tidy(task.out)
+    return report
+
+
+def _asked(task: Task, source: CameraSource, every: int) -> dict[str, Any]:
+    """Return all that a result follows from."""
+    request = task.request
+    return {
         "source": source.name,
-        "title": title,
-        "recording": fingerprint(files),
+        "title": Path(task.spec).name,
+        "opening": dict(task.opening),
+        "recording": fingerprint(task.files),
         "hkdnet_ros": __version__,
-        "parameters": dict(parameters),
-        "defaults": dict(defaults),
-        "weights": _checksum(Path(engine_config.model)),
+        "parameters": dict(task.parameters),
+        "defaults": dict(task.defaults),
+        "weights": _checksum(Path(task.engine.model)),
         "every": every,
         "limit": request.limit,
         "part": request.part,
@@ -91,46 +120,30 @@ def evaluate_recording(
         "detector": request.detector.name if request.detector else None,
         "classes": list(request.classes) if request.detector else [],
     }
-    with contextlib.closing(ResultFolder(out, asked)) as folder:
-        if not folder.is_finished:
-            _work(folder, source, files, engine_config, config, request, every, bar)
-        if not (out / REPORT).is_file():
-            write_file(out / REPORT, bag_report(read_result(out)).encode())
-        tidy(out)
-    return out / REPORT
 
 
-def _work(
-    folder: ResultFolder,
-    source: CameraSource,
-    files: Sequence[Path],
-    engine_config: EngineConfig,
-    config: PerceptionConfig,
-    request: Request,
-    every: int,
-    bar: Bar,
-) -> None:
+def _work(task: Task, source: CameraSource, folder: ResultFolder, every: int, bar: Bar) -> None:
     """Work a recording through into its folder, or go on with that."""
-    out = folder.path
-    before = fingerprint(files)
+    request, out = task.request, task.out
+    before = fingerprint(task.files)
     try:
         search = None
         if request.detector is not None:
             search = Search(OnnxDetector(request.detector), class_numbers(request.classes), SURE, FOUND)
         options = Options(every, request.limit, search, request.video, request.part)
-        with contextlib.closing(load_engine(engine_config)) as engine:
-            outcome = work_through(source, out, engine, config, options, bar)
+        with contextlib.closing(load_engine(task.engine)) as engine:
+            outcome = work_through(source, out, engine, task.config, options, bar)
     except HkdnetError:
         if not (out / "parts").is_dir() or not any((out / "parts").iterdir()):
             folder.remove()  # nothing came of it that a next try could go on from
         raise
-    bag = _bag_of(source)
+    bag = source if isinstance(source, BagSource) else None
     folder.finish(
         {
             **outcome.as_json(),
             "contents": _contents(bag) if bag else [],
             "problems": list(bag.recording.problems) if bag else [],
-            "grew": fingerprint(files) != before,
+            "grew": fingerprint(task.files) != before,
             "versions": _versions(),
             "machine": machine(),
         }
@@ -169,10 +182,6 @@ def _versions() -> dict[str, str]:
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
     return found
-
-
-def _bag_of(source: CameraSource) -> BagSource | None:
-    return source if isinstance(source, BagSource) else None
 
 
 def _contents(bag: BagSource) -> list[tuple[str, str, int]]:

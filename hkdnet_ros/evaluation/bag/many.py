@@ -16,9 +16,8 @@ from ...files import make_folder, write_file
 from ...inference.auto_engine import AutoEngine
 from ...inference.config import AUTO, EngineConfig
 from ...inference.engine_api import load_engine
-from .evaluate import REPORT, fingerprint
+from .evaluate import REPORT, Task, fingerprint
 from .folder import NAME as RUN
-from .job import Job
 from .overview import overview_page
 from .progress import OverallBar
 from .summary import NAME as SUMMARY
@@ -35,38 +34,50 @@ TICK_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What a pool says now and then: the numbers of jobs that are over, each with its error or "", and of those at
+    """What a pool says now and then: the numbers of tasks that are over, each with its error or "", and of those at
     work."""
 
     over: Mapping[int, str]
     running: Sequence[int]
 
 
-Pool = Callable[[Sequence[Job]], Generator[Tick, None, None]]
+Pool = Callable[[Sequence[Task]], Generator[Tick, None, None]]
 
 
-def evaluate_many(jobs: Sequence[Job], pool: Pool, out: Path) -> dict[str, str]:
-    """Evaluate ``jobs``, whose results lie in ``out``, by ``pool``, and write the page over all of them there.
+def evaluate_many(tasks: Sequence[Task], pool: Pool, out: Path) -> dict[str, str]:
+    """Evaluate ``tasks``, whose results lie in ``out``, by ``pool``, and write the page over all of them there.
 
-    Return what went wrong, by the name of the job. Raises :class:`SourceError` where ``out`` has anything but such
+    Return what went wrong, by the name of the result. Raises :class:`SourceError` where ``out`` has anything but such
     results in it, and what the pool raises.
     """
     errors: dict[int, str] = {}
-    with contextlib.closing(pool(jobs)) as ticks:
+    with contextlib.closing(pool(tasks)) as ticks:
         _claim(out)
-        sizes = [int(fingerprint(job.files)["bytes"]) for job in jobs]
-        with contextlib.closing(OverallBar([job.out for job in jobs], sizes)) as bar:
+        sizes = [int(fingerprint(task.files)["bytes"]) for task in tasks]
+        with contextlib.closing(OverallBar([task.out for task in tasks], sizes)) as bar:
             for tick in ticks:
-                over = {number: error or _unseen(jobs[number]) for number, error in tick.over.items()}
+                over = {number: error or _unseen(tasks[number]) for number, error in tick.over.items()}
                 errors.update(over)
                 bar.show(over, tick.running)
-    said = {job.name: errors[number] for number, job in enumerate(jobs)}
+    said = {task.out.name: errors[number] for number, task in enumerate(tasks)}
     there = {"hkdnet_ros": __version__, "recordings": said}
     write_file(out / NAME, (json.dumps(there, indent=1) + "\n").encode())
     failed = {name: error for name, error in said.items() if error}
-    done = [job.out for job in jobs if not said[job.name]]
+    done = [task.out for task in tasks if not said[task.out.name]]
     write_file(out / REPORT, overview_page(done, failed).encode())
     return failed
+
+
+def folders_for(specs: Sequence[str], out: Path) -> list[Path]:
+    """Return a folder in ``out`` for each recording: its name, with a number behind it where that is taken."""
+    folders: list[Path] = []
+    taken: set[Path] = set()
+    for spec in specs:
+        stem = Path(spec.split(",")[0]).stem or spec
+        names = (stem, *(f"{stem}_{number}" for number in range(2, len(specs) + 2)))
+        folders.append(next(folder for name in names if (folder := out / name) not in taken))
+        taken.add(folders[-1])
+    return folders
 
 
 def settled(config: EngineConfig, cores: int) -> EngineConfig:
@@ -107,8 +118,8 @@ def _claim(out: Path) -> None:
         write_file(out / NAME, (json.dumps({"hkdnet_ros": __version__, "recordings": {}}) + "\n").encode())
 
 
-def _unseen(job: Job) -> str:
-    """Return what to say where a worker has done a job and nothing of it is to be seen here."""
-    if (job.out / SUMMARY).is_file():
+def _unseen(task: Task) -> str:
+    """Return what to say where a worker has done a task and nothing of it is to be seen here."""
+    if (task.out / SUMMARY).is_file():
         return ""
-    return f"{job.spec}: its result is not to be seen in {job.out} here; --out must be a folder that all machines share"
+    return f"{task.spec}: {task.out} does not show its result here; --out must be a folder that all machines share"

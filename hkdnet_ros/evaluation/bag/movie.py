@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import SourceError
 from ...sources.video_writer import VideoWriter
-from ..side_by_side import GAP, MOST_WIDTH, captioned
+from ..side_by_side import GAP, MOST_WIDTH, STRIP, captioned
 from .lumas import FUSED, IMAGES
 from .panes import Image, part_file
 
@@ -35,7 +35,7 @@ class Movie:
         self._panes = panes
         self._parts: queue.SimpleQueue[tuple[int, float] | None] = queue.SimpleQueue()
         self._writer: VideoWriter | None = None
-        self._size = (0, 0)
+        self._row: _Row | None = None
         self._given_up = False
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="movie", daemon=True)
@@ -86,29 +86,47 @@ class Movie:
                 self._write(panes, rate)
 
     def _write(self, panes: Mapping[str, Image], rate: float) -> None:
-        if self._writer is None:
+        if self._row is None:
             height, width = panes[FUSED].shape[:2]
-            self._size = min(width, MOST_WIDTH), max(1, round(height * min(1, MOST_WIDTH / width)))
-        row = _row(panes, self._size)
+            self._row = _Row((min(width, MOST_WIDTH), max(1, round(height * min(1, MOST_WIDTH / width)))))
+        row = self._row.showing(panes)
         if self._writer is None:
             held = min(max(rate, _LOWEST_RATE), _HIGHEST_RATE)
             self._writer = VideoWriter(self._partial, held, (row.shape[1], row.shape[0]))
         self._writer.write(row)
 
 
-def _row(panes: Mapping[str, Image], size: tuple[int, int]) -> Image:
-    """Return the three panes side by side, each brought to ``size``; black where one is missing."""
-    parts = []
-    for name in IMAGES:
-        image = panes.get(name)
-        caption = f"{name} {image.shape[1]}x{image.shape[0]}" if image is not None else f"{name}: none"
-        shown = captioned(np.zeros((size[1], size[0]), np.uint8) if image is None else image, size, caption)
-        parts += [shown, np.full((shown.shape[0], GAP, 3), 255, np.uint8)]
-    return np.hstack(parts[:-1])
+class _Row:
+    """Three panes side by side under their captions; what stays from frame to frame is drawn once."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        """``size`` is the (width, height) that each pane is brought to."""
+        self._size = size
+        self._sheet = np.full((size[1] + STRIP, 3 * size[0] + 2 * GAP, 3), 255, np.uint8)
+        self._captions: dict[str, str] = {}
+
+    def showing(self, panes: Mapping[str, Image]) -> Image:
+        """Return the row with these colour images, black where one is missing; it is written over by the next call."""
+        width, height = self._size
+        for place, name in enumerate(IMAGES):
+            image = panes.get(name)
+            part = self._sheet[:, place * (width + GAP) : place * (width + GAP) + width]
+            caption = f"{name}: none" if image is None else f"{name} {image.shape[1]}x{image.shape[0]}"
+            if self._captions.get(name) != caption:
+                self._captions[name] = caption
+                part[:] = captioned(np.zeros((height, width), np.uint8), self._size, caption)
+            if image is not None:
+                part[STRIP:] = image if image.shape[:2] == (height, width) else _brought(image, self._size)
+        return self._sheet
+
+
+def _brought(image: Image, size: tuple[int, int]) -> Image:
+    way = cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_CUBIC
+    return cv2.resize(image, size, interpolation=way).astype(np.uint8, copy=False)
 
 
 def _image(data: bytes) -> Image:
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise SourceError("a pane cannot be decoded; remove the result and run again")
     return image.astype(np.uint8, copy=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import SourceError
-from . import fused_bag, panes
+from . import fused_bag
 from .fused_bag import BagPart, FusedMessages, Serialized
 from .movie import Movie
 from .panes import PanesPart
@@ -125,8 +125,3 @@ class Parts:
 def tidy(folder: Path) -> None:
     """Remove what a finished result has no need of any more."""
     shutil.rmtree(folder / "parts", ignore_errors=True)
-
-
-def panes_file(folder: Path, frame: int, size: int = FRAMES) -> Path:
-    """Return the zip file that has the panes of a frame."""
-    return panes.part_file(folder / "panes", frame // size)

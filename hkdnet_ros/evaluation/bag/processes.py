@@ -12,10 +12,11 @@ from collections.abc import Callable, Generator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from .job import Job, work
+from .evaluate import Task
 from .many import TICK_S, TRIES, Tick
+from .work import work
 
-Work = Callable[[Job], str]
+Work = Callable[[Task], str]
 
 # A new interpreter for each: a fork would take over the threads of torch and OpenCV without what they hold.
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -23,23 +24,23 @@ _CONTEXT = multiprocessing.get_context("spawn")
 _PATIENCE_S = 10.0
 
 
-def in_processes(jobs: Sequence[Job], most: int, work: Work = work) -> Generator[Tick, None, None]:
-    """Do ``work`` on each of ``jobs``, ``most`` of them at a time; yield how it goes, at least every TICK_S.
+def in_processes(tasks: Sequence[Task], most: int, work: Work = work) -> Generator[Tick, None, None]:
+    """Do ``work`` on each of ``tasks``, ``most`` of them at a time; yield how it goes, at least every TICK_S.
 
-    A job whose process was killed begins again in another one, where it goes on from what is on the disk; after TRIES
+    A task whose process was killed begins again in another one, where it goes on from what is on the disk; after TRIES
     times it is over. When the caller closes this, the processes end.
     """
-    waiting = deque(range(len(jobs)))
+    waiting = deque(range(len(tasks)))
     killed: Counter[int] = Counter()
     workers: list[_Worker] = []
     try:
-        while waiting or any(worker.job is not None for worker in workers):
+        while waiting or any(worker.task is not None for worker in workers):
             while waiting and (worker := _idle(workers, most, work)) is not None:
-                worker.give(waiting.popleft(), jobs)
+                worker.give(waiting.popleft(), tasks)
             ready = wait([worker.end for worker in workers], timeout=TICK_S)
             over: dict[int, str] = {}
             for worker in [worker for worker in workers if worker.end in ready]:
-                if worker.job is None:  # killed while it waited
+                if worker.task is None:  # killed while it waited
                     workers.remove(worker)
                     continue
                 number, answer = worker.answer()
@@ -52,32 +53,32 @@ def in_processes(jobs: Sequence[Job], most: int, work: Work = work) -> Generator
                     waiting.append(number)
                 else:
                     over[number] = (
-                        f"{jobs[number].spec}: its process was killed {TRIES} times ({worker.ended}); where memory "
+                        f"{tasks[number].spec}: its process was killed {TRIES} times ({worker.ended}); where memory "
                         "is short choose fewer --jobs; the same command goes on from what was finished"
                     )
-            yield Tick(over, [worker.job for worker in workers if worker.job is not None])
+            yield Tick(over, [worker.task for worker in workers if worker.task is not None])
     finally:
         _end(workers)
 
 
 class _Worker:
-    """A process, and the job that it is at, None when it waits for one."""
+    """A process, and the task that it is at, None when it waits for one."""
 
     def __init__(self, work: Work) -> None:
         self.end, theirs = _CONTEXT.Pipe()
         self.process: BaseProcess = _CONTEXT.Process(target=_serve, args=(theirs, work), daemon=True)
         self.process.start()
         theirs.close()  # so that the process alone holds that end, and its death is heard here
-        self.job: int | None = None
+        self.task: int | None = None
 
-    def give(self, number: int, jobs: Sequence[Job]) -> None:
-        self.job = number
+    def give(self, number: int, tasks: Sequence[Task]) -> None:
+        self.task = number
         with contextlib.suppress(OSError):  # it died meanwhile; that is heard as its answer
-            self.end.send(jobs[number])
+            self.end.send(tasks[number])
 
     def answer(self) -> tuple[int, str | None]:
-        """Return the job it was at and what came of it, None where the process is dead."""
-        number, self.job = self.job, None
+        """Return the task it was at and what came of it, None where the process is dead."""
+        number, self.task = self.task, None
         assert number is not None
         try:
             return number, self.end.recv()
@@ -93,7 +94,7 @@ class _Worker:
 
 def _idle(workers: list[_Worker], most: int, work: Work) -> _Worker | None:
     for worker in workers:
-        if worker.job is None:
+        if worker.task is None:
             return worker
     if len(workers) == most:
         return None
@@ -103,8 +104,8 @@ def _idle(workers: list[_Worker], most: int, work: Work) -> _Worker | None:
 
 def _end(workers: Sequence[_Worker]) -> None:
     for worker in workers:
-        worker.end.close()  # who waits for a job ends with this
-        if worker.job is not None and worker.process.pid is not None:
+        worker.end.close()  # who waits for a task ends with this
+        if worker.task is not None and worker.process.pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker.process.pid, signal.SIGINT)
     for worker in workers:
@@ -115,7 +116,7 @@ def _end(workers: Sequence[_Worker]) -> None:
 
 
 def _serve(end: Connection, work: Work) -> None:
-    """Do one job after the other, in a process of its own."""
+    """Do one task after the other, in a process of its own."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt, EOFError, OSError):
         while True:

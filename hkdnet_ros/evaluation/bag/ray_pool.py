@@ -13,8 +13,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from ...errors import ConfigError, MissingDependencyError, ProcessError
-from .job import Job, work
+from .evaluate import Task
 from .many import TICK_S, TRIES, Tick
+from .work import work
 
 MEMORY = 2 * 2**30
 """What one recording may take of a machine, in bytes."""
@@ -25,17 +26,17 @@ _SETTINGS = 4  # the kind of HTTP/2's first frame
 
 
 def on_ray(
-    jobs: Sequence[Job], address: str, most: int | None, cores: int, gpus: int = 0, work: Callable[[Job], str] = work
+    tasks: Sequence[Task], address: str, most: int | None, cores: int, gpus: int = 0, work: Callable[[Task], str] = work
 ) -> Generator[Tick, None, None]:
-    """Do ``work`` on each of ``jobs`` on the cluster at ``address``; yield how it goes, at least every TICK_S.
+    """Do ``work`` on each of ``tasks`` on the cluster at ``address``; yield how it goes, at least every TICK_S.
 
-    ``address`` is HOST:PORT of its head, or ``auto``. ``most`` jobs run at a time, None for as many as
+    ``address`` is HOST:PORT of its head, or ``auto``. ``most`` tasks run at a time, None for as many as
     there is room for, each with ``cores`` CPUs, MEMORY and ``gpus`` GPUs. Recordings, weights and results are files
-    that all machines see under the same names. A job whose worker or machine is lost begins again on another one,
+    that all machines see under the same names. A task whose worker or machine is lost begins again on another one,
     where it goes on from what is on the disk; after TRIES times it is over.
 
     Raises :class:`MissingDependencyError` without Ray, :class:`ConfigError` for an address at which there is no
-    cluster, and :class:`ProcessError` where no machine of it has room for a job.
+    cluster, and :class:`ProcessError` where no machine of it has room for a task.
     """
     ray = _connected(address)
     wanted = {"CPU": cores, "memory": MEMORY, **({"GPU": gpus} if gpus else {})}
@@ -45,22 +46,22 @@ def on_ray(
         ray.shutdown()
         raise
     remote = ray.remote(num_cpus=cores, num_gpus=gpus, memory=MEMORY, max_retries=TRIES - 1)(work)
-    return _ticks(ray, remote, jobs, most or len(jobs))
+    return _ticks(ray, remote, tasks, most or len(tasks))
 
 
-def _ticks(ray: Any, remote: Any, jobs: Sequence[Job], most: int) -> Generator[Tick, None, None]:
-    waiting = deque(range(len(jobs)))
+def _ticks(ray: Any, remote: Any, tasks: Sequence[Task], most: int) -> Generator[Tick, None, None]:
+    waiting = deque(range(len(tasks)))
     running: dict[Any, int] = {}
     try:
         while waiting or running:
             while waiting and len(running) < most:
                 number = waiting.popleft()
-                running[remote.remote(jobs[number])] = number
+                running[remote.remote(tasks[number])] = number
             ready, _ = ray.wait(list(running), num_returns=1, timeout=TICK_S)
             over = {}
             for reference in ready:
                 number = running.pop(reference)
-                over[number] = _answer(ray, reference, jobs[number])
+                over[number] = _answer(ray, reference, tasks[number])
             yield Tick(over, list(running.values()))
     finally:
         ray.shutdown()  # with it the workers of this program end
@@ -110,7 +111,7 @@ def _speaks_grpc(host: str, port: int) -> bool:
 
 
 def _check_room(nodes: Sequence[Mapping[str, Any]], wanted: Mapping[str, float], address: str) -> None:
-    """Raise where no machine has what a job needs, for Ray would wait for one without end."""
+    """Raise where no machine has what a task needs, for Ray would wait for one without end."""
     there = [node["Resources"] for node in nodes if node["Alive"]]
     if not any(all(one.get(name, 0) >= amount for name, amount in wanted.items()) for one in there):
         needed = ", ".join(f"{amount / 2**30:.0f} GB" if name == "memory" else f"{amount} {name}"
@@ -121,17 +122,15 @@ def _check_room(nodes: Sequence[Mapping[str, Any]], wanted: Mapping[str, float],
         )
 
 
-def _answer(ray: Any, reference: Any, job: Job) -> str:
-    """Return what a job's worker said, or what became of it."""
+def _answer(ray: Any, reference: Any, task: Task) -> str:
+    """Return what a task's worker said, or what became of it."""
     try:
         return str(ray.get(reference))
     except ray.exceptions.RayTaskError as error:
         last = next(line for line in reversed(str(error).splitlines()) if line.strip())
-        return (
-            f"{job.spec}: its worker cannot run hkdnet_ros {job.version} ({last.strip()}); install it on every machine"
-        )
+        return f"{task.spec}: a worker cannot run hkdnet_ros ({last.strip()}); install {task.version} on every machine"
     except ray.exceptions.RayError as error:
         return (
-            f"{job.spec}: its workers were lost {TRIES} times ({type(error).__name__}); the same command goes on from "
+            f"{task.spec}: its workers were lost {TRIES} times ({type(error).__name__}); the same command goes on from "
             "what was finished"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import shutil
 from pathlib import Path
@@ -12,11 +11,10 @@ from drives import PART, write_drive
 from rigging import FakeEngine
 
 from hkdnet_ros.evaluation.bag import evaluate
-from hkdnet_ros.evaluation.bag.evaluate import Request, evaluate_recording
+from hkdnet_ros.evaluation.bag.evaluate import Request, Task, run_task
 from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.node.parameter_values import values_of
 from hkdnet_ros.node.schema import FusionConfig, build
-from hkdnet_ros.sources.opening import open_source
 
 
 @pytest.fixture(scope="session")
@@ -28,23 +26,22 @@ def drive(tmp_path_factory):
 def evaluated(monkeypatch):
     """Return a function that evaluates a recording with a given or a fresh FakeEngine; it returns the report."""
 
-    def evaluate_it(path, out, engine=None, parameters=None, **request):
+    def evaluate_it(path, out, engine=None, **asked):
         engine = engine or FakeEngine()
         monkeypatch.setattr(evaluate, "load_engine", lambda config: engine)
-        return evaluate_with(path, out, parameters, **request)
+        return evaluate_with(path, out, **asked)
 
     return evaluate_it
 
 
-def evaluate_with(path, out, parameters=None, **request):
+def evaluate_with(path, out, parameters=None, opening=None, **request):
     config = build(parameters or {})
     wanted = Request(**{"every": 4, "part": PART, **request})
-    topics = {"thermal_topic": None, "visible_topic": None}
-    with contextlib.closing(open_source(str(path), **topics)) as source:
-        return evaluate_recording(
-            source, [Path(path)], Path(path).name, Path(out), EngineConfig(model="realtime"), config, wanted,
-            values_of(config), values_of(FusionConfig()),
-        )  # fmt: skip
+    topics = {"thermal_topic": None, "visible_topic": None, **(opening or {})}
+    engine = EngineConfig(model="realtime")
+    return run_task(
+        Task(str(path), Path(out), engine, config, wanted, values_of(config), values_of(FusionConfig()), topics)
+    )
 
 
 @pytest.fixture(scope="session")

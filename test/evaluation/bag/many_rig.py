@@ -8,24 +8,24 @@ import signal
 import time
 from pathlib import Path
 
+from drives import PART
 from rigging import FakeEngine
 from test_evaluated_bag import contents
 
-from hkdnet_ros.evaluation.bag import evaluate, job, summary
-from hkdnet_ros.evaluation.bag.evaluate import Request
+from hkdnet_ros.evaluation.bag import evaluate, summary
+from hkdnet_ros.evaluation.bag import work as worker
+from hkdnet_ros.evaluation.bag.evaluate import Request, Task
 from hkdnet_ros.node.parameter_values import values_of
 from hkdnet_ros.node.schema import FusionConfig
 
-PART = 16
 HANG_S = 60.0
 
 
-def job_for(path: Path, out: Path, **changed) -> job.Job:
+def task_for(path: Path, out: Path, **changed) -> Task:
     config = FusionConfig()
     opening = {"thermal_topic": None, "visible_topic": None}
     values = values_of(config)
-    request = Request(every=4, part=PART)
-    one = job.Job(out.name, str(path), opening, out, config.engine, config, request, values, values)
+    one = Task(str(path), out, config.engine, config, Request(every=4, part=PART), values, values, opening)
     return dataclasses.replace(one, **changed)
 
 
@@ -36,11 +36,11 @@ def of_result(out: Path) -> dict[str, bytes]:
 
 def work(one, engine=None):
     evaluate.load_engine = lambda config: engine or FakeEngine()
-    return job.work(one)
+    return worker.work(one)
 
 
 def first_time(one) -> bool:
-    """Whether this job is begun for the first time, in whichever process."""
+    """Whether this task is begun for the first time, in whichever process."""
     marker = one.out.with_suffix(".begun")
     begun = marker.read_text().split() if marker.exists() else []
     marker.write_text(" ".join([*begun, str(os.getpid())]))
@@ -48,7 +48,7 @@ def first_time(one) -> bool:
 
 
 def begun(one) -> list[int]:
-    """The processes that began a job."""
+    """The processes that began a task."""
     return list(map(int, one.out.with_suffix(".begun").read_text().split()))
 
 
@@ -66,7 +66,7 @@ class Dying(FakeEngine):
 
 
 def killed_once_if_asked(one):
-    return work(one, Dying(40) if first_time(one) and "killed" in one.name else FakeEngine())
+    return work(one, Dying(40) if first_time(one) and "killed" in one.out.name else FakeEngine())
 
 
 def noted(one):
@@ -80,7 +80,7 @@ def killed_always(one):
 
 
 def killed_if_asked(one):
-    return killed_always(one) if "bad" in one.name else work(one)
+    return killed_always(one) if "bad" in one.out.name else work(one)
 
 
 def defective_if_asked(one):
@@ -88,7 +88,7 @@ def defective_if_asked(one):
         def choose(self, thermal, visible):
             raise AttributeError("no such thing")
 
-    return work(one, Defective() if "bad" in one.name else FakeEngine())
+    return work(one, Defective() if "bad" in one.out.name else FakeEngine())
 
 
 class Hanging(FakeEngine):

@@ -20,6 +20,7 @@ from rosbags.typesys import Stores, get_typestore
 from hkdnet_ros.errors import ConfigError, DeviceError, SourceError
 from hkdnet_ros.evaluation.bag import evaluate, fused_bag
 from hkdnet_ros.evaluation.bag.folder import ResultFolder, read_run
+from hkdnet_ros.evaluation.bag.movie import _Row
 from hkdnet_ros.evaluation.bag.reading import read_panes, read_result
 from hkdnet_ros.evaluation.bag.status_message import FUSION_STATUS
 from hkdnet_ros.sources.bags.bag_source import BagSource
@@ -294,6 +295,9 @@ def test_the_folder_of_another_run_is_left_alone(result, drive, evaluated, tmp_p
     with pytest.raises(SourceError) as caught:
         evaluated(drive, result, parameters={"sync.slop": 0.02})
     assert_one_line(caught.value, "sync.slop was 0.05, now 0.02")
+    with pytest.raises(SourceError) as caught:
+        evaluated(drive, result, opening={"size": (48, 36)})
+    assert_one_line(caught.value, "opening.size was None, now [48, 36]")
     assert contents(result) == before
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("mine")
@@ -343,3 +347,16 @@ def test_the_bag_that_was_written_can_be_evaluated_beside_its_inputs(drive, resu
     """The fused bag and the recording side by side are one recording again; the fused image is no camera's."""
     evaluated(f"{drive},{result / 'fused'}", tmp_path / "out")
     assert [row["crc32"] for row in frames(tmp_path / "out")] == [row["crc32"] for row in frames(result)]
+
+
+def test_the_video_shows_black_where_there_is_no_image():
+    row = _Row((40, 30))
+    grays = {name: np.full((30, 40, 3), level, np.uint8) for level, name in ((50, "thermal"), (90, "fused"))}
+    sheet = row.showing({**grays, "visible": np.full((15, 20, 3), 70, np.uint8)}).copy()
+    assert sheet.shape == (58, 3 * 40 + 2 * 4, 3)
+    for left, level in ((0, 50), (44, 70), (88, 90)):
+        assert (sheet[28:, left : left + 40] == level).all()
+    without = row.showing(grays)
+    assert (without[28:, 44:84] == 0).all()
+    assert (without[28:, :40] == 50).all()
+    assert (without[:28, 44:84] != sheet[:28, 44:84]).any()  # the caption says so

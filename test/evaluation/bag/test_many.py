@@ -10,14 +10,14 @@ import signal
 
 import many_rig
 import pytest
-from many_rig import begun, job_for, of_result
+from many_rig import begun, of_result, task_for
 from recordings import assert_one_line
 from rigging import FakeEngine
 
 from hkdnet_ros.errors import ConfigError, SourceError
 from hkdnet_ros.evaluation.bag import many
 from hkdnet_ros.evaluation.bag.folder import read_run
-from hkdnet_ros.evaluation.bag.many import TRIES, Tick, evaluate_many, settled
+from hkdnet_ros.evaluation.bag.many import TRIES, Tick, evaluate_many, folders_for, settled
 from hkdnet_ros.evaluation.bag.overview import overview_page
 from hkdnet_ros.evaluation.bag.processes import in_processes
 from hkdnet_ros.evaluation.bag.progress import Noted, OverallBar, frames_of
@@ -26,23 +26,23 @@ from hkdnet_ros.inference.config import EngineConfig
 
 
 def pool(work, most=2):
-    return lambda jobs: in_processes(jobs, most, work)
+    return lambda tasks: in_processes(tasks, most, work)
 
 
 def test_processes_give_what_one_gives_and_a_recording_whose_worker_is_killed_goes_on_in_another(
     drive, result, tmp_path
 ):
-    jobs = [job_for(drive, tmp_path / "out" / name) for name in ("one", "killed")]
-    assert evaluate_many(jobs, pool(many_rig.killed_once_if_asked), tmp_path / "out") == {}
-    assert len(set(begun(jobs[1]))) == 2
-    assert read_run(jobs[1].out)["found"]["begun_at"] in (16, 32)
+    tasks = [task_for(drive, tmp_path / "out" / name) for name in ("one", "killed")]
+    assert evaluate_many(tasks, pool(many_rig.killed_once_if_asked), tmp_path / "out") == {}
+    assert len(set(begun(tasks[1]))) == 2
+    assert read_run(tasks[1].out)["found"]["begun_at"] in (16, 32)
     expected = of_result(result)
-    for job in jobs:
-        found = of_result(job.out)
+    for task in tasks:
+        found = of_result(task.out)
         assert found.keys() == expected.keys()
         assert [name for name in found if found[name] != expected[name]] == []
     text = (tmp_path / "out" / "report.html").read_text()
-    assert all(f'href="{job.name}/report.html"' in text for job in jobs)
+    assert all(f'href="{task.out.name}/report.html"' in text for task in tasks)
 
 
 def test_the_page_over_all_can_be_clicked_through(drive, result, browser, tmp_path):
@@ -67,23 +67,23 @@ def test_a_recording_that_kills_every_worker_ends_the_others_do_not_and_the_same
     drive, tmp_path
 ):
     out = tmp_path / "out"
-    jobs = [job_for(drive, out / name) for name in ("bad", "good")]
-    errors = evaluate_many(jobs, pool(many_rig.killed_if_asked, most=1), out)
+    tasks = [task_for(drive, out / name) for name in ("bad", "good")]
+    errors = evaluate_many(tasks, pool(many_rig.killed_if_asked, most=1), out)
     assert list(errors) == ["bad"]
     assert_one_line(SourceError(errors["bad"]), drive, f"killed {TRIES} times (by SIGKILL)", "--jobs", "same command")
-    assert len(begun(jobs[0])) == TRIES
+    assert len(begun(tasks[0])) == TRIES
     assert "SIGKILL" in (out / "report.html").read_text()
     before = (out / "good" / "report.html").stat().st_mtime_ns
-    assert evaluate_many(jobs, pool(many_rig.work, most=1), out) == {}
+    assert evaluate_many(tasks, pool(many_rig.work, most=1), out) == {}
     assert (out / "good" / "report.html").stat().st_mtime_ns == before
     assert read_run(out / "bad")["found"]
 
 
 def test_what_cannot_be_opened_and_what_is_defective_is_a_line_and_the_others_are_evaluated(drive, tmp_path):
-    jobs = [job_for(drive, tmp_path / "out" / name) for name in ("bad", "good")]
-    jobs.append(job_for(tmp_path / "gone", tmp_path / "out" / "gone"))
-    jobs.append(job_for(drive, tmp_path / "out" / "old", version="0.0.1"))
-    errors = evaluate_many(jobs, pool(many_rig.defective_if_asked, most=1), tmp_path / "out")
+    tasks = [task_for(drive, tmp_path / "out" / name) for name in ("bad", "good")]
+    tasks.append(task_for(tmp_path / "gone", tmp_path / "out" / "gone"))
+    tasks.append(task_for(drive, tmp_path / "out" / "old", version="0.0.1"))
+    errors = evaluate_many(tasks, pool(many_rig.defective_if_asked, most=1), tmp_path / "out")
     assert errors.keys() == {"bad", "gone", "old"}
     assert_one_line(SourceError(errors["gone"]), "gone: no such file")
     assert_one_line(SourceError(errors["old"]), "not 0.0.1", "install the same everywhere")
@@ -92,23 +92,23 @@ def test_what_cannot_be_opened_and_what_is_defective_is_a_line_and_the_others_ar
 
 
 def test_a_pool_that_is_closed_ends_its_processes(drive, tmp_path):
-    job = job_for(drive, tmp_path / "a")
-    ticks = in_processes([job], 1, many_rig.hanging)
-    while not job.out.with_suffix(".begun").exists():
+    task = task_for(drive, tmp_path / "a")
+    ticks = in_processes([task], 1, many_rig.hanging)
+    while not task.out.with_suffix(".begun").exists():
         next(ticks)
     ticks.close()
     with pytest.raises(ProcessLookupError):
-        os.kill(begun(job)[0], 0)
+        os.kill(begun(task)[0], 0)
 
 
 def test_a_worker_that_is_killed_while_it_waits_costs_nothing(drive, tmp_path):
-    jobs = [job_for(drive, tmp_path / "a"), job_for(tmp_path / "gone", tmp_path / "b")]
-    ticks = in_processes(jobs, 2, many_rig.noted)
+    tasks = [task_for(drive, tmp_path / "a"), task_for(tmp_path / "gone", tmp_path / "b")]
+    ticks = in_processes(tasks, 2, many_rig.noted)
     over = {}
     for tick in ticks:
         over.update(tick.over)
         if 1 in tick.over:  # the other has none to do now
-            os.kill(begun(jobs[1])[0], signal.SIGKILL)
+            os.kill(begun(tasks[1])[0], signal.SIGKILL)
     assert over[0] == ""
     assert "no such file" in over[1]
 
@@ -118,16 +118,16 @@ def test_the_folder_of_something_else_is_left_alone(drive, result, tmp_path):
     (tmp_path / "notes" / "mine.txt").write_text("mine")
     for folder, fact in ((tmp_path / "notes", "no evaluated recordings"), (result, "one recording")):
         with pytest.raises(SourceError) as caught:
-            evaluate_many([job_for(drive, folder / "a")], pool(many_rig.work), folder)
+            evaluate_many([task_for(drive, folder / "a")], pool(many_rig.work), folder)
         assert_one_line(caught.value, folder, fact, "--out")
     assert [path.name for path in (tmp_path / "notes").iterdir()] == ["mine.txt"]
 
 
 def test_a_result_that_cannot_be_seen_here_is_told(drive, tmp_path):
-    def elsewhere(jobs):
+    def elsewhere(tasks):
         yield Tick({0: ""}, [])
 
-    errors = evaluate_many([job_for(drive, tmp_path / "out" / "a")], elsewhere, tmp_path / "out")
+    errors = evaluate_many([task_for(drive, tmp_path / "out" / "a")], elsewhere, tmp_path / "out")
     assert_one_line(SourceError(errors["a"]), "all machines share")
 
 
@@ -149,6 +149,11 @@ def test_progress_is_noted_and_added_up_by_size(tmp_path, capsys):
     bar.show({0: ""}, [])
     bar.close()
     assert "2 of 2 recordings, 1 failed 100%" in capsys.readouterr().err
+
+
+def test_folders_have_the_recordings_names(tmp_path):
+    specs = ["/a/drive", "/b/drive.bag", "/c/other.mcap", "thermal.mp4,visible.mp4"]
+    assert [path.name for path in folders_for(specs, tmp_path)] == ["drive", "drive_2", "other", "thermal"]
 
 
 class Both(FakeEngine):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import many_rig
 import pytest
-from many_rig import begun, job_for, of_result
+from many_rig import begun, of_result, task_for
 from recordings import assert_one_line
 from rigging import wait_for
 
@@ -61,20 +61,20 @@ def assert_equal(out, result):
 
 
 def test_two_nodes_give_what_one_process_gives_and_a_killed_worker_costs_nothing(nodes, drive, result, tmp_path):
-    jobs = [job_for(drive, tmp_path / "out" / name) for name in ("one", "killed")]
-    jobs.append(job_for(tmp_path / "gone", tmp_path / "out" / "gone"))
-    errors = evaluate_many(jobs, pool(nodes, many_rig.killed_once_if_asked), tmp_path / "out")
+    tasks = [task_for(drive, tmp_path / "out" / name) for name in ("one", "killed")]
+    tasks.append(task_for(tmp_path / "gone", tmp_path / "out" / "gone"))
+    errors = evaluate_many(tasks, pool(nodes, many_rig.killed_once_if_asked), tmp_path / "out")
     assert errors.keys() == {"gone"}
     assert "no such file" in errors["gone"]
-    assert len(set(begun(jobs[1]))) == 2
-    assert read_run(jobs[1].out)["found"]["begun_at"] in (16, 32)
-    for job in jobs[:2]:
-        assert_equal(job.out, result)
+    assert len(set(begun(tasks[1]))) == 2
+    assert read_run(tasks[1].out)["found"]["begun_at"] in (16, 32)
+    for task in tasks[:2]:
+        assert_equal(task.out, result)
 
 
 def test_an_amount_that_no_node_has_is_one_line(nodes, drive, tmp_path):
     with pytest.raises(ProcessError) as caught:
-        on_ray([job_for(drive, tmp_path / "a")], nodes.address, None, cores=64)
+        on_ray([task_for(drive, tmp_path / "a")], nodes.address, None, cores=64)
     assert_one_line(caught.value, nodes.address, "2 machines", "64 CPU, 2 GB", "--cores")
 
 
@@ -89,26 +89,26 @@ def test_the_command_takes_the_address(nodes, drive, tmp_path, capsys, monkeypat
 
 def test_a_recording_on_a_node_that_is_lost_goes_on_on_another(nodes, drive, result, tmp_path):
     """The last: the node does not come back."""
-    jobs = [job_for(drive, tmp_path / "out" / name) for name in "abc"]
+    tasks = [task_for(drive, tmp_path / "out" / name) for name in "abc"]
     (tmp_path / "out").mkdir()
-    for job in jobs:
-        job.out.with_suffix(".node").write_text(nodes.second.node_id)
+    for task in tasks:
+        task.out.with_suffix(".node").write_text(nodes.second.node_id)
     (tmp_path / "out" / "recordings.json").write_text("{}")  # else the folder is taken for another's
 
     def kill_when_one_hangs():
-        wait_for(lambda: any((job.out / "parts" / "00000.csv").exists() for job in there()), 60, what="a part")
+        wait_for(lambda: any((task.out / "parts" / "00000.csv").exists() for task in there()), 60, what="a part")
         nodes.kill_second()
 
     def there():
-        return [job for job in jobs if job.out.with_suffix(".begun").exists()]
+        return [task for task in tasks if task.out.with_suffix(".begun").exists()]
 
     killer = threading.Thread(target=kill_when_one_hangs)
     killer.start()
-    assert evaluate_many(jobs, pool(nodes, many_rig.hanging_on_a_node), tmp_path / "out") == {}
+    assert evaluate_many(tasks, pool(nodes, many_rig.hanging_on_a_node), tmp_path / "out") == {}
     killer.join()
     assert there()
-    for job in jobs:
-        assert_equal(job.out, result)
+    for task in tasks:
+        assert_equal(task.out, result)
 
 
 @pytest.fixture
