@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
+from .bit_depth import BitDepth
 from .frames import ENCODINGS
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview | array[int]"
@@ -130,20 +131,28 @@ def check_raw(height: int, width: int, encoding: str, step: int, size: int) -> N
 
 
 def decode_raw(
-    height: int, width: int, encoding: str, is_bigendian: int | bool, step: int, data: Buffer
+    height: int,
+    width: int,
+    encoding: str,
+    is_bigendian: int | bool,
+    step: int,
+    data: Buffer,
+    depth: BitDepth | None = None,
 ) -> tuple[NDArray[np.generic], str]:
     """Return the pixels in ``data`` and the encoding of a frame of them, a key of :data:`~.frames.ENCODINGS`.
 
     Gray, counts and 8-bit colour are a view on ``data`` (padding is skipped by its strides, alpha left out), except for
     big-endian or unaligned 16-bit and float pixels, which are copied once. Bayer (bilinear), YUV (BT.601, of limited
-    range) and 16-bit colour become 8-bit colour, signed counts and doubles become float32.
+    range) and 16-bit colour become 8-bit colour, signed counts and doubles become float32. ``depth`` brings what has 16
+    bits to full scale before that.
 
     Raises :class:`ImageError` for an encoding not in :data:`RAW`, a size of zero or of half a sample of colour, a step
     smaller than a row, and data of another length than the header says.
     """
     check_raw(height, width, encoding, step, memoryview(data).nbytes)
     raw = RAW[encoding]
-    return raw.convert(_pixels(_rows(height, raw), width, raw, bool(is_bigendian), step, data)), raw.encoding
+    pixels: NDArray[Any] = _pixels(_rows(height, raw), width, raw, bool(is_bigendian), step, data)
+    return raw.convert(pixels if depth is None else depth.full_scale(pixels)), raw.encoding
 
 
 def _rows(height: int, raw: _Raw) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError, SourceError
 from . import color
+from .bit_depth import BitDepth
 from .compressed import decode_file
 
 _log = logging.getLogger(__name__)
@@ -28,6 +29,14 @@ def read_image(path: str | Path) -> tuple[NDArray[Any], str]:
     that is logged once. Raises :class:`SourceError` where it cannot be read, is no whole image or has other pixels.
     """
     return _decode(path, _content(path))
+
+
+def read_visible(path: str | Path, depth: BitDepth | None = None) -> tuple[NDArray[Any], str]:
+    """Return a visible image file as :func:`read_image` does, 16 bits at full scale (:class:`~.bit_depth.BitDepth`).
+
+    ``depth`` is that of its camera; without one the file stands for itself.
+    """
+    return _decode(path, _content(path), depth or BitDepth())
 
 
 def read_thermal(path: str | Path) -> tuple[NDArray[Any], str]:
@@ -65,9 +74,9 @@ def _has_end(jpeg: bytes) -> bool:
     return b"\xff\xd9" in jpeg[begin:]
 
 
-def _decode(path: str | Path, content: bytes) -> tuple[NDArray[Any], str]:
+def _decode(path: str | Path, content: bytes, depth: BitDepth | None = None) -> tuple[NDArray[Any], str]:
     try:
-        decoded = decode_file(np.frombuffer(content, np.uint8))
+        decoded = decode_file(np.frombuffer(content, np.uint8), depth)
     except ImageError as error:
         raise SourceError(f"{path}: {error}") from error
     if content.startswith(_SEVERAL) and Path(path).is_file() and (count := cv2.imcount(str(path))) > 1:

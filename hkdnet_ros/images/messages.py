@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .bit_depth import BitDepth
 from .camera_model import CameraModel
 from .compressed import check_compressed, decode_compressed
 from .decoding import check_raw, decode_raw
@@ -31,17 +32,18 @@ def check_message(message: Any) -> None:
         check_raw(message.height, message.width, message.encoding, message.step, len(message.data))
 
 
-def decode_message(message: Any) -> Frame:
+def decode_message(message: Any, depth: BitDepth | None = None) -> Frame:
     """Return an Image (:func:`~.decoding.decode_raw`) or CompressedImage (:func:`~.compressed.decode_compressed`).
 
-    Pixels are a view on ``message.data`` where they can be. Raises :class:`ImageError` for what is malformed or of an
+    Pixels are a view on ``message.data`` where they can be. ``depth`` is that of a visible camera, whose images of 16
+    bits it brings to full scale. Raises :class:`ImageError` for what is malformed or of an
     encoding or format that nobody knows.
     """
     if _is_compressed(message):
-        image, encoding = decode_compressed(message.data, message.format)
+        image, encoding = decode_compressed(message.data, message.format, depth)
     else:
         image, encoding = decode_raw(
-            message.height, message.width, message.encoding, message.is_bigendian, message.step, message.data
+            message.height, message.width, message.encoding, message.is_bigendian, message.step, message.data, depth
         )
     return Frame(image, stamp_to_ns(message.header.stamp), message.header.frame_id, encoding)
 

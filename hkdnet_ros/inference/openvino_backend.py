@@ -7,11 +7,13 @@ cache folder, where the next start finds it.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
+import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -239,12 +241,36 @@ def _convert(module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> openvino.M
 
     By the frontend itself: ``openvino.convert_model``, which wraps it, reports its use over the network.
     """
-    program = torch.export.export(module, tuple(torch.zeros(shape) for shape in shapes))
-    frontend = FrontEndManager().load_by_framework("pytorch")
-    decoder = TorchFXPythonDecoder.from_exported_program(program)  # by a name: OpenVINO does not keep it alive
-    model = frontend.convert(frontend.load(decoder))
+    with _unsaid():
+        program = torch.export.export(module, tuple(torch.zeros(shape) for shape in shapes))
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        decoder = TorchFXPythonDecoder.from_exported_program(program)  # by a name: OpenVINO does not keep it alive
+        model = frontend.convert(frontend.load(decoder))
     model.reshape(dict(enumerate(shapes)))
     return model
+
+
+@contextlib.contextmanager
+def _unsaid() -> Iterator[None]:
+    """Keep to itself what the conversion logs: tracebacks of operations that it looks for in vain and does without.
+
+    It logs by the root logger, which would set up one for all that is logged later. Only what is logged by that itself
+    is held back.
+    """
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)  # so that logging.warning adds none
+    root.addFilter(_nothing)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of torch about itself
+            yield
+    finally:
+        root.removeFilter(_nothing)
+        root.removeHandler(handler)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
 
 
 def _keep(model: openvino.Model, folder: Path) -> None:

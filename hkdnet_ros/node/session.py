@@ -16,7 +16,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Bool, Header
 
 from ..images import color
-from ..images.frames import Frame
+from ..images.bit_depth import BitDepth
+from ..images.frames import VISIBLE, Frame
 from ..images.messages import camera_model, check_message, decode_message, stamp_to_ns
 from ..inference.engine_api import Engine
 from ..perception.health import Health
@@ -68,6 +69,7 @@ class FusionSession:
     def __init__(self, config: FusionConfig, engine: Engine, outputs: Outputs, log: Log) -> None:
         self._now_ns = outputs.now_ns
         self._log = log
+        self._visible_depth = BitDepth()
         self._throttle = Throttle()
         self._throttle.passes(_NO_CLOCK)  # from now on a warning must wait for a period
         self._publishing = _Publishing(outputs, engine, config.node.jpeg_quality)
@@ -84,13 +86,14 @@ class FusionSession:
 
     def receive(self, stream: str, message: AnyImage) -> None:
         """Take one camera image of ``stream`` ("thermal" or "visible"); what is malformed is counted and logged."""
+        depth = self._visible_depth if stream == VISIBLE else None
         self._core.receive(
             Incoming(
                 stream,
                 stamp_to_ns(message.header.stamp),
                 self._now_ns(),
                 message.header.frame_id,
-                decode=lambda: decode_message(message),
+                decode=lambda: decode_message(message, depth),
                 check=lambda: check_message(message),
                 content=message.data,
             )

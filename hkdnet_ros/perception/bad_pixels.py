@@ -32,6 +32,8 @@ _DEAD = 12  # pixels at 0 in a neighbourhood; more are a border without data
 _LINE = 0.95  # of a row or column that is stuck
 _SPILL = 0.05  # of what a target stands out by, optics spread at least this to the pixels beside it
 
+_MOST_IN_MASK = 0.25  # of the pixels
+
 _ROUGH = 0.005  # share of the pixels by which an image of nothing may have structure
 _SHUTTER_NS = 5_000_000_000  # the longest time behind the shutter
 _SAME = 0.9  # of the pixels are as before, where a camera at rest had its shutter closed,
@@ -45,7 +47,8 @@ def read_bad_pixels(path: str | Path, threshold: float) -> NDArray[np.bool_]:
     closed shutter or of anything uniform, out of which bad pixels stand by ``threshold`` times the spread, as in
     :class:`PixelMender`.
 
-    Raises :class:`ConfigError` where the file cannot be read.
+    Raises :class:`ConfigError` where the file cannot be read, and for a mask of more than a quarter of the pixels:
+    that is an inverted one, or a picture.
     """
     try:
         image, encoding = read_image(path)
@@ -53,7 +56,13 @@ def read_bad_pixels(path: str | Path, threshold: float) -> NDArray[np.bool_]:
         raise ConfigError(f"bad_pixels: {error}; expected an image of the thermal camera's size") from error
     if encoding in ("mono16", "32FC1"):
         return _Outliers(image, threshold or 8.0).isolated
-    return np.asarray(image.any(axis=2) if image.ndim == 3 else image, bool)
+    is_bad = np.asarray(image.any(axis=2) if image.ndim == 3 else image, bool)
+    if is_bad.mean() > _MOST_IN_MASK:
+        raise ConfigError(
+            f"bad_pixels: {path} is a mask in which {is_bad.mean():.0%} of the pixels are not 0, as bad ones are; "
+            "expected few: turn it round if good ones are not 0, or give a dark frame in 16 bits"
+        )
+    return is_bad
 
 
 def check_shape(known: NDArray[np.bool_] | None, image: NDArray[Any]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, ImageError
+from ..images.bit_depth import BitDepth
 from ..images.fitting import fitted
 from ..images.frames import THERMAL, VISIBLE, Frame, Pair
 from ..inference.config import EngineConfig
@@ -39,11 +40,12 @@ def fuse(
     8 bits of few levels are stretched between percentiles of this image, or as ``thermal_config`` says; a scene without
     contrast stays flat (:func:`~hkdnet_ros.perception.thermal_range.scene_range`). ``thermal_gain`` is the share of
     what thermal adds that is shown: 1 is the fusion, 0 the visible image as it is published alone. ``visible`` may
-    have another size: uint8, gray (H, W) or colour (H, W, 3) with blue first, as OpenCV reads it, or uint16, gray. The
-    result is uint8, gray for a gray visible image, (..., 3) with blue first for colour. It has ``output_size`` (width,
-    height); without one the visible image's size where that is sharper than thermal (model ``guided``), and ``scale``
-    times the thermal image's where both are of about one size (model ``realtime``). Images whose aspect ratios differ
-    are refused without ``fit``: "crop" keeps the middle of the visible one, "stretch" squeezes it.
+    have another size: uint8, gray (H, W) or colour (H, W, 3) with blue first, as OpenCV reads it, or uint16, gray, of
+    10, 12, 14 or 16 bits. The result is uint8, gray for a gray visible image, (..., 3) with blue first for colour. It
+    has ``output_size`` (width, height); without one the visible image's size where that is sharper than thermal (model
+    ``guided``), and ``scale`` times the thermal image's where both are of about one size (model ``realtime``). Images
+    whose aspect ratios differ are refused without ``fit``: "crop" keeps the middle of the visible one, "stretch"
+    squeezes it.
 
     ``settings`` are those of :class:`~hkdnet_ros.inference.config.EngineConfig`: ``model``, ``scale``, ``device``,
     ``precision``, ``threads``. Without ``engine`` each call loads the network anew. To fuse many images, load it once,
@@ -58,7 +60,7 @@ def fuse(
     """
     pair = Pair(_frame(thermal, THERMAL), _frame(visible, VISIBLE))
     pair = dataclasses.replace(
-        pair, visible=dataclasses.replace(pair.visible, image=fitted(visible, thermal.shape, fit))
+        pair, visible=dataclasses.replace(pair.visible, image=fitted(pair.visible.image, thermal.shape, fit))
     )
     config = PerceptionConfig(
         pipeline=PipelineConfig(output_size=output_size, thermal_gain=thermal_gain),
@@ -86,4 +88,4 @@ def _frame(image: NDArray[Any], stream: str) -> Frame:
             f"{stream} image is {image.dtype} of shape {image.shape}; expected uint8, uint16 or float32 (H, W), or "
             "uint8 (H, W, 3) with blue first"
         )
-    return Frame(image, 0, stream, encoding)
+    return Frame(BitDepth().full_scale(image) if stream == VISIBLE else image, 0, stream, encoding)

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..errors import SourceError
+from ..images.bit_depth import BitDepth
 from ..images.camera_model import CameraModel
-from ..images.files import read_image, read_thermal
+from ..images.files import read_thermal, read_visible
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..perception.incoming import Incoming
 from .camera_source import FRAME_IDS, as_taken
@@ -40,6 +41,7 @@ class FolderSource:
         matched = match_folders(folder / "thermal", folder / "visible")
         self._pairs = matched.pairs
         self._fps = fps
+        self._depth = BitDepth()
         self._unmatched = Counter(matched.problems)
         self._unreadable: set[str] = set()
         for problem in matched.problems:
@@ -70,7 +72,7 @@ class FolderSource:
     def _read(self, pair: PairPaths, stamp_ns: int) -> list[tuple[str, Frame]]:
         thermal, encoding = read_thermal(pair.thermal)
         frames = [(THERMAL, Frame(thermal, stamp_ns, FRAME_IDS[THERMAL], encoding))]
-        visible, encoding = read_image(pair.visible)
+        visible, encoding = read_visible(pair.visible, self._depth)
         return [*frames, (VISIBLE, Frame(visible, stamp_ns, FRAME_IDS[VISIBLE], encoding))]
 
     def arrivals(self) -> Iterator[Incoming]:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ..errors import ConfigError, ImageError, OutOfMemoryError, SourceError
 from ..files import make_folder, written_whole
-from ..images.files import read_image, read_thermal
+from ..images.files import read_thermal, read_visible
 from ..images.fitting import fitted
 from ..images.frames import Frame, Pair
 from ..inference.config import EngineConfig
@@ -180,6 +180,6 @@ def read_frames(
                 f"{paths.thermal}: values span {low:g} to {high:g}, outside of {thermal_range[0]:g} to "
                 f"{thermal_range[1]:g}; give --thermal-range in the unit of the file, or leave it out"
             )
-    visible, visible_encoding = read_image(paths.visible)
+    visible, visible_encoding = read_visible(paths.visible)
     visible = np.ascontiguousarray(fitted(visible, thermal.shape[:2], fit))
     return Pair(taken, Frame(visible, 1, "visible", visible_encoding))

@@ -16,6 +16,7 @@ from .camera_source import CameraSource
 OPTIONS = "`hkdnet pairs` has options to mend that"
 """The remedy where what is called has none itself."""
 
+_DIFFERENT = 0.9  # of the images of a stream bear stamps of their own, or that is said
 _MOST = 0.9  # of the images of the slower stream are to be paired by the slop that is proposed
 
 
@@ -36,6 +37,16 @@ class StreamWatch:
     def __call__(self, stream: str, stamp_ns: int) -> None:
         """Take note of an image that could be used."""
         self._stamps[stream].append(stamp_ns)
+
+    def remarks(self) -> list[str]:
+        """Return a sentence about each stream many of whose images bear the stamp of another one: one of each pairs."""
+        counts = {stream: (len(stamps), len(set(stamps))) for stream, stamps in self._stamps.items()}
+        return [
+            f"{count} {stream} images bear {different} different stamps, and one of each is paired; let the {stream} "
+            "driver stamp its images to the nanosecond"
+            for stream, (count, different) in counts.items()
+            if different < _DIFFERENT * count
+        ]
 
     def error(self, source: CameraSource, slop: float, remedy: str = "") -> SourceError:
         """Return what to raise where nothing of ``source`` was paired, with another ``remedy`` where one is given."""

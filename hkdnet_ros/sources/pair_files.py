@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,9 @@ from ..perception.pairing import PairingConfig
 from ..perception.palette import AUTO, PaletteReader
 from .camera_source import CameraSource, matches
 from .no_pair import StreamWatch
+from .reasons import Reasons
+
+_log = logging.getLogger(__name__)
 
 KELVIN = (100.0, 655.35)
 """Between these lies the median of an image in kelvin; the upper end is also the last of the 16 bits' range.
@@ -49,10 +54,10 @@ def write_pairs(
     Raises :class:`SourceError` where there is no pair or none can be used and for a folder that cannot be written,
     :class:`ConfigError` for times out of range.
     """
-    if every < 0:
-        raise ConfigError(f"--every is {every:g}; it must be 0 or more")
+    if not 0 <= every < math.inf:
+        raise ConfigError(f"--every is {every:g}; it must be 0 or more, and a number")
     count, last_ns = 0, None
-    unusable: Counter[str] = Counter()
+    unusable = Reasons()
     intake, palettes = ThermalIntake(), PaletteReader()
     watch = StreamWatch(thermal_offset)
     for match in tqdm(matches(source, PairingConfig(slop=slop), watch), desc="pairs", unit="pair"):
@@ -64,15 +69,17 @@ def write_pairs(
             heat = thermal_levels(thermal)
             grid = on_thermal_grid(visible, thermal, homography, fit)
         except ImageError as error:
-            unusable[str(error)] += 1
+            unusable.add(str(error))
             continue
         last_ns = thermal.stamp_ns
         _write(out / "thermal" / f"{count:06}", heat)
         _write(out / "visible" / f"{count:06}", grid)
         _write(out / "overlay" / f"{count:06}", overlay(heat, grid))
         count += 1
-    left_out = Counter(source.skipped) + unusable
-    if not count and not unusable:
+    for remark in watch.remarks():
+        _log.warning("%s: %s", source.name, remark)
+    left_out = Counter(source.skipped) + unusable.counts
+    if not count and not unusable.counts:
         raise watch.error(source, slop)
     if not count:
         raise SourceError(f"{source.name}: no pair can be used: {in_words(left_out)}")

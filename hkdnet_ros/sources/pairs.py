@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, ImageError, SourceError
 from ..images import color
-from ..images.files import read_image, read_thermal
+from ..images.files import read_thermal, read_visible
 from ..images.frames import Frame
 from ..perception.intake import ThermalIntake
 from ..perception.log import OnceLog
@@ -124,10 +124,10 @@ def is_one_file(one: Path, other: Path) -> bool:
 def read_gray(path: str | Path) -> NDArray[np.float32]:
     """Return the luma of an image file as float32 (H, W) in [0, 1], as the node takes that of a visible image.
 
-    Full scale, of 8 or 16 bits, is 1. Errors as :func:`~hkdnet_ros.images.files.read_image`, and for floats.
+    Full scale is 1. Errors as :func:`~hkdnet_ros.images.files.read_image`, and for floats.
     """
     try:
-        luma = color.luma(*read_image(path))
+        luma = color.luma(*read_visible(path))
     except ImageError as error:
         raise SourceError(f"{path}: {error}") from error
     return luma if luma.dtype == np.float32 else np.divide(luma, np.float32(255), dtype=np.float32)

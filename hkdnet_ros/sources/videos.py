@@ -16,6 +16,7 @@ from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..perception.incoming import Incoming
 from .camera_source import FRAME_IDS, as_taken
+from .pairs import is_one_file
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ class VideoSource:
     def __init__(self, thermal: Path, visible: Path) -> None:
         """Open both; raises :class:`SourceError` for a file that is missing, no video, or has no frame rate."""
         self.name = f"{thermal},{visible}"
+        if is_one_file(thermal, visible):
+            raise SourceError(f"{self.name}: one file for both cameras, which would be fused with itself; give two")
         self._paths = {THERMAL: thermal, VISIBLE: visible}
         self._rates: dict[str, float] = {}
         self._counts: dict[str, int] = {}

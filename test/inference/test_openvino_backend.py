@@ -112,3 +112,16 @@ def test_a_cache_that_cannot_be_written_does_no_harm(student_file, monkeypatch):
 def test_what_it_cannot_do_is_said(settings, message):
     with pytest.raises(ConfigError, match=message):
         engine("guided", **settings)
+
+
+def test_a_conversion_says_nothing(caplog, recwarn, monkeypatch):
+    import torch
+    from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
+
+    from hkdnet_ros.inference.openvino_backend import _convert
+
+    monkeypatch.setattr(TorchFXPythonDecoder, "_decomp_table", None)  # as in a new process
+    caplog.set_level(logging.DEBUG)
+    _convert(torch.nn.Conv2d(1, 1, 1).eval(), [(1, 1, 8, 8)])
+    assert [record for record in caplog.records if record.name == "root"] == []
+    assert [warning for warning in recwarn if warning.category is FutureWarning] == []

@@ -270,3 +270,11 @@ def test_a_bad_pixel_gets_the_median_of_the_good_ones_around_it() -> None:
 def test_an_image_of_bad_pixels_only_is_left() -> None:
     image = frame(scene(), 0).image
     np.testing.assert_array_equal(replaced(image, np.arange(image.size)), image)
+
+
+def test_a_mask_of_most_pixels_is_an_inverted_one(tmp_path: Path) -> None:
+    mask = np.full(SIZE, 255, np.uint8)
+    mask[10, 20] = 0
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    with pytest.raises(ConfigError, match=r"mask in which 100% of the pixels are not 0.*turn it round"):
+        read_bad_pixels(tmp_path / "mask.png", 0.0)

@@ -96,3 +96,9 @@ def test_weights_that_are_not_there_are_named():
     pytest.importorskip("torch")
     with pytest.raises(CheckpointError, match=r"none\.safetensors"):
         fuse(GRAY, COLOR, model="none.safetensors", device="cpu")
+
+
+def test_a_visible_image_of_12_bits_is_as_bright_as_one_of_16(engine):
+    gray = GRAY.astype(np.uint16)
+    gray[0, 0] = 255
+    np.testing.assert_array_equal(fuse(GRAY, gray << 4, engine=engine), fuse(GRAY, gray << 8, engine=engine))

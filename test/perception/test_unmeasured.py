@@ -52,7 +52,7 @@ def test_an_image_of_numbers_is_returned_as_it_is() -> None:
         assert mend_unmeasured(image) is image
 
 
-@pytest.mark.parametrize("low", [-40.0, 0.5, 99.0])
+@pytest.mark.parametrize("low", [-40.0, 0.5, 15.0])
 def test_zero_is_a_value_among_celsius_and_small_ones(low: float) -> None:
     image = ramp() - 280 + low
     image[3:6, 7:20] = 0
@@ -78,3 +78,49 @@ def test_the_largest_floats_do_not_overflow() -> None:
     image = np.full((20, 30), 3e38, np.float32)
     image[5, 5] = np.nan
     assert np.isfinite(mend_unmeasured(image)).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "value"),
+    [
+        (np.uint16, 100.0, 0),  # centikelvin, as a registration leaves its borders
+        (np.uint8, 0.36, 0),  # 14 bits cut down to 8
+        (np.float32, 1.0, -9999.0),
+        (np.float32, 1.0, -273.15),
+    ],
+)
+def test_a_number_far_from_all_others_stands_for_no_data(dtype: type, scale: float, value: float) -> None:
+    image = (ramp() * scale).astype(dtype)
+    measured = image.copy()
+    image[:, :20] = value
+    image[:9] = value
+    image[40, 50] = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 4000  # a hot pixel changes nothing
+    mended = mend_unmeasured(image)
+    assert mended.dtype == dtype
+    np.testing.assert_array_equal(mended[9:, 20:], image[9:, 20:])
+    assert mended[:, :20].min() >= measured.min()
+    assert mended[:9].max() <= measured.max()
+
+
+def test_zero_among_celsius_is_no_data_where_it_is_far_from_all_others() -> None:
+    image = ramp() - 255
+    image[:, :20] = 0
+    assert mend_unmeasured(image)[:, :20].min() >= 24
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.tile(np.array([0, 180, 200, 255], np.uint8), (60, 20)),  # 8 bits that a camera conditioned: a cold sky
+        np.tile(np.array([0, 3000, 9000, 14000], np.uint16), (60, 20)),
+        np.tile(np.array([-8000, -300, 0, 9000], np.float32), (60, 20)),  # signed counts
+    ],
+)
+def test_a_lowest_value_among_values_as_far_apart_stays(image: NDArray[np.generic]) -> None:
+    assert mend_unmeasured(image) is image
+
+
+def test_few_integers_at_zero_are_left_to_the_mending_of_bad_pixels() -> None:
+    image = (ramp() * 100).astype(np.uint16)
+    image[30, 40:45] = 0
+    assert mend_unmeasured(image) is image

@@ -119,13 +119,17 @@ def test_bag_of_compressed_images_skips_what_the_node_refuses(tmp_path):
     with BagWriter(tmp_path / "bag", "mcap") as bag:
         topic = "/thermal/image_raw/compressed"
         bag.compressed(topic, thermal_image(0, np.uint16), "16UC1; compressedDepth png", ".png", START_NS, "t")
-        bag.compressed(topic, thermal_image(0), "tiff", ".tiff", START_NS + 1, "t")
-        bag.compressed(topic, thermal_image(0), "png", ".png", START_NS + 2, "t")
+        bag.compressed(topic, thermal_image(0), "webp", ".webp", START_NS + 1, "t")
+        bag.compressed(topic, thermal_image(1), "webp", ".webp", START_NS + 2, "t")
+        bag.compressed(topic, thermal_image(0), "png", ".png", START_NS + 3, "t")
+        kelvin = 280 + thermal_image(1).astype(np.float32)
+        bag.compressed(topic, kelvin, "32FC1; tiff compressed ", ".tiff", START_NS + 4, "t")
         bag.compressed("/visible/image_raw/compressed", deep, "png", ".png", START_NS, "v")
     source = open_source(str(tmp_path / "bag"))
     thermal, (visible,) = frames_of(source)
-    assert len(thermal) == 1
-    assert len(source.skipped) == 2
+    assert [frame.encoding for frame in thermal] == ["mono8", "32FC1"]
+    np.testing.assert_array_equal(thermal[1].image, kelvin)
+    assert sorted(source.skipped.values()) == [1, 2]
     for fact in ("compressedDepth", "neither JPEG nor PNG"):
         assert fact in " ".join(source.skipped)
     np.testing.assert_array_equal(visible.image, np.rint(deep / 257.0))

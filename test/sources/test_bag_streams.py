@@ -78,6 +78,15 @@ def test_topic_of_another_type_is_named_with_it(tmp_path):
     assert_one_line(caught.value, "holds robot_msgs/msg/Label, which is not read", "/visible/image_raw")
 
 
+def test_packets_below_the_topic_are_named(tmp_path):
+    with BagWriter(tmp_path / "bag", "mcap") as bag:
+        bag.foreign("/front/thermal/image_raw/ffmpeg", START_NS, "uint8[] data\n")
+        bag.image("/front/visible/image_raw", visible_image(0), "bgr8", START_NS, "v")
+    with pytest.raises(SourceError) as caught:
+        open_source(str(tmp_path / "bag"))
+    assert_one_line(caught.value, "/front/thermal/image_raw/ffmpeg holds robot_msgs/msg/Label, which is not read")
+
+
 def test_stream_recorded_much_later_pairs_as_it_was_stamped(tmp_path):
     images = [("thermal", START_NS + round(i * S / 60), START_NS + round(i * S / 60) + MS) for i in range(240)]
     images += [("visible", START_NS + round(i * S / 30), START_NS + round(i * S / 30) + 600 * MS) for i in range(120)]

@@ -109,3 +109,12 @@ def test_clip_without_pairs_is_refused_with_the_same_cause(tmp_path):
 
 def test_one_image_each(tmp_path):
     assert "the smallest skew is +0.060 s" in refusal(bag(tmp_path / "bag", [60.0], [0.0, 400.0]), tmp_path)
+
+
+def test_stamps_to_the_second_pair_and_what_is_lost_is_said(tmp_path, caplog):
+    source = bag(tmp_path / "bag", AT_10_HZ // 1000 * 1000, AT_10_HZ)
+    assert write_pairs(source, tmp_path / "out", every=0.0)[0] == 3
+    assert "30 thermal images bear 3 different stamps, and one of each is paired" in caplog.text
+    caplog.clear()
+    assert write_pairs(bag(tmp_path / "right", AT_10_HZ, AT_10_HZ), tmp_path / "right-out", every=0.0)[0] == 30
+    assert not caplog.text

@@ -327,3 +327,10 @@ def test_stamp_order_holds_within_its_window():
     stamps = [3, 0, 1, 7, 5, 2, 9, 8]
     ordered = in_stamp_order([("thermal", dataclasses.replace(frame, stamp_ns=stamp)) for stamp in stamps], window=4)
     assert [frame.stamp_ns for _, frame in ordered] == sorted(stamps)
+
+
+def test_one_video_for_both_cameras_is_refused(tmp_path):
+    write_videos(tmp_path)
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "thermal.mp4")
+    with pytest.raises(SourceError, match="one file for both cameras"):
+        open_source(f"{tmp_path}/thermal.mp4,{tmp_path}/link.mp4")

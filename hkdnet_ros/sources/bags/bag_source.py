@@ -6,17 +6,18 @@ import functools
 import heapq
 import itertools
 import logging
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ...errors import ImageError, SourceError
+from ...images.bit_depth import BitDepth
 from ...images.camera_model import CameraModel
 from ...images.frames import THERMAL, VISIBLE, Frame
 from ...images.messages import camera_model, check_message, decode_message, stamp_to_ns
 from ...perception.incoming import Arrival, Calibration, Incoming, ShutterFlag
 from ..camera_source import shifted
+from ..reasons import Reasons
 from .bag_file import Connection, Message
 from .cameras import find_cameras
 from .common_time import CommonTime, Stamped, first_images, in_order, least_delay
@@ -52,7 +53,8 @@ class BagSource:
         """
         self.recording = Recording(paths)
         self.name = self.recording.name
-        self._skipped: Counter[str] = Counter()
+        self._skipped = Reasons()
+        self._depths = {VISIBLE: BitDepth()}
         self._remarks: set[str] = set()
         self._lateness: dict[str, float] = {}
         self._offsets_ns = {THERMAL: round(thermal_offset * 1e9), VISIBLE: 0}
@@ -74,7 +76,7 @@ class BagSource:
     @property
     def skipped(self) -> Mapping[str, int]:
         """See :class:`~hkdnet_ros.sources.camera_source.CameraSource`."""
-        return self._skipped
+        return self._skipped.counts
 
     @property
     def lateness(self) -> Mapping[str, float]:
@@ -140,7 +142,7 @@ class BagSource:
             stamp_to_ns(image.header.stamp),
             message.recorded_ns,
             str(image.header.frame_id),
-            decode=functools.partial(decode_message, image),
+            decode=functools.partial(decode_message, image, self._depths.get(stream)),
             check=functools.partial(check_message, image),
             content=image.data,
         )
@@ -170,16 +172,14 @@ class BagSource:
 
     def _frame(self, stream: str, message: Any) -> Frame | None:
         try:
-            return decode_message(message)
+            return decode_message(message, self._depths.get(stream))
         except ImageError as error:
             self._skip(stream, error)
             return None
 
     def _skip(self, stream: str, error: ImageError | str) -> None:
-        reason = f"{stream}: {error}"
-        if reason not in self._skipped:
+        if self._skipped.add(f"{stream}: {error}"):
             _log.warning("%s: skipped an image on %s: %s", self.name, self.topic(stream), error)
-        self._skipped[reason] += 1
 
     def _remark(self, remark: str) -> None:
         """Say once what is not as it should be, however often the bag is read."""

@@ -38,10 +38,12 @@ def find_images(name: str, connections: Sequence[Connection], stream: str, topic
             "QoS that the recorder takes"
         )
     there = ", ".join(sorted({c.topic for c in images})) or "none"
-    other = sorted({c.msgtype for c in connections if c.topic.strip("/") == topic.strip("/")} - {IMAGE, COMPRESSED})
-    if other:
+    # Transports publish below the topic, as /theora or /ffmpeg, packets that are no images.
+    others = [c for c in connections if f"/{topic.strip('/')}/" in f"/{c.topic.strip('/')}/"]
+    if other := sorted({f"{c.topic} holds {c.msgtype}" for c in others if c not in images}):
         raise SourceError(
-            f"{name}: {stream} topic {topic} holds {', '.join(other)}, which is not read; image topics there: {there}"
+            f"{name}: no {stream} images on topic {topic}: {', '.join(other)}, which is not read; image topics there: "
+            f"{there}"
         )
     raise SourceError(
         f"{name}: no {stream} images on topic {topic}; image topics there: {there}; name the topic to read"
