@@ -76,11 +76,17 @@ def summary_of(result: Result, keys: Sequence[str] = ("VIFp", "Qabf")) -> Summar
 
 
 def write_summary(folder: Path) -> None:
-    """Write the summary of a finished result beside it, where there is none yet."""
-    if not (folder / NAME).is_file():
-        text = json.dumps(dataclasses.asdict(summary_of(read_result(folder))), indent=1)
+    """Write the summary of a finished result beside it, where there is none yet; raises :class:`SourceError`."""
+    if (folder / NAME).is_file():
+        return
+    text = json.dumps(dataclasses.asdict(summary_of(read_result(folder))), indent=1)
+    try:
         with written_whole(folder / NAME) as partial:
             partial.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SourceError(
+            f"{folder / NAME}: cannot be written ({error.strerror}); run the same command again"
+        ) from error
 
 
 def read_summary(folder: Path) -> Summary:

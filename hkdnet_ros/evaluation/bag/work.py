@@ -8,7 +8,6 @@ import traceback
 from pathlib import Path
 
 import cv2
-import torch
 
 from ... import __version__
 from ...errors import HkdnetError
@@ -21,6 +20,8 @@ def work(task: Task) -> str:
     """Evaluate one recording of several, quietly; return what went wrong in one line, "" where nothing did."""
     if task.version != __version__:
         return f"{socket.gethostname()} has hkdnet_ros {__version__}, not {task.version}; install the same everywhere"
+    import torch  # here: the help of a command need not wait for it
+
     if threads := task.engine.threads:  # what runs beside the network keeps to its share of the cores, too
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
