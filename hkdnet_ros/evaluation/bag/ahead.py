@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ImageError
-from ...images.frames import Frame
+from ...images.frames import THERMAL, VISIBLE, Frame
 from ...perception.incoming import Arrival, Incoming
 
 MOST = 16
 """Images that are ahead at most."""
 
-_THREADS = 2
 _SMALL = (64, 48)  # width, height of what is kept to tell motion by
 
 Small: TypeAlias = "NDArray[np.float32]"
@@ -47,21 +46,25 @@ class _Decoded:
 def decoded_ahead(arrivals: Iterable[Arrival], most: int = MOST) -> Iterator[Iterator[tuple[Arrival, Small | None]]]:
     """Yield an iterator of ``arrivals`` whose images are decoded already, each with itself in small.
 
-    A thread reads, others decode, and at most ``most`` are held. What decoding raises, ``decode`` raises when it is
-    called, and there is no small image then. What reading raises comes in its place. The end of the block waits for
-    what is being read.
+    A thread reads, one for each camera decodes, image by image, and at most ``most`` are held. What decoding raises,
+    ``decode`` raises when it is called, and there is no small image then. What reading raises comes in its place. The
+    end of the block waits for what is being read.
     """
     waiting: queue.Queue[_Item | BaseException | None] = queue.Queue(most)
     stopped = threading.Event()
-    with ThreadPoolExecutor(_THREADS, "decode") as pool:
+    # In order within a camera: what its images say of their bit depth carries over from one to the next.
+    with ThreadPoolExecutor(1, "decode thermal") as thermal, ThreadPoolExecutor(1, "decode visible") as visible:
+        pools = {THERMAL: thermal, VISIBLE: visible}
 
         def read() -> None:
             try:
                 for arrival in arrivals:
                     if stopped.is_set():
                         break
-                    decoded = pool.submit(_decoded, arrival.decode) if isinstance(arrival, Incoming) else None
-                    waiting.put((arrival, decoded))
+                    if isinstance(arrival, Incoming):
+                        waiting.put((arrival, pools[arrival.stream].submit(_decoded, arrival.decode)))
+                    else:
+                        waiting.put((arrival, None))
             except BaseException as error:
                 waiting.put(error)
             finally:

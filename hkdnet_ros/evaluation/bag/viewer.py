@@ -77,14 +77,14 @@ class Shown:
             (cells,) = csv.reader([file.readline().decode()])
         return json.dumps(dict(zip(self._columns, cells, strict=True))).encode()
 
-    def pane(self, frame: int, name: str) -> bytes | None:
-        """Return an image of a frame as JPEG, None where there is none."""
+    def pane(self, frame: int, name: str) -> bytes:
+        """Return an image of a frame as JPEG, nothing where it was not made of one."""
         with self._lock:
             file = self._zip(frame // self._part)
             try:
                 return file.read(entry(frame, name))
             except KeyError:
-                return None
+                return b""
 
     def _zip(self, part: int) -> zipfile.ZipFile:
         if part in self._zips:
@@ -191,13 +191,16 @@ def _handler(shown: Sequence[Shown]) -> type[BaseHTTPRequestHandler]:
             if self.headers.get("Host", "").split(":")[0] not in (HOST, "localhost"):
                 return self._answer(HTTPStatus.FORBIDDEN, "text/plain", b"ask by 127.0.0.1 or localhost")
             kind, content = _answer(shown, self.path.partition("?")[0])
-            status = HTTPStatus.OK if content is not None else HTTPStatus.NOT_FOUND
-            self._answer(status, kind, content or b"there is no such thing")
+            if content is None:
+                self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"there is no such thing")
+            else:
+                self._answer(HTTPStatus.OK if content else HTTPStatus.NO_CONTENT, kind, content)
 
         def _answer(self, status: HTTPStatus, kind: str, content: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
+            if content:
+                self.send_header("Content-Length", str(len(content)))
             self.send_header("Cache-Control", "no-store" if "html" in kind else "max-age=3600")
             self.end_headers()
             self.wfile.write(content)
@@ -209,7 +212,7 @@ def _handler(shown: Sequence[Shown]) -> type[BaseHTTPRequestHandler]:
 
 
 def _answer(shown: Sequence[Shown], path: str) -> tuple[str, bytes | None]:
-    """Return the type of a content and itself, None where there is none."""
+    """Return the type of a content and itself, None where nothing is called so."""
     if path == "/":
         return "text/html; charset=utf-8", (_index(shown) if len(shown) > 1 else _page()).encode()
     match = _PATH.fullmatch(path)

@@ -56,7 +56,7 @@ function picture(frame, pane) {
   if (!pictures.has(key)) {
     const image = new Image();
     const loaded = fetch(`${base}${key}.jpg?`).then(async (answer) => {
-      if (!answer.ok) return null;
+      if (answer.status !== 200) return null;
       image.src = URL.createObjectURL(await answer.blob());
       await image.decode();
       return image;

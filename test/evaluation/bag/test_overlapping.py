@@ -60,6 +60,22 @@ def test_no_more_is_read_than_fits_and_leaving_early_ends_the_reading():
     assert not [thread for thread in threading.enumerate() if thread.name == "read"]
 
 
+def test_the_images_of_a_camera_are_decoded_in_their_order():
+    decoded = []
+
+    def decode(number):
+        def it():
+            threading.Event().wait(0.002 * (number % 3))
+            decoded.append(number)
+            return image(number).decode()
+
+        return it
+
+    with decoded_ahead(image(number, decode(number)) for number in range(30)) as arrivals:
+        assert len(list(arrivals)) == 30
+    assert decoded == list(range(30))
+
+
 def test_damage_comes_after_what_was_read_before_it():
     def broken():
         yield image(0)
