@@ -28,7 +28,7 @@ FACE = PACKAGE / "__init__.py"
 # the face, which is above.
 LAYERS = [
     "commands", "trials", "replay", "node", "evaluation", "training", "sources", "simulator", "perception", "inference",
-    "images", "metrics", "network",
+    "geometry", "images", "metrics", "network",
 ]  # fmt: skip
 
 # Those that may import ROS.
