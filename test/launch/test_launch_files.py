@@ -132,11 +132,13 @@ def test_rviz_shows_the_three_images():
     configuration = yaml.safe_load((ROOT / "config" / "fusion.rviz").read_text())
     displays = configuration["Visualization Manager"]["Displays"]
     assert {display["Class"] for display in displays} == {"rviz_default_plugins/Image"}
-    topics = [display["Topic"]["Value"] for display in displays]
+    topics = [display["Topic"]["Value"] for display in displays if display["Enabled"]]
     assert topics == ["thermal/image_raw", "visible/image_raw", "fused/image"]
+    others = [display["Topic"]["Value"] for display in displays if not display["Enabled"]]
+    assert others == ["fused/validity", "fused/temperature"]  # made only for who looks
     # A reliable display would not hear a best-effort camera; our own image is reliable, and large.
     reliabilities = [display["Topic"]["Reliability Policy"] for display in displays]
-    assert reliabilities == ["Best Effort", "Best Effort", "Reliable"]
+    assert reliabilities == ["Best Effort", "Best Effort", "Reliable", "Reliable", "Reliable"]
 
 
 def test_the_foxglove_layout_shows_every_panel_once_and_what_is_published():
