@@ -7,9 +7,10 @@ from collections import OrderedDict
 from ..images.fitting import TOLERANCE
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..inference.engine_api import Engine
-from .log import Log
+from .log import Log, Throttle
 from .plan import Plan
 
+_SAID_S = 60.0  # between two lines about the same sizes
 _KEPT = 8  # sizes that an engine is taken to be warm for
 
 
@@ -22,6 +23,7 @@ class SizeWatch:
         self._warm: OrderedDict[tuple[str, tuple[int, int]], None] = OrderedDict([((engine.model_name, warm), None)])
         self._warned: set[str] = set()
         self._said = ""
+        self._throttle = Throttle(_SAID_S)
 
     def prepare(self, plan: Plan, thermal: Frame | None, visible: Frame | None) -> None:
         """Warm the engine up for sizes that are new; warn where the output has another aspect ratio than an image.
@@ -60,7 +62,8 @@ class SizeWatch:
             text += f"it takes both images at {plan.visible[0]}x{plan.visible[1]} (grid)"
         if text != self._said:
             self._said = text
-            self._log.info(text)
+            if self._throttle.passes(text):  # two cameras on one topic would say it with each image
+                self._log.info(text)
 
     def _compare(self, stream: str, frame: Frame, output: tuple[int, int]) -> None:
         height, width = frame.image.shape[:2]
