@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pkgutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -99,7 +100,9 @@ def load_engine(config: EngineConfig | None = None) -> Engine:
         raise ConfigError(f"backend is {config.backend!r}; choose one of {', '.join((AUTO, *BACKENDS))}")
     if config.model == AUTO:
         return AutoEngine(load_engine, config)
-    if config.backend == AUTO:
+    if config.backend == AUTO and config.model.endswith(".onnx"):
+        config = dataclasses.replace(config, backend="onnxruntime")
+    elif config.backend == AUTO:
         return _fastest(config)
     # Here and not above: torch takes seconds to import, and the node's services should be there first.
     with _packages_there():

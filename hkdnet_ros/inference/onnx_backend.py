@@ -31,7 +31,8 @@ class OnnxBackend(Backend):
         path = Path(config.model).expanduser()
         if path.suffix != SUFFIX:
             raise ConfigError(
-                f"backend onnxruntime runs files of `hkdnet export`, and model is {config.model}; export it to NAME{SUFFIX}"
+                f"backend onnxruntime runs files of `hkdnet export`, and model is {config.model}; export it to "
+                f"NAME{SUFFIX}"
             )
         if config.precision not in ("auto", "fp32"):
             raise ConfigError(f"backend onnxruntime computes in fp32, not in {config.precision}; choose precision auto")
@@ -104,7 +105,7 @@ def _device(name: str) -> str:
 
 
 def _padded(image: NDArray[Any], step: int) -> NDArray[np.float32]:
-    """Return ``image`` as (1, 1, H, W) float32 in [0, 1], its last row and column repeated up to multiples of ``step``."""
+    """Return ``image`` as (1, 1, H, W) float32 in [0, 1]; its last row and column fill up to multiples of ``step``."""
     height, width = image.shape
     unit = np.empty(image.shape, np.float32)
     copy_unit(image, unit)

@@ -88,10 +88,9 @@ def test_model_and_baselines_stand_side_by_side(folder: Path, backend: type[Repe
     for method in methods:
         assert f"| {method} |" in as_is
         assert f"| {method}+stretch |" in stretched
-    assert "hkdnet(realtime): fp32 on cpu" in report
-    assert backend.opened == [
-        EngineConfig(model="realtime", scale=2, device="cpu")
-    ]  # what was not given is left to the engine
+    assert "hkdnet(realtime): fp32 on cpu by torch" in report
+    # What was not given is left to the engine; the back end is that of all tests.
+    assert backend.opened == [EngineConfig(model="realtime", scale=2, device="cpu", backend="torch")]
     assert backend.closed == 1
 
 

@@ -62,6 +62,11 @@ def test_a_student_of_one_size_gives_torchs_picture_and_refuses_another(realtime
         ours.fuse(*pair(ours, 24, 32))
 
 
+def test_auto_takes_it_for_a_file_of_its_own(guided, monkeypatch):
+    monkeypatch.delenv("HKDNET_ROS_BACKEND")
+    assert engine(guided).backend == "onnxruntime"
+
+
 def test_torch_is_not_needed(guided):
     program = f"""
 import sys
