@@ -71,8 +71,13 @@ $(ready): $(venv)/.packages $(interface) setup.py | $(venv)/.torch-$(TORCH)
 	@$(PYTHON) scripts/setup_venv.py messages $(venv)
 	@touch $@
 
+# Not part of setup: only tests need a browser.
+$(venv)/.browser: | $(ready)
+	@$(PYTHON) scripts/setup_venv.py browser $(venv)
+	@touch $@
+
 # rclpy's types differ between distributions; the checks are made with Kilted's.
-test: $(if $(filter kilted,$(ROS)),lint,setup)
+test: $(if $(filter kilted,$(ROS)),lint,setup) $(venv)/.browser
 	$(bin)/python -m pytest --durations=10 $(TESTS)
 
 lint: setup

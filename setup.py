@@ -15,10 +15,11 @@ setup(
     # Said although it is the default: an editable install is then a path entry, which lets this folder win over the
     # folder of generated messages, where setuptools' import hook would lose.
     package_dir={"": "."},
-    package_data={"hkdnet_ros": ["py.typed", "weights/*"]},
+    package_data={"hkdnet_ros": ["py.typed", "weights/*", "evaluation/web/*"]},
     install_requires=[
         "numpy",
         "opencv-python-headless<5",
+        "PyYAML",
         "rosbags",
         "safetensors",
         "tensorboardX",

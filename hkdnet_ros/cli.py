@@ -24,6 +24,7 @@ VERBS = {
     "fuse": "fuse two images, or two folders of images",
     "pairs": "write a recording's pairs as images to train and to evaluate on",
     "evaluate": "measure fusion quality on pairs and clips, baselines beside it",
+    "view": "show a result of evaluate bag in a browser on this machine",
     "train": "train the high-resolution fusion teacher",
     "distill": "distil a teacher into a fusion and super-resolution student",
     "train-guided": "train the guided student: the visible image at full size, thermal coarser",

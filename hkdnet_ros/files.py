@@ -39,3 +39,9 @@ def written_whole(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):  # the first error is the one to hear of
             partial.unlink()
         raise
+
+
+def sync(path: Path) -> None:
+    """Return once a file is on the disk, so that it is whole even if the power fails next."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -4,6 +4,7 @@ check     say in one line what this machine lacks
 packages  install the pinned packages and mend the ROS wheels' CMake files
 torch     install PyTorch, in the CPU build where there is no NVIDIA GPU
 messages  build the message classes into the environment, and put the checkout on its path
+browser   have a Chromium for the tests of pages, which are skipped where none can be had
 
 Runs on the standard library alone. Every step can be repeated.
 """
@@ -197,10 +198,33 @@ def install_messages(venv: Path) -> None:
     )
 
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+_APT = ["apt-get", "-qq"]
+
+
+def install_browser(venv: Path) -> None:
+    """Have a headless Chromium: the machine's, Debian's where packages may be installed, or Playwright's own.
+
+    Without one the tests that click through pages are skipped; everything else works.
+    """
+    if any(map(shutil.which, BROWSERS)):
+        return
+    attempts: list[list[list[str]]] = [[[str(venv / "bin" / "python"), "-m", "playwright", "install", "chromium"]]]
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        installed = [*_APT, "install", "-y", "--no-install-recommends", "chromium"]
+        attempts.insert(0, [[*_APT, "update"], installed])
+    print("Installing Chromium for the tests of pages (about a minute) ...", flush=True)
+    for commands in attempts:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+        if all(subprocess.run(command, check=False, **quiet).returncode == 0 for command in commands):
+            return
+    print("No Chromium can be had; tests of pages are skipped. `sudo apt install chromium` brings one.", flush=True)
+
+
 def main() -> int:
     """Run one step and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["check", "packages", "torch", "messages"])
+    parser.add_argument("step", choices=["check", "packages", "torch", "messages", "browser"])
     parser.add_argument("venv", type=Path, help="folder of the virtual environment")
     parser.add_argument("--pinned", type=Path, help="file of the packages to install")
     parser.add_argument("--torch", default="auto", choices=["auto", "cpu", "cuda", "none"], help="PyTorch's build")
@@ -213,6 +237,8 @@ def main() -> int:
             install_packages(venv, arguments.pinned)
         elif arguments.step == "torch":
             install_torch(venv, arguments.torch)
+        elif arguments.step == "browser":
+            install_browser(venv)
         else:
             install_messages(venv)
     except SetupError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hkdnet_ros.perception.incoming import Incoming
 from hkdnet_ros.sources.video_writer import VideoWriter
 
 THERMAL_SIZE, VISIBLE_SIZE = (32, 24), (48, 36)  # width, height
@@ -103,7 +104,7 @@ class BagWriter:
 
     def write(self, topic, kind, message, recorded_ns, *, cut=None, writer=0, little=True):
         """Append a message; ``cut`` shortens its serialised form, as a damaged recording has it."""
-        name = f"sensor_msgs/msg/{kind}"
+        name = kind if "/" in kind else f"sensor_msgs/msg/{kind}"
         data = self.store.serialize_cdr(message, name, little_endian=little)
         data = self.store.cdr_to_ros1(data, name) if self._ros1 or self._serialization == "ros1" else data
         self._writer.write(self.connect(topic, name, writer), recorded_ns, bytes(data)[:cut])
@@ -169,6 +170,10 @@ class BagWriter:
         )  # fmt: skip
         self.write(topic, "CameraInfo", message, stamp_ns)
 
+    def shutter(self, topic, is_closed, recorded_ns):
+        """Append a std_msgs/Bool, the thermal camera's word on its shutter."""
+        self.write(topic, "std_msgs/msg/Bool", self.types["std_msgs/msg/Bool"](data=is_closed), recorded_ns)
+
 
 def _qos(depth):
     """A QoS that differs by its depth."""
@@ -222,6 +227,11 @@ def frames_of(source):
     for stream, frame in events:
         streams[stream].append(frame)
     return streams["thermal"], streams["visible"]
+
+
+def images_of(source):
+    """The images among all that arrives of a source."""
+    return [arrival for arrival in source.arrivals() if isinstance(arrival, Incoming)]
 
 
 def assert_one_line(error: BaseException, *facts: object) -> None:

@@ -42,7 +42,7 @@ ROS_PACKAGES = {
 }  # fmt: skip
 
 # Imported only by what needs them, which says so, or is skipped, where they are missing.
-OPTIONAL_PACKAGES = {"onnx", "onnxruntime", "onnxscript", "openvino"}
+OPTIONAL_PACKAGES = {"onnx", "onnxruntime", "onnxscript", "openvino", "playwright", "pyarrow"}
 
 # Brought by a package that is required, for the formats that it reads itself: rosbags.
 BROUGHT_PACKAGES = {"backports", "compression", "lz4", "ruamel"}
@@ -265,8 +265,8 @@ def test_the_lists_of_requirements_name_what_is_imported_and_no_other() -> None:
     assert wheels["The package itself"] == of_package
     assert wheels["Checks and tests"] == of_tests | OPTIONAL_PACKAGES | {"mypy", "ruff"}
     (robot, tests) = listed("robot.txt").values()
-    assert robot == of_package - {"opencv-python-headless"}  # ROS brings its own, and PyYAML
-    assert tests == of_tests - {"PyYAML"}
+    assert robot == of_package - {"opencv-python-headless", "PyYAML"}  # ROS brings its own
+    assert tests == of_tests
 
 
 def test_the_wheels_of_both_distributions_come_with_the_same_packages_beside_them() -> None:

@@ -5,10 +5,23 @@ from __future__ import annotations
 import argparse
 
 from ..arguments import HelpFormatter
-from . import evaluate_detection, evaluate_images, evaluate_people, evaluate_video
+from . import evaluate_bag, evaluate_compare, evaluate_detection, evaluate_images, evaluate_people, evaluate_video
 
 # By kind: its module, what stands in the list of kinds, and in its own help.
 KINDS = {
+    "bag": (
+        evaluate_bag,
+        "recordings through the node's own core, with a report to read",
+        "Work through recordings pair by pair as the node would, without ROS and the same in every run, and write a "
+        "report, a rosbag2 of what the node would have published, figures for each frame and a video. What was broken "
+        "off goes on where it was.",
+    ),
+    "compare": (
+        evaluate_compare,
+        "two results of evaluate bag against each other",
+        "Compare two results of one recording, as of two networks or settings, frame by frame: differences with "
+        "intervals, on a page of their own.",
+    ),
     "images": (
         evaluate_images,
         "high-resolution image pairs, reduced by the scale to make the input",

@@ -127,7 +127,7 @@ def evaluate_detection(
         raise ConfigError(f"--limit is {limit}; it must be 1 or more")
     pairs = list_pairs(folder)[:limit]
     labels = Labels(folder / LABELS) if (folder / LABELS).is_dir() else None
-    counted = _numbers(classes)
+    counted = class_numbers(classes)
     if labels is not None:
         counted &= labels.classes
         if not counted:
@@ -254,7 +254,7 @@ def shares(sought: Sequence[Sought]) -> dict[str, tuple[int, dict[str, float]]]:
     }
 
 
-def _numbers(classes: Iterable[str]) -> frozenset[int]:
+def class_numbers(classes: Iterable[str]) -> frozenset[int]:
     """Return the numbers of classes by their names; raises :class:`ConfigError` for one that COCO has not."""
     for name in classes:
         if name not in COCO_CLASSES:

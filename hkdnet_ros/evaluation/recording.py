@@ -43,7 +43,7 @@ def judge(
 ) -> Judgement:
     """Run ``source`` through the core, every pair of it, in the time of the recording; the same in every run on a CPU.
 
-    Images and the calibration known at the start are taken; a shutter flag that was recorded is not read yet.
+    The calibration known at the start holds from the first image on, as a driver that latches it would have it.
 
     Measures (``keys`` of :data:`~hkdnet_ros.metrics.fusion.FUSION_KEYS`) compare each fused luma with the conditioned
     thermal and the visible luma, both brought to its size; no larger truth is known. Raises :class:`SourceError` where

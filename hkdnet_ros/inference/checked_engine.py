@@ -86,8 +86,8 @@ class CheckedEngine:
         fp16 might on a scene unlike all that it was tried on, and :class:`OutOfMemoryError` for more than memory holds.
         """
         self.sizes.check(thermal.shape, visible.shape)
-        _check_values("thermal", thermal)
-        _check_values("visible", visible)
+        check_values("thermal", thermal)
+        check_values("visible", visible)
         clock = StageClock()
         raw = run_bounded(self._backend, thermal, visible, clock.lap)
         if not (math.isfinite(raw.min()) and math.isfinite(raw.max())):
@@ -105,7 +105,8 @@ class CheckedEngine:
         self._backend.close()
 
 
-def _check_values(name: str, image: NDArray[Any]) -> None:
+def check_values(name: str, image: NDArray[Any]) -> None:
+    """Raise :class:`ImageError` for a luma that is neither uint8 nor float32 in [0, 1]."""
     if image.dtype == np.uint8:
         return
     if image.dtype != np.float32:

@@ -1,11 +1,12 @@
-"""What a session is fed with: the images of both cameras as they arrive."""
+"""What a session is fed with: the images of both cameras as they arrive, and what else the cameras say."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+from ..images.camera_model import CameraModel
 from ..images.frames import Frame
 
 
@@ -35,3 +36,25 @@ class Incoming:
     def nbytes(self) -> int:
         """The memory that the image takes while it waits; 0 where it is read only when it is decoded."""
         return 0 if self.content is None else memoryview(self.content).nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The calibration of a camera as it arrived; a ``stamp_ns`` of 0 is that of one without a time."""
+
+    stream: str
+    model: CameraModel
+    stamp_ns: int
+    arrived_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShutterFlag:
+    """The thermal camera's word that its shutter is closed or open, as it arrived."""
+
+    is_closed: bool
+    arrived_ns: int
+
+
+Arrival: TypeAlias = "Incoming | Calibration | ShutterFlag"
+"""All that comes from the cameras."""

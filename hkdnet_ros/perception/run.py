@@ -1,17 +1,17 @@
-"""A recording through a session, as a robot would have met it: images in the order they arrived, a timer between."""
+"""A recording through a session, as a robot would have met it: all in the order it arrived, a timer between."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .incoming import Incoming
+from .incoming import Arrival, Calibration, Incoming
 from .session import Session
 
 TICK_NS = 100_000_000
 """Time between two calls of :meth:`Session.tick`, as in the node."""
 
 
-def run(session: Session, arrivals: Iterable[Incoming]) -> None:
+def run(session: Session, arrivals: Iterable[Arrival]) -> None:
     """Feed ``arrivals`` to ``session``, which has no clock of its own and the policy EVERY.
 
     Time is that of the recording, so that the outcome is the same in every run and on every machine. In a long
@@ -19,9 +19,14 @@ def run(session: Session, arrivals: Iterable[Incoming]) -> None:
     is left to :meth:`Session.flush`.
     """
     now_ns: int | None = None
-    for incoming in arrivals:
+    for arrival in arrivals:
         if now_ns is not None:
-            for tick_ns in range(now_ns + TICK_NS, min(incoming.arrived_ns, now_ns + session.patience_ns), TICK_NS):
+            for tick_ns in range(now_ns + TICK_NS, min(arrival.arrived_ns, now_ns + session.patience_ns), TICK_NS):
                 session.tick(tick_ns)
-        session.receive(incoming)
-        now_ns = incoming.arrived_ns
+        if isinstance(arrival, Incoming):
+            session.receive(arrival)
+        elif isinstance(arrival, Calibration):
+            session.receive_calibration(arrival.stream, arrival.model, arrival.stamp_ns)
+        else:
+            session.receive_shutter(arrival.is_closed)
+        now_ns = arrival.arrived_ns

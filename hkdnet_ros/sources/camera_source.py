@@ -14,7 +14,7 @@ from ..errors import SourceError
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..images.resampling import resample
-from ..perception.incoming import Incoming
+from ..perception.incoming import Arrival, Calibration, Incoming
 from ..perception.pairing import Match, PairingConfig
 from ..perception.synchronizer import StreamSynchronizer
 
@@ -45,8 +45,10 @@ class CameraSource(Protocol):
         """
         ...
 
-    def arrivals(self) -> Iterator[Incoming]:
-        """Yield the images as a robot would have received them: what is wrong with them is left for a session to find.
+    def arrivals(self) -> Iterator[Arrival]:
+        """Yield images, and what else was recorded of the cameras, as a robot would have received them.
+
+        What is wrong with them is left for a session to find.
 
         Raises :class:`SourceError` where the recording cannot be read on.
         """
@@ -93,10 +95,15 @@ class Resized:
         for stream, frame in self._source.events():
             yield stream, self._resized(stream, frame)
 
-    def arrivals(self) -> Iterator[Incoming]:
+    def arrivals(self) -> Iterator[Arrival]:
         """See :class:`CameraSource`."""
-        for incoming in self._source.arrivals():
-            yield dataclasses.replace(incoming, decode=functools.partial(self._decoded, incoming))
+        for arrival in self._source.arrivals():
+            if isinstance(arrival, Incoming):
+                yield dataclasses.replace(arrival, decode=functools.partial(self._decoded, arrival))
+            elif isinstance(arrival, Calibration) and (size := self._sizes[arrival.stream]):
+                yield dataclasses.replace(arrival, model=arrival.model.resized(*size))
+            else:
+                yield arrival
 
     def _decoded(self, incoming: Incoming) -> Frame:
         return self._resized(incoming.stream, incoming.decode())

@@ -30,16 +30,16 @@ def open_source(
     size: tuple[int, int] | None = None,
     thermal_size: tuple[int, int] | None = None,
     fps: float = NOMINAL_FPS,
-    thermal_topic: str = THERMAL_TOPIC,
-    visible_topic: str = VISIBLE_TOPIC,
+    thermal_topic: str | None = THERMAL_TOPIC,
+    visible_topic: str | None = VISIBLE_TOPIC,
     thermal_offset: float = 0.0,
 ) -> CameraSource:
     """Open what ``spec`` names: see :data:`FORMS`.
 
     ``size`` is the (width, height) that both images are brought to, or the visible one alone where the thermal one has
     ``thermal_size``; None for their own. The simulator renders at them. ``fps`` is the frame rate of the simulator and
-    of a folder of images. The topics are those of images in a bag; ``thermal_offset``, in seconds, is added to the
-    stamps of its thermal ones.
+    of a folder of images. The topics are those of images in a bag, None where they are to be told by their names;
+    ``thermal_offset``, in seconds, is added to the stamps of its thermal ones.
     Raises :class:`SourceError` where there is nothing of these forms, or it cannot be opened.
     """
     for wanted in (size, thermal_size):

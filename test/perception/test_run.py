@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from core_rig import MS, NOW_NS, KeepingSink, S, bgr, noisy
+from core_rig import MS, NOW_NS, KeepingSink, S, bgr, calibration, noisy
 from rigging import FakeEngine, Logger
 
 from hkdnet_ros.node.schema import build
-from hkdnet_ros.perception.incoming import Incoming
+from hkdnet_ros.perception.incoming import Calibration, Incoming, ShutterFlag
 from hkdnet_ros.perception.run import run
 from hkdnet_ros.perception.session import Session
 from hkdnet_ros.perception.worker import EVERY
@@ -82,3 +82,18 @@ def test_age_is_that_of_the_recording():
     sink, session, _ = outcome(arrivals(np.arange(0, 2, 0.1)))
     assert {figures.age_ns for figures in sink.given_figures} == {20 * MS}
     assert session.health().latencies["age"] == (0.02, 0.02)
+
+
+def test_what_the_cameras_say_beside_images_is_heard_in_its_turn():
+    images = list(arrivals(np.arange(0, 2, 0.1)))
+    closed = ShutterFlag(True, images[10].arrived_ns)
+    opened = ShutterFlag(False, images[20].arrived_ns)
+    known = Calibration("visible", calibration(30, 20), 0, images[30].arrived_ns)
+    sink, _, _ = outcome([*images[:11], closed, *images[11:21], opened, *images[21:31], known, *images[31:]])
+    held = [output.fused.mode == "held" for output in sink.outputs]
+    assert any(held[5:10])
+    assert not any(held[:5])
+    assert not held[-1]
+    models = [output.camera_model for output in sink.outputs]
+    assert models[0] is None
+    assert models[-1].width == sink.outputs[-1].fused.image.shape[1]

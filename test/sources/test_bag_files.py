@@ -12,6 +12,7 @@ from recordings import (
     BagWriter,
     assert_one_line,
     frames_of,
+    images_of,
     thermal_image,
     visible_image,
     write_bag,
@@ -182,7 +183,7 @@ def test_cameras_in_two_bags_are_read_side_by_side(tmp_path, second):
     visible = write_bag(tmp_path / "visible.bag", second, streams=["visible"])
     source = open_source(f"{thermal},{visible}")
     assert [len(frames) for frames in frames_of(source)] == [5, 5]
-    assert [incoming.stream for incoming in source.arrivals()] == ["visible", "thermal"] * 5
+    assert [incoming.stream for incoming in images_of(source)] == ["visible", "thermal"] * 5
     with pytest.raises(SourceError) as caught:
         open_source(f"{thermal},{tmp_path / 'gone'}")
     assert_one_line(caught.value, tmp_path / "gone", "no bag")
@@ -269,7 +270,7 @@ def test_sqlite_bag_still_being_recorded_gives_what_its_log_holds(tmp_path):
     recorder.commit()
     source = open_source(str(path))
     assert len(source) == 40
-    assert len(list(source.arrivals())) == 80
+    assert len(images_of(source)) == 80
     recorder.close()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 from raw_images import LAYOUTS, assert_pixels, samples
@@ -228,3 +230,19 @@ def test_bag_folder_with_broken_metadata_is_read_and_the_tool_that_mends_it_name
         (record,) = caplog.records
         assert "metadata.yaml that cannot be read" in record.message
         assert "`ros2 bag reindex bag`" in record.message
+
+
+def test_calibrations_and_the_shutter_flag_arrive_as_they_were_recorded(tmp_path):
+    path = tmp_path / "bag"
+    with BagWriter(path, "mcap") as bag:
+        bag.image("/robot/thermal/image_raw", thermal_image(0), "mono8", START_NS, "t")
+        bag.shutter("/robot/thermal/shutter", True, START_NS + 1)
+        bag.shutter("/robot/other/shutter", False, START_NS + 2)
+        bag.camera_info("/robot/visible/camera_info", VISIBLE_SIZE, 40.0, START_NS + 3, "v")
+        bag.image("/robot/visible/image_raw", visible_image(0), "bgr8", START_NS + 4, "v")
+    with contextlib.closing(open_source(str(path), size=(24, 18))) as source:
+        image, flag, calibration, _ = source.arrivals()
+    assert image.stream == "thermal"
+    assert (flag.is_closed, flag.arrived_ns) == (True, START_NS + 1)
+    assert (calibration.stream, calibration.stamp_ns, calibration.arrived_ns) == ("visible", START_NS + 3, START_NS + 3)
+    assert (calibration.model.width, calibration.model.height) == (24, 18)  # resized with its images

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from recordings import START_NS, BagWriter, assert_one_line, frames_of, thermal_image, visible_image
+from recordings import START_NS, BagWriter, assert_one_line, frames_of, images_of, thermal_image, visible_image
 
 from hkdnet_ros.errors import SourceError
 from hkdnet_ros.sources.camera_source import matches
@@ -39,7 +39,7 @@ def test_every_connection_of_a_topic_is_read(tmp_path, storage):
     for index in range(30):
         np.testing.assert_array_equal(thermal[index].image, thermal_image(index))
         np.testing.assert_array_equal(visible[index].image, visible_image(index))
-    assert len(list(source.arrivals())) == 60
+    assert len(images_of(source)) == 60
 
 
 def test_topic_may_hold_raw_and_compressed_images(tmp_path):
@@ -130,7 +130,7 @@ def test_stamps_from_boot_time_keep_their_pace(tmp_path, boot, caplog):
     else:
         assert not caplog.records
     # As a robot receives them, nothing is put right.
-    assert {incoming.stamp_ns < 100 * S for incoming in source.arrivals() if incoming.stream == boot[0]} == {True}
+    assert {incoming.stamp_ns < 100 * S for incoming in images_of(source) if incoming.stream == boot[0]} == {True}
 
 
 def test_stamps_that_are_all_zero_are_said_once(tmp_path, caplog):

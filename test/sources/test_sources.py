@@ -27,6 +27,7 @@ from recordings import (
 from hkdnet_ros.errors import ConfigError, SourceError
 from hkdnet_ros.images.frames import Frame
 from hkdnet_ros.images.resampling import resample
+from hkdnet_ros.perception.incoming import Incoming
 from hkdnet_ros.sources.camera_source import in_stamp_order, repeated
 from hkdnet_ros.sources.opening import open_source
 
@@ -261,7 +262,8 @@ def test_thermal_may_have_a_size_of_its_own(tmp_path, sizes):
     width, height = sizes.get("size", VISIBLE_SIZE)
     np.testing.assert_array_equal(thermal[1].image, resample(thermal_image(1, np.uint16), 8, 9))
     np.testing.assert_array_equal(visible[1].image, resample(visible_image(1), width, height))
-    arrived = {incoming.stream: incoming.decode().image.shape[:2] for incoming in source.arrivals()}
+    images = [arrival for arrival in source.arrivals() if isinstance(arrival, Incoming)]
+    arrived = {incoming.stream: incoming.decode().image.shape[:2] for incoming in images}
     assert arrived == {"thermal": (9, 8), "visible": (height, width)}
     assert [source.camera_model(stream).width for stream in ("thermal", "visible")] == [8, width]
 

@@ -15,13 +15,14 @@ from ...images.bit_depth import BitDepth
 from ...images.camera_model import CameraModel
 from ...images.frames import THERMAL, VISIBLE, Frame
 from ...images.messages import camera_model, check_message, decode_message, stamp_to_ns
-from ...perception.incoming import Incoming
+from ...perception.incoming import Arrival, Calibration, Incoming, ShutterFlag
 from ..camera_source import shifted
 from ..reasons import Reasons
-from .bag_file import Connection
+from .bag_file import Connection, Message
+from .cameras import find_cameras
 from .common_time import CommonTime, Stamped, first_images, in_order, least_delay
 from .recording import Recording
-from .topics import camera_info_beside, find_images
+from .topics import CAMERA_INFO, SHUTTER_FLAG, beside, find_images
 
 _log = logging.getLogger(__name__)
 
@@ -36,15 +37,19 @@ class BagSource:
     """
 
     def __init__(
-        self, paths: Sequence[Path], thermal_topic: str, visible_topic: str, thermal_offset: float = 0.0
+        self,
+        paths: Sequence[Path],
+        thermal_topic: str | None,
+        visible_topic: str | None,
+        thermal_offset: float = 0.0,
     ) -> None:
         """Open bags and find the topics.
 
-        A topic may be given with or without its namespace; where only its ``/compressed`` form was recorded, that is
-        taken. Where both topics have one name in two bags, the first bag is the thermal camera's. ``thermal_offset``,
-        in seconds, is added to thermal stamps in :meth:`events`, before they are put in order. Raises
-        :class:`SourceError` where a bag cannot be opened or has no such images, and :class:`MissingDependencyError`
-        without rosbags.
+        One that is None is told by its name (cameras.py). A topic may be given with or without its namespace; where
+        only its ``/compressed`` form was recorded, that is taken. Where both topics have one name in two bags, the
+        first bag is the thermal camera's. ``thermal_offset``, in seconds, is added to thermal stamps in :meth:`events`,
+        before they are put in order. Raises :class:`SourceError` where a bag cannot be opened or has no such images,
+        and :class:`MissingDependencyError` without rosbags.
         """
         self.recording = Recording(paths)
         self.name = self.recording.name
@@ -54,8 +59,9 @@ class BagSource:
         self._lateness: dict[str, float] = {}
         self._offsets_ns = {THERMAL: round(thermal_offset * 1e9), VISIBLE: 0}
         try:
-            topics = {THERMAL: thermal_topic, VISIBLE: visible_topic}
-            bag_each = len(paths) == 2 and thermal_topic.strip("/") == visible_topic.strip("/")
+            given = {THERMAL: thermal_topic, VISIBLE: visible_topic}
+            topics = find_cameras(self.name, self.recording.connections, given)
+            bag_each = len(paths) == 2 and topics[THERMAL].strip("/") == topics[VISIBLE].strip("/")
             self._connections: dict[str, list[Connection]] = {}
             for number, (stream, topic) in enumerate(topics.items()):
                 there = self.recording.connections_of(number) if bag_each else self.recording.connections
@@ -103,26 +109,46 @@ class BagSource:
                 start_ns = time_ns if start_ns is None else start_ns
                 yield stream, shifted(frame, time_ns - start_ns - frame.stamp_ns)
 
-    def arrivals(self) -> Iterator[Incoming]:
-        """Yield the images in the order and at the times they were recorded, with the stamps they bear."""
+    def arrivals(self) -> Iterator[Arrival]:
+        """Yield images, calibrations and the thermal camera's shutter flag as recorded, with the stamps they bear."""
         streams = {id(c): stream for stream, connections in self._connections.items() for c in connections}
-        for message in self.recording.messages([c for each in self._connections.values() for c in each]):
-            stream = streams[id(message.connection)]
-            try:
-                image = self.recording.deserialized(message)
-            except ImageError as error:
-                refuse = functools.partial(_refuse, error)
-                yield Incoming(stream, 0, message.recorded_ns, "", decode=refuse, check=refuse)
+        infos = {id(c): stream for stream in self._connections for c in self._beside(stream, CAMERA_INFO)}
+        flags = {id(c) for c in self._beside(THERMAL, SHUTTER_FLAG)}
+        wanted = [c for c in self.recording.connections if id(c) in {*streams, *infos, *flags}]
+        for message in self.recording.messages(wanted):
+            place = id(message.connection)
+            if place in streams:
+                yield self._incoming(streams[place], message)
                 continue
-            yield Incoming(
-                stream,
-                stamp_to_ns(image.header.stamp),
-                message.recorded_ns,
-                str(image.header.frame_id),
-                decode=functools.partial(decode_message, image, self._depths.get(stream)),
-                check=functools.partial(check_message, image),
-                content=image.data,
-            )
+            try:
+                content = self.recording.deserialized(message)
+            except ImageError as error:
+                self._remark(f"{message.connection.topic} passed over: {error}")
+                continue
+            if place in infos:
+                stamp_ns = stamp_to_ns(content.header.stamp)
+                yield Calibration(infos[place], camera_model(content), stamp_ns, message.recorded_ns)
+            else:
+                yield ShutterFlag(bool(content.data), message.recorded_ns)
+
+    def _incoming(self, stream: str, message: Message) -> Incoming:
+        try:
+            image = self.recording.deserialized(message)
+        except ImageError as error:
+            refuse = functools.partial(_refuse, error)
+            return Incoming(stream, 0, message.recorded_ns, "", decode=refuse, check=refuse)
+        return Incoming(
+            stream,
+            stamp_to_ns(image.header.stamp),
+            message.recorded_ns,
+            str(image.header.frame_id),
+            decode=functools.partial(decode_message, image, self._depths.get(stream)),
+            check=functools.partial(check_message, image),
+            content=image.data,
+        )
+
+    def _beside(self, stream: str, kind: str) -> list[Connection]:
+        return beside(self.recording.connections, self.topic(stream), kind)
 
     def __len__(self) -> int:
         return min(sum(connection.count for connection in each) for each in self._connections.values())
@@ -162,7 +188,7 @@ class BagSource:
             _log.warning("%s: %s", self.name, remark)
 
     def _first_model(self, stream: str) -> CameraModel | None:
-        infos = camera_info_beside(self.recording.connections, self.topic(stream))
+        infos = self._beside(stream, CAMERA_INFO)
         for message in self.recording.messages(infos) if infos else ():
             try:
                 return camera_model(self.recording.deserialized(message))

@@ -8,6 +8,7 @@ from ...errors import SourceError
 from .bag_file import CDR, ROS1, Connection
 
 IMAGE, COMPRESSED, CAMERA_INFO = (f"sensor_msgs/msg/{name}" for name in ("Image", "CompressedImage", "CameraInfo"))
+SHUTTER_FLAG = "std_msgs/msg/Bool"
 
 
 def find_images(name: str, connections: Sequence[Connection], stream: str, topic: str) -> list[Connection]:
@@ -49,7 +50,11 @@ def find_images(name: str, connections: Sequence[Connection], stream: str, topic
     )
 
 
-def camera_info_beside(connections: Sequence[Connection], images: str) -> list[Connection]:
-    """Return the connections of the ``camera_info`` topic beside the image topic ``images``."""
-    beside = f"{images.removesuffix('/compressed').rpartition('/')[0]}/camera_info"
-    return [c for c in connections if c.topic == beside and c.msgtype == CAMERA_INFO]
+def beside(connections: Sequence[Connection], images: str, kind: str) -> list[Connection]:
+    """Return the connections of the camera's topic of type ``kind`` beside the image topic ``images``.
+
+    ``kind`` is CAMERA_INFO or SHUTTER_FLAG.
+    """
+    name = {CAMERA_INFO: "camera_info", SHUTTER_FLAG: "shutter"}[kind]
+    topic = f"{images.removesuffix('/compressed').rpartition('/')[0]}/{name}"
+    return [c for c in connections if c.topic == topic and c.msgtype == kind]

@@ -1,0 +1,375 @@
+"""One recording through the core from its first image to its last: written, measured, and gone on with after a stop."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ...errors import ConfigError, DeviceError, SourceError
+from ...images.frames import THERMAL, VISIBLE, Frame
+from ...inference.engine_api import Engine, runs_on
+from ...perception.config import PerceptionConfig
+from ...perception.incoming import Arrival
+from ...perception.mode import FUSED as FUSED_MODE
+from ...perception.mode import HELD, ModeChange
+from ...perception.run import run
+from ...perception.session import Session
+from ...perception.sink import Drop, Figures, Output, Wants
+from ...perception.statistics import Totals
+from ...perception.worker import EVERY
+from ...sources.camera_source import CameraSource
+from ..detection import Search
+from .ahead import Small, decoded_ahead
+from .fused_bag import FusedMessages
+from .measures import IN_A_ROW, InARow, Look, columns, is_looked_at, look_at
+from .movie import Movie
+from .ordered_pipe import OrderedPipe
+from .panes import jpeg, panes_of
+from .parts import FRAMES, Parts, Written, tidy
+from .streams import StreamTables
+from .watched_engine import Spent, WatchedEngine
+
+BASE = (
+    "frame", "stamp_ns", "recorded_ns", "mode", "live", "thermal_stamp_ns", "visible_stamp_ns", "skew_ns", "width",
+    "height", "level", "crc32", "model", "runs_on",
+)  # fmt: skip
+"""What is known of every frame; ``level`` is the mean of the fused image, ``crc32`` is of its pixels."""
+
+_THREADS = 2
+_UNDER_WAY = 12  # frames between fusion and disk
+_MEASURED = 200  # so many frames are measured of a short recording
+_SELDOM = 60  # of a long one, one in so many: measuring one takes as long as fusing ten
+
+
+def every_for(frames: int) -> int:
+    """Return on which share of so many frames measures are taken, one in the result."""
+    return min(max(frames // _MEASURED, 1), _SELDOM)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a recording is worked through: measures on one frame in ``every``, the first ``limit`` frames or all."""
+
+    every: int
+    limit: int | None = None
+    search: Search | None = None
+    video: bool = True
+    part: int = FRAMES
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a recording, and how long it took: ``engine_s`` for ``engine_frames``, of ``seconds`` in all."""
+
+    frames: int
+    both: int
+    totals: Totals
+    oddities: Mapping[str, Mapping[str, int]]
+    drift_ppm: float | None
+    runs_on: Mapping[str, str]
+    damage: str
+    has_parquet: bool
+    seconds: float
+    engine_s: float
+    engine_frames: int
+    begun_at: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return this as it is kept with the result."""
+        totals = {name: getattr(self.totals, name) for name in ("received", "pairs", "published", "drops")}
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)} | {"totals": totals}
+
+
+def work_through(
+    source: CameraSource, folder: Path, engine: Engine, config: PerceptionConfig, options: Options
+) -> Outcome:
+    """Run ``source`` through the core and write all but the report to ``folder``, which may hold part of it already.
+
+    A recording that breaks off gives what came before, and the outcome's ``damage`` says why. Raises
+    :class:`SourceError` where nothing can be read or no pair is fused, and where the disk is full;
+    :class:`DeviceError` where the device fails. What was finished stays: the same call goes on from there.
+    """
+    begun = time.perf_counter()
+    messages = FusedMessages()
+    spent = Spent()
+    with _disk_errors(folder), contextlib.ExitStack() as stack:
+        movie = Movie(folder, folder / "panes") if options.video else None
+        if movie is not None:
+            stack.callback(movie.abandon)
+        parts = Parts(folder, (*BASE, *columns(options.search)), messages, movie, options.part)
+        tables = StreamTables(folder)
+        stack.callback(tables.abandon)
+        begun_at = parts.frames
+        products = _Products(options, parts, messages)
+        stack.callback(parts.abandon_part)
+        with OrderedPipe(products.make, products.take, threads=_THREADS, most=_UNDER_WAY) as pipe:
+            total = _count(source, options.limit)
+            with tqdm(total=total, desc=Path(source.name).name[-40:], unit="frame") as progress:
+                sink = _Sink(pipe, tables, parts, options.limit, progress, _has_models(source))
+                watched = WatchedEngine(engine, lambda: sink.frames < begun_at - IN_A_ROW + 1, spent)
+                sink.engine = watched
+                session = Session(config, watched, sink, tables, policy=EVERY)
+                for stream in (THERMAL, VISIBLE):
+                    if (model := source.camera_model(stream)) is not None:
+                        session.receive_calibration(stream, model, 0)
+                with decoded_ahead(source.arrivals()) as arrivals:
+                    fed = _Fed(arrivals, sink, tables, options.limit)
+                    run(session, fed)
+                session.flush()
+                sink.check()
+        parts.finish_part()
+        if sink.both == 0:
+            tidy(folder)  # the images of one camera alone are nothing to go on from
+            raise SourceError(_nothing(source, session.totals(), tables.spans))
+        tables.finish()
+        has_parquet = parts.complete()
+        if movie is not None:
+            movie.finish()
+        stack.pop_all()
+        health = session.health()
+        return Outcome(
+            frames=sink.frames,
+            both=sink.both,
+            totals=session.totals(),
+            oddities=health.stamp_oddities,
+            drift_ppm=health.drift_ppm,
+            runs_on=sink.runs_on,
+            damage=fed.damage,
+            has_parquet=has_parquet,
+            seconds=time.perf_counter() - begun,
+            engine_s=spent.seconds,
+            engine_frames=spent.frames,
+            begun_at=begun_at,
+        )
+
+
+class _Fed:
+    """Arrivals as they are fed to the session: noted, and ended by a limit, by damage or by what the sink met."""
+
+    def __init__(
+        self, arrivals: Iterator[tuple[Arrival, Small | None]], sink: _Sink, tables: StreamTables, limit: int | None
+    ) -> None:
+        self._arrivals = arrivals
+        self._sink = sink
+        self._tables = tables
+        self._limit = limit
+        self.damage = ""
+
+    def __iter__(self) -> Iterator[Arrival]:
+        count = 0
+        while self._limit is None or self._sink.frames < self._limit:
+            try:
+                arrival, small = next(self._arrivals)
+            except StopIteration:
+                return
+            except SourceError as error:
+                if count == 0:
+                    raise
+                self.damage = str(error)
+                return
+            count += 1
+            self._tables.arrived(arrival, small)
+            yield arrival
+            self._sink.check()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    number: int
+    output: Output
+    figures: Figures
+    status: Mapping[str, Any]
+    runs_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Product:
+    number: int
+    written: Written | None  # None for a frame that is there already and others are measured against
+    look: Look | None
+    is_looked_at: bool
+
+
+class _Products:
+    """Makes what is written of a frame, in any thread, and writes it, in order."""
+
+    def __init__(self, options: Options, parts: Parts, messages: FusedMessages) -> None:
+        self._options = options
+        self._parts = parts
+        self._messages = messages
+        self._begun_at = parts.frames
+        self._in_a_row = InARow(options.every, options.search)
+
+    def make(self, job: _Job) -> _Product:
+        looked_at = is_looked_at(job.number, self._options.every)
+        look = look_at(job.number, job.output, self._options.every, self._options.search) if looked_at else None
+        if job.number < self._begun_at:
+            return _Product(job.number, None, look, looked_at)
+        written = Written(
+            _row(job),
+            {stage: seconds * 1e3 for stage, seconds in job.figures.latencies.items()},
+            self._messages.of(job.output, job.figures, job.status),
+            {name: jpeg(image) for name, image in panes_of(job.output).items()},
+        )
+        return _Product(job.number, written, look, looked_at)
+
+    def take(self, product: _Product) -> None:
+        values = self._in_a_row.add(product.look) if product.is_looked_at else {}
+        if product.written is not None:
+            self._parts.write(dataclasses.replace(product.written, row={**product.written.row, **values}))
+
+
+class _Sink:
+    """The core's sink (perception/sink.py): fused frames go to the pipe, all else to tables."""
+
+    def __init__(
+        self,
+        pipe: OrderedPipe[_Job, _Product],
+        tables: StreamTables,
+        parts: Parts,
+        limit: int | None,
+        progress: tqdm[None],
+        has_models: bool,
+    ) -> None:
+        self._pipe = pipe
+        self._tables = tables
+        self._first = parts.frames - IN_A_ROW + 1
+        self._limit = limit
+        self._progress = progress
+        self._wants = Wants(camera_model=has_models)
+        self._error: BaseException | None = None
+        self.engine: Engine
+        self.frames = 0
+        self.both = 0
+        self.runs_on = dict(parts.runs_on)
+
+    def check(self) -> None:
+        """Raise what was met since: the session takes no exception from its sink."""
+        if self._error is not None:
+            raise self._error
+
+    def wants(self) -> Wants:
+        return self._wants
+
+    def fused(self, output: Output) -> Mapping[str, float]:
+        """Do nothing yet: the figures come next."""
+        return {}
+
+    def figures(self, output: Output, figures: Figures) -> None:
+        if self._limit is not None and self.frames >= self._limit:
+            return
+        number = self.frames
+        self.frames += 1
+        self.both += output.fused.mode in (FUSED_MODE, HELD)
+        self._progress.update()
+        engine = self.engine
+        status = {
+            "model": engine.model_name, "scale": engine.scale, "device": engine.device, "precision": engine.precision,
+        }  # fmt: skip
+        where = runs_on(engine)
+        if self.runs_on.setdefault(engine.model_name, where) != where and self._error is None:
+            self._error = ConfigError(
+                f"{engine.model_name} runs in {where}, but the frames that are there were made in "
+                f"{self.runs_on[engine.model_name]}; set -p backend, -p device and -p precision to that, or take "
+                "another --out"
+            )
+        if number >= self._first and self._error is None:
+            try:
+                self._pipe.put(_Job(number, output, figures, status, where))
+            except Exception as error:
+                self._error = error
+
+    def conditioned(self, thermal: Frame, conditioned: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+        """Do nothing: this is not asked for."""
+
+    def dropped(self, drop: Drop) -> None:
+        self._tables.dropped(drop)
+
+    def mode_changed(self, change: ModeChange, now_ns: int) -> None:
+        self._tables.mode_changed(change, now_ns)
+
+    def device_failed(self) -> None:
+        self._error = DeviceError(
+            "the device that computes is lost; what was finished is kept, the same command goes on from there"
+        )
+
+
+def _row(job: _Job) -> dict[str, object]:
+    output, fused = job.output, job.output.fused
+    height, width = fused.image.shape[:2]
+    return {
+        "frame": job.number,
+        "stamp_ns": fused.stamp_ns,
+        "recorded_ns": fused.stamp_ns + job.figures.age_ns,
+        "mode": fused.mode,
+        "live": output.is_live,
+        "thermal_stamp_ns": output.thermal.stamp_ns if output.thermal else None,
+        "visible_stamp_ns": output.visible.stamp_ns if output.visible else None,
+        "skew_ns": output.skew_ns if output.thermal and output.visible else None,
+        "width": width,
+        "height": height,
+        "level": float(fused.image.mean()),
+        "crc32": f"{zlib.crc32(np.ascontiguousarray(fused.image).data):08x}",
+        "model": job.status["model"],
+        "runs_on": job.runs_on,
+    }
+
+
+def _count(source: CameraSource, limit: int | None) -> int | None:
+    """Return how many frames there will be, about; None where nobody knows."""
+    try:
+        count = len(source)
+    except SourceError:
+        return limit
+    return count if limit is None else min(count, limit)
+
+
+def _has_models(source: CameraSource) -> bool:
+    return any(source.camera_model(stream) is not None for stream in (THERMAL, VISIBLE))
+
+
+def _nothing(source: CameraSource, totals: Totals, spans: Mapping[str, tuple[int, int]]) -> str:
+    """Return what to say where no pair was fused; ``spans`` are the first and last stamps of each stream."""
+    for stream, other in ((THERMAL, VISIBLE), (VISIBLE, THERMAL)):
+        if not totals.received[stream]:
+            return (
+                f"{source.name}: holds {totals.received[other]} {other} images and no {stream} ones; a pair needs "
+                f"both: name the topic with --{stream}-topic, or give another recording"
+            )
+    drops = ", ".join(f"{count} {reason}" for reason, count in sorted(totals.drops.items()))
+    text = (
+        f"{source.name}: of {totals.received[THERMAL]} thermal and {totals.received[VISIBLE]} visible images no two "
+        f"could be fused ({drops or 'none was dropped'})"
+    )
+    if all(stream in spans for stream in (THERMAL, VISIBLE)):
+        (first, last), (begun, ended) = spans[THERMAL], spans[VISIBLE]
+        if first > ended or begun > last:
+            apart = (begun - first) / 1e9
+            return text + (
+                f"; by their stamps, thermal begins {abs(apart):.3f} s {'before' if apart > 0 else 'after'} visible "
+                f"and they do not overlap: where one clock is off, -p sync.thermal_offset:={apart:.3f}"
+            )
+    return text + "; look at sync.slop, sync.thermal_offset and the stamps"
+
+
+@contextlib.contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Turn what a disk answers into one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise SourceError(
+                f"{folder}: the disk is full; make room and run the same command again: it goes on from the last part"
+            ) from error
+        raise SourceError(f"{folder}: cannot be written ({error.strerror or error}); choose another --out") from error
