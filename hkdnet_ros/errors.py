@@ -17,6 +17,10 @@ class ImageError(HkdnetError):
     """An image cannot be used: unknown encoding, wrong step or size, truncated data, NaN."""
 
 
+class RegistrationError(HkdnetError):
+    """Two images cannot be brought to one view: a calibration, transform or depth is missing or of something else."""
+
+
 class SourceError(HkdnetError):
     """A recording or image file cannot be opened, read or written."""
 

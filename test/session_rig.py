@@ -41,8 +41,9 @@ class Session:
 
     def __init__(self, engine, logger, **parameters):
         self.images, self.compressed, self.camera_infos, self.statuses = Kept(), Kept(), Kept(), Kept()
-        self.previews = Kept()
-        self.compressed.subscribers = self.previews.subscribers = 0
+        self.previews, self.validities, self.temperatures = Kept(), Kept(), Kept()
+        for kept in (self.compressed, self.previews, self.validities, self.temperatures):
+            kept.subscribers = 0
         self.logger = logger
         self.now_ns, self.devices_lost = NOW_NS + 50 * MS, []
         outputs = Outputs(
@@ -50,6 +51,8 @@ class Session:
             compressed=self.compressed,
             camera_info=self.camera_infos,
             status=self.statuses,
+            validity=self.validities,
+            temperature=self.temperatures,
             preview=self.previews,
             now_ns=lambda: self.now_ns,
             device_lost=lambda: self.devices_lost.append(True),

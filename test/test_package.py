@@ -28,7 +28,7 @@ FACE = PACKAGE / "__init__.py"
 # the face, which is above.
 LAYERS = [
     "commands", "trials", "replay", "node", "evaluation", "training", "sources", "simulator", "perception", "inference",
-    "images", "metrics", "network",
+    "geometry", "images", "metrics", "network",
 ]  # fmt: skip
 
 # Those that may import ROS.
@@ -42,7 +42,7 @@ ROS_PACKAGES = {
 }  # fmt: skip
 
 # Imported only by what needs them, which says so, or is skipped, where they are missing.
-OPTIONAL_PACKAGES = {"onnx", "onnxruntime", "onnxscript", "openvino", "playwright", "pyarrow"}
+OPTIONAL_PACKAGES = {"onnx", "onnxruntime", "onnxscript", "openvino", "playwright", "pyarrow", "ray"}
 
 # Brought by a package that is required, for the formats that it reads itself: rosbags.
 BROUGHT_PACKAGES = {"backports", "compression", "lz4", "ruamel"}

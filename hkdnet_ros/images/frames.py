@@ -34,6 +34,8 @@ class Frame:
 
     ``image`` is (H, W) or (H, W, C), native byte order, in the channel order and range that ``encoding`` (a
     sensor_msgs/image_encodings name, one of :data:`ENCODINGS`) says. ``stamp_ns`` is the time of exposure.
+    ``unmeasured`` (H, W) is true for pixels of a thermal image whose value was put in for a missing one; None where
+    there are none.
 
     Raises :class:`ImageError` where the image is not what its encoding says, or has no pixels: who is given a frame
     need not ask again.
@@ -43,6 +45,7 @@ class Frame:
     stamp_ns: int
     frame_id: str
     encoding: str
+    unmeasured: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         image, encoding = self.image, self.encoding
@@ -79,6 +82,11 @@ class FusedFrame:
     (the thermal frame's in mode THERMAL). ``mode`` says what went into it (perception/mode.py). ``timings`` are
     milliseconds by stage. ``thermal`` is the conditioned thermal image at its camera's size, (H, W) float32 in [0, 1],
     None where there was none.
+
+    ``reference`` is the camera whose view and calibration the image has, ``window`` the part of that camera's image
+    that it shows (left, top, width, height), None for all of it. Where they were asked for, ``validity`` is (H, W)
+    uint8, 255 where both cameras see the place, else 0, and ``temperature`` (H, W) float32 in kelvin, NaN where none is
+    measured; both have the size of ``image``.
     """
 
     image: NDArray[np.uint8]
@@ -87,3 +95,7 @@ class FusedFrame:
     mode: str = "fused"
     timings: Mapping[str, float] = field(default_factory=dict)
     thermal: NDArray[np.float32] | None = None
+    reference: str = VISIBLE
+    window: tuple[int, int, int, int] | None = None
+    validity: NDArray[np.uint8] | None = None
+    temperature: NDArray[np.float32] | None = None

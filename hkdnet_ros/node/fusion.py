@@ -1,7 +1,8 @@
 """The fusion node: a lifecycle node around :class:`~hkdnet_ros.node.session.FusionSession`.
 
-Subscribed: thermal/image_raw, thermal/camera_info, thermal/shutter, visible/image_raw, visible/camera_info. Published:
-fused/image, fused/image/compressed, fused/camera_info, fused/status, thermal/preview, /diagnostics. Parameters:
+Subscribed: thermal/image_raw, thermal/camera_info, thermal/shutter, visible/image_raw, visible/camera_info, and where
+registration needs them depth/image_raw and /tf_static. Published: fused/image, fused/image/compressed,
+fused/camera_info, fused/status, fused/validity, fused/temperature, thermal/preview, /diagnostics. Parameters:
 docs/parameters.md.
 """
 
@@ -36,6 +37,7 @@ from ..inference.engine_api import Engine, load_engine, runs_on
 from ..inference.fallback_engine import FallbackEngine
 from ..perception.intake import ThermalIntake
 from ..perception.output_calibration import TOPICS as CAMERA_INFO_TOPICS
+from ..perception.registration import DEPTH, RECTIFY, load_registration
 from .bond import ManagerBond
 from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
 from .distributions import ClockType, ForgivingLifecycleMixin
@@ -46,10 +48,12 @@ from .loading import GivenUpError, Loader
 from .parameters import NodeParameters
 from .schema import COMPRESSED, PARAMETERS, FusionConfig
 from .session import FusionSession, Outputs
+from .static_transforms import static_transforms
 from .topic_names import camera_info_topic, compressed_topic
 
 IMAGE_TOPICS = {THERMAL: "thermal/image_raw", VISIBLE: "visible/image_raw"}
 SHUTTER_TOPIC = "thermal/shutter"
+DEPTH_TOPIC = "depth/image_raw"
 PREVIEW_TOPIC = "thermal/preview"
 FUSED_CAMERA_INFO = "fused/camera_info"
 _SILENCE_S = 2.0  # after which a camera is listened to whatever it offers when it comes back
@@ -146,6 +150,8 @@ class FusionNode(ForgivingLifecycleMixin, Node):
                 (compressed_topic(self, "fused/image"), CompressedImage),
                 (self._camera_info, CameraInfo),
                 ("fused/status", FusionStatus),
+                ("fused/validity", Image),
+                ("fused/temperature", Image),
                 (PREVIEW_TOPIC, Image),
             )
         }
@@ -249,7 +255,9 @@ class FusionNode(ForgivingLifecycleMixin, Node):
         begun = time.perf_counter()
         self._config = config = self._parameters_of_node.config()  # from here on only live parameters change
         try:
-            ThermalIntake(config.thermal)  # a file of bad pixels that cannot be read is said while it can be changed
+            # A file that cannot be read or believed is said while it can be changed.
+            load_registration(config.registration)
+            ThermalIntake(config.thermal)
             self._engine = engine = self._loader.load(lambda: self._load_engine(config))
         except BaseException:
             self._config = None
@@ -339,6 +347,8 @@ class FusionNode(ForgivingLifecycleMixin, Node):
             compressed=self._outputs[compressed_topic(self, "fused/image")],
             camera_info=self._outputs[self._camera_info],
             status=self._outputs["fused/status"],
+            validity=self._outputs["fused/validity"],
+            temperature=self._outputs["fused/temperature"],
             preview=self._outputs[PREVIEW_TOPIC],
             now_ns=lambda: int(self.get_clock().now().nanoseconds),
             device_lost=self._device_lost.trigger,
@@ -368,6 +378,14 @@ class FusionNode(ForgivingLifecycleMixin, Node):
             event_callbacks=no_events(),
         )
         self._small_subscriptions.append(subscription)
+        registration = config.registration
+        if registration.mode == DEPTH:
+            depth = FollowingSubscription(self, Image, DEPTH_TOPIC, session.receive_depth, self._receiving)
+            self._subscriptions_now.append(depth)
+        if registration.mode in (RECTIFY, DEPTH) and load_registration(registration).thermal_to_visible is None:
+            transforms = static_transforms(self, session.receive_transforms, self._receiving)
+            if transforms is not None:
+                self._small_subscriptions.append(transforms)
         self._bond.start(config.node.bond_heartbeat_period)
 
     def _stop(self, state: LifecycleState) -> None:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Bool, Header
 
+from ..errors import HkdnetError
+from ..geometry.rigid_transform import RigidTransform
 from ..images import color
 from ..images.bit_depth import BitDepth
 from ..images.frames import VISIBLE, Frame
@@ -34,6 +36,7 @@ from .status import fusion_status
 from .time_synchronizer import StockPairer
 
 _NO_CLOCK = "no clock"
+_BAD_TRANSFORM = "bad transform"
 
 
 class Publisher(Protocol):
@@ -54,6 +57,8 @@ class Outputs:
     compressed: Publisher
     camera_info: Publisher
     status: Publisher
+    validity: Publisher
+    temperature: Publisher
     preview: Publisher  # of the conditioned thermal image
     now_ns: Callable[[], int]  # the node's clock
     device_lost: Callable[[], None]
@@ -103,6 +108,34 @@ class FusionSession:
         """Take the calibration of a camera."""
         self._core.receive_calibration(stream, camera_model(message), stamp_to_ns(message.header.stamp))
 
+    def receive_depth(self, message: Image) -> None:
+        """Take a depth image of the visible camera's view."""
+        self._core.receive_depth(
+            Incoming(
+                "depth",
+                stamp_to_ns(message.header.stamp),
+                self._now_ns(),
+                message.header.frame_id,
+                decode=lambda: decode_message(message),
+                check=lambda: check_message(message),
+            )
+        )
+
+    def receive_transforms(self, message: Any) -> None:
+        """Take a tf2_msgs/TFMessage; what is no transform is logged now and then."""
+        for stamped in message.transforms:
+            pose = stamped.transform
+            rotation, translation = pose.rotation, pose.translation
+            try:
+                child_to_parent = RigidTransform.from_quaternion(
+                    (rotation.x, rotation.y, rotation.z, rotation.w), (translation.x, translation.y, translation.z)
+                )
+            except HkdnetError as error:
+                if self._throttle.passes(_BAD_TRANSFORM):
+                    self._log.warning(f"/tf_static: {stamped.header.frame_id} to {stamped.child_frame_id}: {error}")
+                continue
+            self._core.receive_transform(stamped.header.frame_id, stamped.child_frame_id, child_to_parent)
+
     def receive_shutter(self, message: Bool) -> None:
         """Take the thermal camera's word that its shutter is closed (true) or open, from its last image on."""
         self._core.receive_shutter(message.data)
@@ -150,9 +183,17 @@ class _Publishing:
 
     def wants(self) -> Wants:
         outputs = self._outputs
-        camera_info = _is_heard(outputs.camera_info)
-        fused = camera_info or any(map(_is_heard, (outputs.image, outputs.compressed, outputs.status)))
-        return Wants(fused=fused, camera_model=camera_info, conditioned=_is_heard(outputs.preview))
+        camera_info, validity, temperature = map(
+            _is_heard, (outputs.camera_info, outputs.validity, outputs.temperature)
+        )
+        others = map(_is_heard, (outputs.image, outputs.compressed, outputs.status))
+        return Wants(
+            fused=camera_info or validity or temperature or any(others),
+            camera_model=camera_info,
+            validity=validity,
+            temperature=temperature,
+            conditioned=_is_heard(outputs.preview),
+        )
 
     def fused(self, output: Output) -> Mapping[str, float]:
         begun = time.perf_counter()
@@ -191,6 +232,10 @@ class _Publishing:
             messages.append((outputs.compressed, encode_jpeg(fused.image, self.jpeg_quality, *header)))
         if output.camera_model is not None:
             messages.append((outputs.camera_info, camera_info(output.camera_model, fused.stamp_ns)))
+        if fused.validity is not None:
+            messages.append((outputs.validity, encode_image(fused.validity, "mono8", *header)))
+        if fused.temperature is not None:
+            messages.append((outputs.temperature, encode_image(fused.temperature, "32FC1", *header)))
         if output.thermal and fused.thermal is not None and output.is_live and _is_heard(outputs.preview):
             messages.append((outputs.preview, _preview(output.thermal, fused.thermal)))
         return messages

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from .mode import ModeConfig
 from .pairing import PairingConfig
 from .plan import PipelineConfig
+from .registration import RegistrationConfig
 from .shutter import ShutterConfig
+from .temperature import TemperatureConfig
 from .thermal import ThermalConfig
 
 
@@ -18,6 +20,8 @@ class PerceptionConfig:
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
     sync: PairingConfig = field(default_factory=PairingConfig)
     thermal: ThermalConfig = field(default_factory=ThermalConfig)
+    registration: RegistrationConfig = field(default_factory=RegistrationConfig)
+    temperature: TemperatureConfig = field(default_factory=TemperatureConfig)
     shutter: ShutterConfig = field(default_factory=ShutterConfig)
     mode: ModeConfig = field(default_factory=ModeConfig)
 
@@ -26,6 +30,8 @@ PREFIXES = {
     "pipeline": "",
     "sync": "sync.",
     "thermal": "thermal.",
+    "registration": "registration.",
+    "temperature": "temperature.",
     "shutter": "shutter.",
     "mode": "mode.",
 }

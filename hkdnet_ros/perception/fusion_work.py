@@ -8,7 +8,9 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import DeviceError, HkdnetError
+import numpy as np
+
+from ..errors import DeviceError, HkdnetError, RegistrationError
 from ..images import color
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..inference.engine_api import Engine
@@ -18,11 +20,12 @@ from .incoming import Incoming
 from .log import Log
 from .mode import HELD
 from .output_calibration import OutputCalibration
-from .pipeline import FusionPipeline
+from .pipeline import Extras, FusionPipeline
 from .plan import check_size
+from .registration import Registration
 from .sink import Drop, Figures, Output, Sink
 from .size_watch import SizeWatch
-from .statistics import BAD_PAIR, DEVICE_FAILED, INTERNAL_ERROR, NO_SUBSCRIBER, Statistics
+from .statistics import BAD_PAIR, DEVICE_FAILED, INTERNAL_ERROR, NO_SUBSCRIBER, NOT_REGISTERED, Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,11 @@ class FusionWork:
         self._pipeline_config = config.pipeline
         self._is_visible_damaged = False  # the last visible image could not be used
 
+    @property
+    def registration(self) -> Registration:
+        """What hears of calibrations, transforms and depth."""
+        return self._pipeline.registration
+
     def reconfigure(self, config: PerceptionConfig) -> None:
         """Go by the live parameters of ``config`` from the next task on. Any thread may call this."""
         self._pipeline.reconfigure(config)
@@ -111,6 +119,8 @@ class FusionWork:
         except DeviceError as error:
             self._drops.say(task.drop(DEVICE_FAILED), str(error))
             self._sink.device_failed()
+        except RegistrationError as error:
+            self._drops.say(task.drop(NOT_REGISTERED), str(error))
         except HkdnetError as error:
             self._drops.say(task.drop(BAD_PAIR), str(error))
         except Exception:
@@ -129,10 +139,12 @@ class FusionWork:
             return
         visible = self._decode(task.visible)
         decoded = time.perf_counter()
-        fused = self._fuse(thermal, visible)
+        fused = self._fuse(thermal, visible, Extras(wants.validity, wants.temperature))
         is_live = task.thermal is None or task.thermal.is_live
         if not is_live:
             fused = dataclasses.replace(fused, mode=HELD)
+            if fused.temperature is not None:  # what was measured before is no measurement of now
+                fused = dataclasses.replace(fused, temperature=np.full_like(fused.temperature, np.nan))
         model = self.calibration.scaled_to(fused, thermal, visible, wants.camera_model)
         output = Output(fused, thermal, visible, is_live, task.skew_ns, model)
         passing_on = self._sink.fused(output)
@@ -171,10 +183,11 @@ class FusionWork:
             if stream == THERMAL:
                 self._pipeline.begin_anew()
 
-    def _fuse(self, thermal: Frame | None, visible: Frame | None) -> FusedFrame:
+    def _fuse(self, thermal: Frame | None, visible: Frame | None, extras: Extras) -> FusedFrame:
         stream, frame = (THERMAL, thermal) if thermal else (VISIBLE, visible)
         assert frame is not None
-        self._sizes.prepare(self._pipeline.plan(thermal, visible), thermal, visible)
+        plan = self._pipeline.plan(thermal, visible)
+        self._sizes.prepare(plan, thermal, visible, is_registered=self.registration.is_on)
         if thermal and visible:
-            return self._pipeline.process(Pair(thermal, visible))
-        return self._pipeline.process_alone(stream, frame)
+            return self._pipeline.process(Pair(thermal, visible), extras)
+        return self._pipeline.process_alone(stream, frame, extras)

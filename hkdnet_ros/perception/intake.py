@@ -42,4 +42,6 @@ class ThermalIntake:
         frame = self._cropper.crop(frame)
         check_shape(self._known, frame.image)
         mended = mend_unmeasured(frame.image)
-        return frame if mended is frame.image else dataclasses.replace(frame, image=mended)
+        if mended is frame.image:
+            return frame
+        return dataclasses.replace(frame, image=mended, unmeasured=mended != frame.image)

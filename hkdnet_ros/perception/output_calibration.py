@@ -1,6 +1,7 @@
 """The calibration of the fused image: that of the camera whose view it has, scaled to the output size.
 
-The fused image has stamp, frame and geometry of the visible image; the thermal image published alone has its own.
+The fused image has stamp, frame and geometry of the reference camera's image, as a rule the visible one's; the thermal
+image published alone has its own.
 """
 
 from __future__ import annotations
@@ -72,12 +73,14 @@ class OutputCalibration:
         None where it is not wanted, none was received, or the one received is not that of the image: it would put every
         projected point in the wrong place. That of an uncalibrated camera has the size and no more.
         """
-        source = THERMAL if visible is None else VISIBLE
+        source = THERMAL if visible is None else fused.reference
         result: CameraModel | None = None
         for stream, frame in ((THERMAL, thermal), (VISIBLE, visible)):
             model = None if frame is None else self._model(stream, frame, is_output=stream == source, wanted=is_wanted)
             if model is not None and stream == source and is_wanted:
                 height, width = fused.image.shape[:2]
+                if fused.window is not None:
+                    model = model.cropped(*fused.window)
                 result = dataclasses.replace(model.resized(width, height), frame_id=fused.frame_id)
         return result
 

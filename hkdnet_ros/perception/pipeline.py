@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -20,10 +21,24 @@ from .config import PerceptionConfig
 from .intake import ThermalIntake
 from .log import Log
 from .mode import FUSED
-from .plan import Plan, Planner, Size, check_size
+from .plan import Plan, Planner, Size, check_size, size_of
+from .registered_view import RegisteredView, View
+from .registration import KEEP, Registration
+from .temperature import kelvin
 from .thermal import ThermalConditioner
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What is wanted besides the fused image."""
+
+    validity: bool = False
+    temperature: bool = False
+
+
+NO_EXTRAS = Extras()
 
 
 class FusionPipeline:
@@ -37,27 +52,32 @@ class FusionPipeline:
         log: Log = _log,
         is_taken: bool = False,
     ) -> None:
-        """``config`` is that of all stages, of which the pipeline has ``pipeline`` and ``thermal``.
+        """``config`` is that of all stages, of which the pipeline has its own, registration's and those of thermal.
 
         Thermal frames are cropped and mended where they are not finite (:class:`~.intake.ThermalIntake`), unless they
         are that already (``is_taken``), as those of a session. Raises :class:`ConfigError` for a file of bad pixels
-        that cannot be read.
+        or a calibration that cannot be read, and for one that cannot be believed.
         """
         config = config or PerceptionConfig()
         self._config = config.pipeline
+        self._temperature = config.temperature
         self._intake = None if is_taken else ThermalIntake(config.thermal, log)
         self._conditioner = ThermalConditioner(config.thermal, log)
         self._planner = Planner(engine)
+        self.registration = Registration(config.registration)
 
     def reconfigure(self, config: PerceptionConfig) -> None:
         """Go by other settings from the next frame on; the thermal range is kept. Any thread may call this."""
         self._config = config.pipeline
+        self._temperature = config.temperature
         self._conditioner.reconfigure(config.thermal)
+        self.registration.reconfigure(config.registration)
 
     def plan(self, thermal: Frame | None, visible: Frame | None) -> Plan:
         """Return how a pair, or the one image where the other is None, will be fused; thermal is cropped already.
 
-        Raises :class:`ImageError` for an image that is smaller than 16x16 where no grid enlarges it.
+        Raises :class:`ImageError` for an image that is smaller than 16x16 where no grid enlarges it, and
+        :class:`RegistrationError` for a pair that cannot be registered.
         """
         for frame, stream in ((thermal, THERMAL), (visible, VISIBLE)):
             if frame is not None:
@@ -67,6 +87,9 @@ class FusionPipeline:
             return self._planner.visible(visible, self._config)
         if visible is None:
             return self._planner.thermal(thermal, self._config)
+        view = self.registration.view(thermal, visible)
+        if isinstance(view, RegisteredView):
+            return self._planner.registered(thermal, view.reference, view.size, self._config)
         return self._planner.pair(thermal, visible, self._config)
 
     def begin_anew(self) -> None:
@@ -77,53 +100,80 @@ class FusionPipeline:
         """Let an image of a closed shutter show which thermal pixels are bad. Any thread may call this."""
         self._conditioner.show_shutter(frame)
 
-    def process(self, pair: Pair) -> FusedFrame:
-        """Fuse one pair to the output size of its :meth:`plan`, with stamp and frame of the visible image.
+    def process(self, pair: Pair, extras: Extras = NO_EXTRAS) -> FusedFrame:
+        """Fuse one pair to the output size of its :meth:`plan`, with stamp and frame of the reference image.
 
         ``thermal_gain`` moves the result from what :meth:`process_alone` gives of the visible image (0) to the fusion
         (1). Where a network takes the visible image in full, its result is blended with that image. One that enlarges
         the visible image, too, gets a blend in the place of thermal, which saves a second run.
 
-        ``timings`` has "thermal", "registration", "color" and the engine's own stages. Raises :class:`ImageError` for
-        an image that is smaller than 16x16 where no grid enlarges it, for a thermal one that is mostly NaN, and for a
-        visible one of floats.
+        ``timings`` has "thermal", "registration", "color", "temperature" where that is wanted, and the engine's own
+        stages. Raises :class:`ImageError` for an image that is smaller than 16x16 where no grid enlarges it, for a
+        thermal one that is mostly NaN, and for a visible one of floats, and :class:`RegistrationError` for a pair that
+        cannot be registered.
         """
         clock = StageClock()
         taken = self._taken(pair.thermal)
         plan = self.plan(taken, pair.visible)
+        view = self.registration.view(taken, pair.visible)
         thermal = self._thermal(taken, clock)
-        registered = _registered(thermal, plan.thermal, clock)
-        luma, chroma = self._visible(pair.visible, plan, clock)
+        registered = view.thermal(thermal, plan.thermal)
+        clock.lap("registration")
+        luma, chroma = self._visible(pair.visible, plan, view, clock)
+        alone: NDArray[Any] | None = None
+        if self.registration.border != KEEP and view.validity(plan.output) is not None:
+            alone = luma if view.reference == VISIBLE else view.thermal(thermal, plan.output)
+            registered, luma = _filled(view, plan, registered, luma)
+            clock.lap("registration")
         gain = self._config.thermal_gain
         if plan.engine.sizes.visible > 1 and gain < 1:
             registered, gain = _blend(registered, _registered(luma, plan.thermal, clock), gain), 1.0
-        fused = self._fuse(plan, registered, luma, chroma, pair.visible, FUSED, clock, gain)
-        return dataclasses.replace(fused, thermal=thermal)
+        source = pair.visible if view.reference == VISIBLE else taken
+        fused = self._fuse(plan, registered, luma, chroma, source, FUSED, clock, view, gain, alone)
+        temperature = self._measured(taken, view, plan, clock) if extras.temperature else None
+        return dataclasses.replace(
+            fused,
+            thermal=thermal,
+            timings={**fused.timings, **clock.timings},
+            validity=_validity(view, plan.output) if extras.validity else None,
+            temperature=temperature,
+        )
 
-    def process_alone(self, stream: str, frame: Frame) -> FusedFrame:
+    def process_alone(self, stream: str, frame: Frame, extras: Extras = NO_EXTRAS) -> FusedFrame:
         """Return the image of one stream at the output's size; the mode of the result is ``stream``.
 
         A network that takes both images at one size gets the luma of that image as both of its inputs: what two equal
         images have in common is the image itself, so that what it adds is the resolution. One that takes the visible
         image at the output's size has nothing to add to it, and gets black in its place beside a thermal image. The
-        thermal image gives gray with its own stamp and frame. Raises what :meth:`process` does.
+        thermal image gives gray with its own stamp and frame. The view is that of ``stream``, cut as that of the pair
+        before where that was it. Nothing is valid for both. Raises what :meth:`process` does.
         """
         clock = StageClock()
+        view = self.registration.alone(stream)
+        temperature: NDArray[np.float32] | None = None
         if stream == VISIBLE:
             plan = self.plan(None, frame)
-            luma, chroma = self._visible(frame, plan, clock)
+            luma, chroma = self._visible(frame, plan, view, clock)
             thermal = _registered(luma, plan.thermal, clock) if plan.needs_network else luma
-            return self._fuse(plan, thermal, luma, chroma, frame, stream, clock)
-        frame = self._taken(frame)
-        plan = self.plan(frame, None)
-        conditioned = self._thermal(frame, clock)
-        registered = _registered(conditioned, plan.thermal, clock)
-        if plan.engine.sizes.visible == 1:
-            luma = np.zeros(plan.visible[::-1], np.uint8)
+            fused = self._fuse(plan, thermal, luma, chroma, frame, stream, clock, view)
+            if extras.temperature and self._temperature.is_on:
+                temperature = np.full(fused.image.shape[:2], np.nan, np.float32)
         else:
-            luma = _registered(registered, plan.visible, clock)
-        fused = self._fuse(plan, registered, luma, None, frame, stream, clock)
-        return dataclasses.replace(fused, thermal=conditioned)
+            frame = self._taken(frame)
+            plan = self.plan(frame, None)
+            conditioned = self._thermal(frame, clock)
+            registered = view.thermal(conditioned, plan.thermal)
+            clock.lap("registration")
+            if plan.engine.sizes.visible == 1:
+                luma = np.zeros(plan.visible[::-1], np.uint8)
+            else:
+                luma = _registered(registered, plan.visible, clock)
+            fused = self._fuse(plan, registered, luma, None, frame, stream, clock, view)
+            fused = dataclasses.replace(fused, thermal=conditioned)
+            if extras.temperature:
+                temperature = self._measured(frame, view, plan, clock)
+        validity = np.zeros(fused.image.shape[:2], np.uint8) if extras.validity else None
+        return dataclasses.replace(fused, validity=validity, temperature=temperature)
 
     def condition(self, frame: Frame) -> NDArray[np.float32]:
         """Return the thermal image that would be fused, (H, W) float32 in [0, 1] at its own size, and fuse nothing.
@@ -135,20 +185,39 @@ class FusionPipeline:
         return self._conditioner.condition(taken)
 
     def _taken(self, thermal: Frame) -> Frame:
-        return thermal if self._intake is None else self._intake.take(thermal)
+        if self._intake is None:
+            return thermal
+        self.registration.cut(size_of(thermal), self._intake.margins(thermal))
+        return self._intake.take(thermal)
 
     def _thermal(self, frame: Frame, clock: StageClock) -> NDArray[np.float32]:
         thermal = self._conditioner.condition(frame)
         clock.lap("thermal")
         return thermal
 
-    def _visible(self, frame: Frame, plan: Plan, clock: StageClock) -> tuple[NDArray[Any], color.Chroma | None]:
+    def _measured(self, frame: Frame, view: View, plan: Plan, clock: StageClock) -> NDArray[np.float32] | None:
+        """Return the temperatures under the output's pixels; None where the thermal image measures none."""
+        measured = kelvin(frame, self._temperature)
+        if measured is None:
+            return None
+        temperature = view.thermal(measured, plan.output, cv2.INTER_LINEAR)
+        unseen = view.validity(plan.output) if view.reference == VISIBLE else None
+        if unseen is not None:
+            temperature[unseen == 0] = np.nan
+        clock.lap("temperature")
+        return temperature
+
+    def _visible(
+        self, frame: Frame, plan: Plan, view: View, clock: StageClock
+    ) -> tuple[NDArray[Any], color.Chroma | None]:
         """Return luma at the size that the engine takes, and chroma where the output has colour."""
         width, height = plan.engine.sizes.output_for(plan.visible)
-        # More visible pixels than the output has serve nothing after this. Means of means over whole pixels are
-        # means, so that shrinking twice, to the output and then to the grid, is still correct in area.
-        rows, columns = frame.image.shape[:2]
-        visible = resample(frame.image, min(columns, width), min(rows, height))
+        if view.reference == VISIBLE:
+            # More visible pixels than the output has serve nothing after this. Means of means over whole pixels are
+            # means, so that shrinking twice, to the output and then to the grid, is still correct in area.
+            columns, rows = view.shown_size(frame.image)
+            width, height = min(columns, width), min(rows, height)
+        visible = view.visible(frame.image, (width, height))
         clock.lap("registration")
         luma: NDArray[Any]
         chroma: color.Chroma | None = None
@@ -168,9 +237,14 @@ class FusionPipeline:
         source: Frame,
         mode: str,
         clock: StageClock,
+        view: View,
         gain: float = 1.0,
+        alone: NDArray[Any] | None = None,
     ) -> FusedFrame:
-        """Return the fused frame of two lumas, by ``gain`` of it, with stamp and frame of ``source``."""
+        """Return the fused frame of two lumas, by ``gain`` of it, with stamp and frame of ``source``.
+
+        ``alone`` is the luma of the reference camera, which is shown where the other sees nothing; None for nowhere.
+        """
         stages: Mapping[str, float] = {}
         fused: NDArray[Any] = visible
         if plan.needs_network and gain > 0:
@@ -181,9 +255,15 @@ class FusionPipeline:
         elif fused.dtype == np.uint8:
             fused = np.multiply(fused, np.float32(1 / 255), dtype=np.float32)
         fused = _registered(fused, plan.output, clock)
+        if alone is not None:
+            fused = _weighted(fused, resample(_unit(alone), *plan.output), view.weight(plan.output))
+            clock.lap("registration")
         image = color.to_uint8(fused) if chroma is None else color.recombine(fused, chroma)
         clock.lap("color")
-        return FusedFrame(image, source.stamp_ns, source.frame_id, mode, timings={**clock.timings, **stages})
+        return FusedFrame(
+            image, source.stamp_ns, source.frame_id, mode, timings={**clock.timings, **stages},
+            reference=THERMAL if mode == THERMAL else view.reference, window=view.window,
+        )  # fmt: skip
 
 
 def _registered(image: NDArray[Any], size: Size, clock: StageClock) -> NDArray[Any]:
@@ -203,3 +283,33 @@ def _blend(image: NDArray[np.float32], other: NDArray[Any], share: float) -> NDA
         return other
     full = 255 if other.dtype == np.uint8 else 1
     return cv2.addWeighted(image, share, other, (1 - share) / full, 0, dtype=cv2.CV_32F)
+
+
+def _filled(view: View, plan: Plan, thermal: NDArray[Any], visible: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return both lumas, the source's with the reference's in the places that its camera does not see.
+
+    A network fuses two equal images to themselves, so that no edge is made there.
+    """
+    if view.reference == VISIBLE:
+        return _weighted(thermal, _unit(resample(visible, *plan.thermal)), view.weight(plan.thermal)), visible
+    return thermal, _weighted(_unit(visible), resample(thermal, *plan.visible), view.weight(plan.visible))
+
+
+def _weighted(image: NDArray[Any], other: NDArray[Any], weight: NDArray[np.float32] | None) -> NDArray[Any]:
+    """Return ``image`` where ``weight`` is 1 and ``other`` where it is 0; all (H, W), of floats."""
+    if weight is None:
+        return image
+    return np.asarray(cv2.blendLinear(image, other, weight, np.float32(1) - weight), np.float32)
+
+
+def _unit(luma: NDArray[Any]) -> NDArray[np.float32]:
+    """Return a luma as float32 in [0, 1]."""
+    if luma.dtype != np.uint8:
+        return luma
+    unit: NDArray[np.float32] = np.multiply(luma, np.float32(1 / 255), dtype=np.float32)
+    return unit
+
+
+def _validity(view: View, size: Size) -> NDArray[np.uint8]:
+    validity = view.validity(size)
+    return np.full(size[::-1], 255, np.uint8) if validity is None else validity

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..errors import ConfigError, ImageError
-from ..images.frames import Frame
+from ..images.frames import VISIBLE, Frame
 from ..inference.engine_api import Engine
 from ..inference.sizes import SMALLEST
 from ..options import check_options, option
@@ -94,6 +94,19 @@ class Planner:
         grid = self._last_grid = _given(config.grid) or size_of(thermal)
         full = size_of(visible)
         self._last = _plan(self._engine.choose(grid, full), grid, _given(config.output_size) or full, config)
+        return self._last
+
+    def registered(self, thermal: Frame, reference: str, view: Size, config: PipelineConfig) -> Plan:
+        """Return the plan of a pair whose output has the view of one camera, ``view`` of its pixels.
+
+        The output is ``output_size``, else the visible camera's view at its own size, or the thermal one's at twice
+        its. A network that takes both images at one size gets them at ``grid``, else at what the output is made of.
+        """
+        full = _given(config.output_size) or (view if reference == VISIBLE else (2 * view[0], 2 * view[1]))
+        engine = self._engine.choose(size_of(thermal) if reference == VISIBLE else view, full)
+        grid = self._last_grid = _given(config.grid) or engine.sizes.thermal_for(full)
+        plan = _plan(engine, grid, full, config)
+        self._last = Plan(plan.engine, plan.thermal, plan.visible, full)
         return self._last
 
     def thermal(self, frame: Frame, config: PipelineConfig) -> Plan:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..errors import ConfigError, HkdnetError
+from ..geometry.rigid_transform import RigidTransform
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..inference.engine_api import Engine
@@ -144,6 +145,21 @@ class Session:
     def receive_calibration(self, stream: str, model: CameraModel, stamp_ns: int) -> None:
         """Take the calibration of a camera; a ``stamp_ns`` of 0 is that of one without a time."""
         self._work.calibration.update(stream, model, 0 if stream in self._arrival_stamps else stamp_ns)
+        self._work.registration.update_model(stream, model)
+
+    def receive_transform(self, parent: str, child: str, child_to_parent: RigidTransform) -> None:
+        """Take the pose of a frame in its parent, as /tf_static has it: registration may need it."""
+        self._work.registration.update_transform(parent, child, child_to_parent)
+
+    def receive_depth(self, incoming: Incoming) -> None:
+        """Take a depth image of the visible camera's view; what is malformed is counted and, now and then, logged."""
+        try:
+            incoming.check()
+            depth = incoming.decode()
+        except HkdnetError as error:
+            self._drops.say(Drop(bad_image(incoming.stream)), str(error))
+            return
+        self._work.registration.update_depth(depth)
 
     def receive_shutter(self, is_closed: bool) -> None:
         """Take the thermal camera's word that its shutter is closed or open, from its last image on."""
@@ -267,7 +283,9 @@ class Session:
         sent = incoming.decode()
         frame = self._intake.take(sent)
         check_size(frame, THERMAL, self._pipeline_config)  # else each pair would fail, and the mode not know
-        self._work.calibration.cut(THERMAL, size_of(sent), self._intake.margins(sent))
+        margins = self._intake.margins(sent)
+        self._work.calibration.cut(THERMAL, size_of(sent), margins)
+        self._work.registration.cut(size_of(sent), margins)
         return frame
 
     def _refused(self, stream: str, reason: str, now_ns: int) -> None:

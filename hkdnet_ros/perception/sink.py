@@ -61,6 +61,8 @@ class Wants:
 
     fused: bool = True  # else nothing is fused
     camera_model: bool = True
+    validity: bool = False  # where both cameras see, with the fused image
+    temperature: bool = False  # kelvin, with the fused image
     conditioned: bool = False  # the conditioned thermal image, also where nothing is fused
 
 

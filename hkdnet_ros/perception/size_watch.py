@@ -26,13 +26,14 @@ class SizeWatch:
         self._changes: Counter[str] = Counter()
         self._throttle = Throttle(_SAID_S)
 
-    def prepare(self, plan: Plan, thermal: Frame | None, visible: Frame | None) -> None:
+    def prepare(self, plan: Plan, thermal: Frame | None, visible: Frame | None, *, is_registered: bool = False) -> None:
         """Warm the engine up for sizes that are new; warn where the output has another aspect ratio than an image.
 
-        An aspect ratio is warned of once per camera. Which network fuses what to which size is said when it changes.
+        An aspect ratio is warned of once per camera, and not where images are registered. Which network fuses what to
+        which size is said when it changes.
         """
         for stream, frame in ((THERMAL, thermal), (VISIBLE, visible)):
-            if frame is not None and stream not in self._warned:
+            if frame is not None and stream not in self._warned and not is_registered:
                 self._compare(stream, frame, plan.output)
         if not plan.needs_network:
             return

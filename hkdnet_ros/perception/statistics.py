@@ -17,6 +17,7 @@ OUTPUT = "fused"  # the stream that goes out, beside those that come in
 # Why a frame or a pair was dropped; stream_clock.py and pairing.py have reasons of their own.
 SUPERSEDED = "superseded"  # a newer pair came before inference had time for this one
 BAD_PAIR = "bad pair"  # the pipeline refused the pixels, a visible image of floats for one
+NOT_REGISTERED = "not registered"  # a calibration, transform or depth image is missing, or is of something else
 NO_LIVE_VIEW = "no live view"  # a thermal image that is frozen, flat or behind the shutter
 STOPPED = "stopped"  # a pair made while the mode said to publish nothing
 NO_SUBSCRIBER = "no subscriber"  # nobody would have seen the result

@@ -10,19 +10,13 @@ from numpy.typing import NDArray
 
 from ..images.camera_model import CameraModel
 from ..images.frames import Frame
-from .actors import make_actors
 from .arrays import Array
 from .config import SceneConfig
 from .geometry import View
 from .lighting import SETTINGS_LIGHT
-from .props import furnish
+from .rendering import Rendering
 from .sensor import ColourSensor, ThermalSensor, counts_of
-from .smoke import SmokeSheet
-from .stage import Actor, Stage
-from .street import build_facades, cast_street, flood_ground
-from .textures import NoiseBank
 
-_OVERSAMPLED_PIXELS = 1_000_000
 THERMAL_FRAME, VISIBLE_FRAME = "thermal_camera", "visible_camera"
 
 
@@ -51,34 +45,10 @@ class Simulator:
 
     def __init__(self, config: SceneConfig | None = None) -> None:
         self.config = config = config or SceneConfig()
-        self._light = light = SETTINGS_LIGHT[config.setting]
-        self._view = camera_view(*config.visible_size).scaled(config.scale)
-        noise = NoiseBank(config.seed)
-        # A large truth takes its own pixels as fine enough: set-up costs time and memory by the fine pixel.
-        fine = self._view.scaled(2 if self._view.width * self._view.height <= _OVERSAMPLED_PIXELS else 1)
-        facades = build_facades(config.seed)
-        layers = cast_street(fine, light, noise, facades)
-        flood = flood_ground(layers, fine, noise) if light.night else layers.colour
-        furnish(layers, fine, light, noise, config.seed, burning=config.setting == "smoke")
-        self._fine_depth = layers.depth
-        self._colour = np.clip(self._reduced(layers.colour) + 0.5, 0, 255).astype(np.uint8)
-        self._flood = np.clip(self._reduced(flood), 0, 255).astype(np.uint8)
-        self._temperature = self._reduced(layers.temperature)
-        self._ground = self._reduced(layers.ground.astype(np.float32))
-        self._sunlit = self._reduced(layers.sunlit)
-        self._actors = make_actors(config.seed, config.people, config.cars, light)
-        self._sheets: list[SmokeSheet] = []
-        if config.setting == "smoke":
-            depth = self._reduced(layers.depth)
-            self._sheets = [
-                SmokeSheet(self._view, light, noise, depth, *sheet) for sheet in ((13.6, 1.25), (7.3, 0.70))
-            ]
+        self._light = SETTINGS_LIGHT[config.setting]
+        self._rendering = Rendering(config, camera_view(*config.visible_size).scaled(config.scale))
         self._thermal_sensor = ThermalSensor(config)
-        self._colour_sensor = ColourSensor(config, light.noise)
-
-    def _reduced(self, image: Array) -> Array:
-        size = (self._view.width, self._view.height)
-        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
+        self._colour_sensor = ColourSensor(config, self._light.noise)
 
     @property
     def thermal_range(self) -> tuple[float, float]:
@@ -101,21 +71,7 @@ class Simulator:
 
     def truth(self, index: int) -> tuple[NDArray[np.uint8], Array]:
         """Render frame ``index`` at truth size: (colour (H, W, 3) uint8 blue, green, red; temperature (H, W) deg C)."""
-        time = index / self.config.fps
-        stage = Stage(
-            self._view, self._light, self._colour.copy(), self._temperature.copy(), self._fine_depth, self._ground,
-            self._sunlit, self._flood,
-        )  # fmt: skip
-        placed: list[tuple[float, Actor | SmokeSheet]] = [(actor.arrange(time, stage), actor) for actor in self._actors]
-        for actor in self._actors:
-            actor.shade_ground(stage)
-        placed += [(sheet.distance, sheet) for sheet in self._sheets]
-        for _, item in sorted(placed, key=lambda entry: -entry[0]):
-            if isinstance(item, SmokeSheet):
-                item.lay_over(stage.colour, stage.temperature, time)
-            else:
-                item.draw(stage)
-        return stage.colour, stage.temperature
+        return self._rendering.truth(index / self.config.fps)
 
     def render(self, index: int) -> SimulatedPair:
         """Render frame ``index`` (0, 1, ...), stamped index / fps."""

@@ -8,19 +8,20 @@ from pathlib import Path
 
 from ..errors import SourceError
 from ..images.frames import THERMAL, VISIBLE
+from ..simulator.two_cameras import usual_rig
 from .bags.bag_source import BagSource
 from .bags.folder import is_bag
 from .camera_source import NOMINAL_FPS, CameraSource, Resized
 from .folders import FolderSource
-from .simulated import SimulatedSource, scene_of
+from .simulated import RigSource, SimulatedSource, scene_of
 from .videos import VideoSource
 
 THERMAL_TOPIC, VISIBLE_TOPIC = "thermal/image_raw", "visible/image_raw"
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".m4v", ".webm")
 FORMS = (
-    "simulator[:day|night|smoke[:SEED]], a folder with thermal/ and visible/ images, a folder with thermal.mp4 and "
-    "visible.mp4, THERMAL.mp4,VISIBLE.mp4, or a bag: a rosbag2 (folder, .mcap or .db3), one of ROS 1 (.bag), or "
-    "BAG,BAG for cameras in two"
+    "simulator[:day|night|smoke[:SEED]], rig[:day|night|smoke[:SEED]] for one whose cameras stand apart, a folder with "
+    "thermal/ and visible/ images, a folder with thermal.mp4 and visible.mp4, THERMAL.mp4,VISIBLE.mp4, or a bag: a "
+    "rosbag2 (folder, .mcap or .db3), one of ROS 1 (.bag), or BAG,BAG for cameras in two"
 )
 
 
@@ -49,6 +50,8 @@ def open_source(
     word, _, rest = spec.partition(":")
     if word == "simulator":
         return SimulatedSource(scene_of(rest, thermal_size, size, fps))
+    if word == "rig":
+        return _open_rig(rest, thermal_size, size, fps)
     bag = functools.partial(
         BagSource, thermal_topic=thermal_topic, visible_topic=visible_topic, thermal_offset=thermal_offset
     )
@@ -56,6 +59,12 @@ def open_source(
     if thermal_offset and not isinstance(source, BagSource):
         raise SourceError(f"{spec}: an offset of thermal stamps is for bags; the images of this have none of their own")
     return Resized(source, thermal_size, size) if thermal_size or size else source
+
+
+def _open_rig(words: str, thermal_size: tuple[int, int] | None, size: tuple[int, int] | None, fps: float) -> RigSource:
+    scene = scene_of(words, None, None, fps, "rig")
+    default = usual_rig()
+    return RigSource(scene, usual_rig(thermal_size or default.thermal.image_size, size or default.visible.image_size))
 
 
 def _open_files(spec: str, fps: float, bag: Callable[[Sequence[Path]], CameraSource]) -> CameraSource:

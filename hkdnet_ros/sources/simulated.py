@@ -11,26 +11,27 @@ from ..images.frames import THERMAL, VISIBLE, Frame
 from ..perception.incoming import Incoming
 from ..simulator.config import SETTINGS, SceneConfig
 from ..simulator.simulator import Simulator
+from ..simulator.two_cameras import CameraRig, TwoCameraSimulator
 from .camera_source import as_taken
 
 SCALE = 2
 """The truth of two images of one size is this many times as wide and as high."""
 
 
-class SimulatedSource:
-    """Endless frames of a simulated street. ``simulator`` renders the truth behind frame ``index`` on request."""
+class _Rendered:
+    """Endless frames of a simulator."""
 
     skipped: Mapping[str, int] = {}
     lateness: Mapping[str, float] = {}
 
-    def __init__(self, config: SceneConfig) -> None:
-        self.name = f"simulator:{config.setting}:{config.seed}"
-        self.simulator = Simulator(config)
+    def __init__(self, name: str, simulator: Simulator | TwoCameraSimulator) -> None:
+        self.name = name
+        self._simulator = simulator
 
     def events(self) -> Iterator[tuple[str, Frame]]:
         """See :class:`~hkdnet_ros.sources.camera_source.CameraSource`."""
         for index in itertools.count():
-            pair = self.simulator.render(index)
+            pair = self._simulator.render(index)
             yield THERMAL, pair.thermal
             yield VISIBLE, pair.visible
 
@@ -43,14 +44,35 @@ class SimulatedSource:
 
     def camera_model(self, stream: str) -> CameraModel:
         """See :class:`~hkdnet_ros.sources.camera_source.CameraSource`."""
-        return self.simulator.camera_model(stream)
+        return self._simulator.camera_model(stream)
 
     def close(self) -> None:
         """Nothing is open."""
 
 
+class SimulatedSource(_Rendered):
+    """Endless frames of a simulated street. ``simulator`` renders the truth behind frame ``index`` on request."""
+
+    def __init__(self, config: SceneConfig) -> None:
+        self.simulator = Simulator(config)
+        super().__init__(f"simulator:{config.setting}:{config.seed}", self.simulator)
+
+
+class RigSource(_Rendered):
+    """Endless frames of a simulated street by two cameras of their own: ``simulator`` knows how they stand."""
+
+    def __init__(self, config: SceneConfig, rig: CameraRig | None = None) -> None:
+        """``rig`` is :func:`~..simulator.two_cameras.usual_rig` where none is given."""
+        self.simulator = TwoCameraSimulator(config, rig)
+        super().__init__(f"rig:{config.setting}:{config.seed}", self.simulator)
+
+
 def scene_of(
-    words: str, thermal_size: tuple[int, int] | None, visible_size: tuple[int, int] | None, fps: float
+    words: str,
+    thermal_size: tuple[int, int] | None,
+    visible_size: tuple[int, int] | None,
+    fps: float,
+    form: str = "simulator",
 ) -> SceneConfig:
     """Return the scene that ``SETTING[:SEED]`` or nothing names; :class:`SourceError` where it is neither.
 
@@ -60,7 +82,7 @@ def scene_of(
     setting, _, seed = words.partition(":")
     setting = setting or SceneConfig().setting
     if setting not in SETTINGS or not (seed or "0").isdecimal():
-        raise SourceError(f"simulator:{words}: no such scene; expected simulator[:{'|'.join(SETTINGS)}[:SEED]]")
+        raise SourceError(f"{form}:{words}: no such scene; expected {form}[:{'|'.join(SETTINGS)}[:SEED]]")
     default = SceneConfig()
     thermal, visible = thermal_size or default.thermal_size, visible_size or default.visible_size
     scale = SCALE if thermal == visible else default.scale

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from recordings import write_bag
 
 ROOT = Path(__file__).parents[2]
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
@@ -132,11 +133,34 @@ def test_rviz_shows_the_three_images():
     configuration = yaml.safe_load((ROOT / "config" / "fusion.rviz").read_text())
     displays = configuration["Visualization Manager"]["Displays"]
     assert {display["Class"] for display in displays} == {"rviz_default_plugins/Image"}
-    topics = [display["Topic"]["Value"] for display in displays]
+    topics = [display["Topic"]["Value"] for display in displays if display["Enabled"]]
     assert topics == ["thermal/image_raw", "visible/image_raw", "fused/image"]
+    others = [display["Topic"]["Value"] for display in displays if not display["Enabled"]]
+    assert others == ["fused/validity", "fused/temperature"]  # made only for who looks
     # A reliable display would not hear a best-effort camera; our own image is reliable, and large.
     reliabilities = [display["Topic"]["Reliability Policy"] for display in displays]
-    assert reliabilities == ["Best Effort", "Best Effort", "Reliable"]
+    assert reliabilities == ["Best Effort", "Best Effort", "Reliable", "Reliable", "Reliable"]
+
+
+def test_the_foxglove_layout_shows_every_panel_once_and_what_is_published():
+    layout = json.loads((ROOT / "config" / "foxglove.json").read_text())
+    panels = layout["configById"]
+
+    def placed(tree):
+        return [tree] if isinstance(tree, str) else [*placed(tree["first"]), *placed(tree["second"])]
+
+    assert sorted(placed(layout["layout"])) == sorted(panels)
+    images = [panel["imageMode"]["imageTopic"] for panel in panels.values() if "imageMode" in panel]
+    assert images == ["/thermal/image_raw", "/visible/image_raw", "/fused/image"]
+    message = (ROOT / "msg" / "FusionStatus.msg").read_text()
+    fields = {words[1] for line in message.splitlines() if len(words := line.partition("#")[0].split()) == 2}
+    paths = [path for panel in panels.values() for path in panel.get("paths", [])]
+    assert len(paths) == 6
+    for path in paths:
+        topic, field = path["value"].split(".")[:2]
+        assert topic == "/fused/status"
+        assert field in fields
+        assert path["enabled"]  # without this word Foxglove draws nothing
 
 
 def test_fusion_starts_one_node_with_the_shipped_parameters():
@@ -207,6 +231,20 @@ def test_replay_reads_plays_and_fuses_the_topics_of_a_bag():
         assert names["thermal/camera_info"] == "/flir/camera_info"
         assert names["visible/image_raw"] == "rgb/image_raw"
         assert names["visible/camera_info"] == "rgb/camera_info"
+
+
+def test_replay_plays_a_bag_that_is_named_as_one(tmp_path):
+    bag = write_bag(tmp_path / "2025_01_31", "mcap")
+    topics = ("thermal_topic:=/thermal/image_raw", "visible_topic:=/visible/image_raw")
+    commands = started("replay.launch.py", f"bag:={bag}", *topics)
+    (player,) = [command for command in commands if Path(command[0]).name == "replay_node"]
+    assert parameters(player)["source"] == str(bag)
+
+
+def test_two_sources_end_the_launch_before_anything_starts():
+    ((status, processes, lines),) = run_launch(["replay.launch.py", "bag:=/a", "source:=/b"])
+    assert (status, processes) == (1, [])
+    assert any("source is '/b' and bag '/a'; give one of them" in line for line in lines)
 
 
 def test_replay_starts_a_player_and_the_fusion_node():
@@ -281,6 +319,7 @@ WRONG = [
     ("replay.launch.py", "namespace:=1front", "namespace is '1front'; expected a name, such as front"),
     ("replay.launch.py", "source:=/nowhere", "/nowhere: no such file or folder"),
     ("replay.launch.py", "source:=FOLDER", "FOLDER"),
+    ("replay.launch.py", "bag:=/nowhere", "/nowhere: no such file or folder"),
     ("replay.launch.py", "source:=simulator:noon", "noon"),
     ("replay.launch.py", "rate:=fast", "rate is 'fast'; expected a number"),
     ("replay.launch.py", "rate:=0", "rate is 0.0; it must lie in"),

@@ -137,7 +137,7 @@ def test_at_night_people_are_warm_but_hardly_seen() -> None:
 def test_smoke_hides_what_stands_behind_from_the_eye_but_not_from_the_thermal_camera() -> None:
     simulator = Simulator(SceneConfig.of_one_size((160, 120), setting="smoke", people=0, cars=0))
     colour, temperature = simulator.truth(90)
-    simulator._sheets = []
+    simulator._rendering._sheets = []
     clear_colour, clear_temperature = simulator.truth(90)
     veiled = np.abs(colour.astype(int) - clear_colour).max(axis=2) > 20
     assert 0.05 < veiled.mean() < 0.9

@@ -25,7 +25,7 @@ from recordings import (
 )
 
 from hkdnet_ros.errors import ConfigError, SourceError
-from hkdnet_ros.images.frames import Frame
+from hkdnet_ros.images.frames import THERMAL, VISIBLE, Frame
 from hkdnet_ros.images.resampling import resample
 from hkdnet_ros.perception.incoming import Incoming
 from hkdnet_ros.sources.camera_source import in_stamp_order, repeated
@@ -327,6 +327,20 @@ def test_stamp_order_holds_within_its_window():
     stamps = [3, 0, 1, 7, 5, 2, 9, 8]
     ordered = in_stamp_order([("thermal", dataclasses.replace(frame, stamp_ns=stamp)) for stamp in stamps], window=4)
     assert [frame.stamp_ns for _, frame in ordered] == sorted(stamps)
+
+
+def test_the_rig_is_a_source_whose_cameras_have_models_of_their_own() -> None:
+    source = open_source("rig:night:3", thermal_size=(64, 48), size=(128, 96), fps=10.0)
+    assert source.name == "rig:night:3"
+    (first, thermal), (second, visible), (_, later) = itertools.islice(source.events(), 3)
+    assert (first, second) == (THERMAL, VISIBLE)
+    assert (thermal.image.shape, visible.image.shape) == ((48, 64), (96, 128, 3))
+    assert later.stamp_ns == 100_000_000
+    models = [source.camera_model(stream) for stream in (THERMAL, VISIBLE)]
+    assert [model and (model.width, model.height) for model in models] == [(64, 48), (128, 96)]
+    assert all(model and any(model.d) for model in models)
+    with pytest.raises(SourceError, match="rig:dusk: no such scene"):
+        open_source("rig:dusk")
 
 
 def test_one_video_for_both_cameras_is_refused(tmp_path):

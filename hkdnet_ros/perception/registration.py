@@ -1,0 +1,393 @@
+"""Which pixel of one camera shows what a pixel of the other does, from calibrations, transforms and depth.
+
+``none`` takes both images to show one field of view. The other modes keep the view of the *reference* camera and bring
+the other one's image, the *source*, to it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ConfigError, RegistrationError
+from ..geometry.calibration import PairCalibration
+from ..geometry.calibration_files import load_calibration, load_camera_info
+from ..geometry.correspondence import homography_trace, plane_trace
+from ..geometry.depth_view import DepthView
+from ..geometry.depth_warp import DepthGeometry
+from ..geometry.frame_tree import FrameTree
+from ..geometry.homography import check_homography
+from ..geometry.lookup import Size, Trace
+from ..geometry.projection import check_lens, image_model, rectified_model
+from ..geometry.rigid_transform import RigidTransform
+from ..images.camera_model import CameraModel
+from ..images.frames import THERMAL, VISIBLE, Frame
+from ..inference.sizes import SMALLEST
+from ..options import check_options, option
+from .crop import Margins
+from .plan import size_of
+from .registered_view import RegisteredView, View, registered_view
+
+# What mode may be.
+NONE, HOMOGRAPHY, RECTIFY, DEPTH = "none", "homography", "rectify", "depth"
+
+# What border may be.
+REFERENCE, CROP, KEEP = "reference", "crop", "keep"
+
+_NO_HOMOGRAPHY = (0.0,) * 9
+_DEPTHS = 8  # images among which that of a moment is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationConfig:
+    """How the two images come to show the same place at the same pixel."""
+
+    mode: str = option(
+        NONE,
+        "With none both images are taken to show one field of view; homography registers by one, rectify by lenses, "
+        "pose and a nominal distance, depth by those and a depth image.",
+        choices=(NONE, HOMOGRAPHY, RECTIFY, DEPTH),
+    )
+    reference: str = option(
+        VISIBLE,
+        "The fused image has view, stamp, frame and calibration of this camera.",
+        choices=(VISIBLE, THERMAL),
+    )
+    border: str = option(
+        REFERENCE,
+        "Where one camera sees nothing, reference shows the reference camera's image alone, crop cuts the output to "
+        "what both see, and keep fuses with black.",
+        choices=(REFERENCE, CROP, KEEP),
+        live=True,
+    )
+    distance: float = option(
+        10.0,
+        "Registered by rectify is what is in a plane across the reference camera's axis at this distance, and by "
+        "depth what has no depth.",
+        unit="m",
+        low=0.1,
+        high=100000.0,
+        live=True,
+    )
+    calibration: str = option(
+        "", "This YAML file, ours or kalibr's camchain, has the calibration of both cameras (docs/registration.md)."
+    )
+    kalibr_thermal: str = option("cam0", "This camera of a kalibr camchain is the thermal one.")
+    kalibr_visible: str = option("cam1", "This camera of a kalibr camchain is the visible one.")
+    thermal_camera_info: str = option(
+        "", "This camera_info YAML has the thermal camera's lens; else the calibration has it, else its topic."
+    )
+    visible_camera_info: str = option(
+        "", "This camera_info YAML has the visible camera's lens; else the calibration has it, else its topic."
+    )
+    homography: tuple[float, float, float, float, float, float, float, float, float] = option(
+        _NO_HOMOGRAPHY,
+        "This row-major 3x3 homography brings pixels of the thermal image to pixels of the visible one; nine zeros "
+        "mean that of the calibration.",
+    )
+    thermal_rectified: bool = option(
+        False, "The thermal image is rectified already: the matrix P of its camera_info counts, not K and D."
+    )
+    visible_rectified: bool = option(
+        False, "The visible image is rectified already: the matrix P of its camera_info counts, not K and D."
+    )
+    depth_slop: float = option(
+        0.05,
+        "A depth image registers a visible one whose stamp differs by this at most.",
+        unit="s",
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+def load_registration(config: RegistrationConfig) -> PairCalibration:
+    """Return what the files and parameters of ``config`` say of the cameras; nothing in mode none.
+
+    What is not there has to come on topics. Raises :class:`ConfigError` for a file that cannot be read or is wrong, a
+    homography that is missing or implausible, and a lens that cannot be computed with.
+    """
+    if config.mode == NONE:
+        return PairCalibration()
+    found = PairCalibration()
+    if config.calibration:
+        found = load_calibration(config.calibration, (config.kalibr_thermal, config.kalibr_visible))
+    thermal = load_camera_info(config.thermal_camera_info) if config.thermal_camera_info else found.thermal
+    visible = load_camera_info(config.visible_camera_info) if config.visible_camera_info else found.visible
+    homography = found.homography if config.homography == _NO_HOMOGRAPHY else config.homography
+    if config.mode == HOMOGRAPHY:
+        if homography is None:
+            raise ConfigError(
+                "registration.mode is homography, but neither registration.homography nor the file of "
+                "registration.calibration has one; set one of them, or take mode rectify"
+            )
+        check_homography(homography, thermal.image_size if thermal else (SMALLEST, SMALLEST))
+    else:
+        for stream, model, is_rectified in (
+            (THERMAL, thermal, config.thermal_rectified),
+            (VISIBLE, visible, config.visible_rectified),
+        ):
+            if model is not None:
+                lens = rectified_model(model) if is_rectified else model
+                check_lens(lens, f"the {stream} camera of registration")
+    return PairCalibration(thermal, visible, found.thermal_to_visible, homography, found.thermal_offset)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rig:
+    """What a view by lenses is made of."""
+
+    thermal: CameraModel
+    visible: CameraModel
+    thermal_to_visible: RigidTransform
+    reference: str
+    border: str
+    distance: float
+
+    @property
+    def sizes(self) -> dict[str, Size]:
+        return {THERMAL: (self.thermal.width, self.thermal.height), VISIBLE: (self.visible.width, self.visible.height)}
+
+    def trace(self) -> Trace:
+        """Return the way from the reference's pixels to the source's, by the plane at the distance."""
+        if self.reference == VISIBLE:
+            return plane_trace(self.visible, self.thermal, self.thermal_to_visible.inverse, self.distance)
+        return plane_trace(self.thermal, self.visible, self.thermal_to_visible, self.distance)
+
+
+class Registration:
+    """Knows the view that a pair is to be brought to. One thread calls :meth:`view`; any thread the others."""
+
+    def __init__(self, config: RegistrationConfig | None = None) -> None:
+        """Raises what :func:`load_registration` does."""
+        self._config = config or RegistrationConfig()
+        self._given = load_registration(self._config)
+        self._lock = threading.Lock()
+        self._cut: tuple[Size, Margins] = (0, 0), Margins()
+        self._models: dict[str, CameraModel] = {}  # of the topics
+        self._frames = FrameTree()
+        self._depths: deque[Frame] = deque(maxlen=_DEPTHS)
+        self._made_of: object = None  # what the planar view was made of
+        self._planar: RegisteredView | None = None
+        self._depth_made_of: object = None
+        self._geometry: DepthGeometry | None = None
+        self._depth_view: DepthView | None = None  # where thermal is the reference
+        self._depth: Frame | None = None  # that of the latest view
+        self._latest: View = View()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is registered."""
+        return self._config.mode != NONE
+
+    @property
+    def border(self) -> str:
+        """What is shown where one camera sees nothing."""
+        return self._config.border
+
+    def reconfigure(self, config: RegistrationConfig) -> None:
+        """Go by the live settings of ``config`` from the next pair on."""
+        self._config = config
+
+    def cut(self, sent: Size, margins: Margins) -> None:
+        """Say what is cut off thermal images, which are sent with the size ``sent``: calibrations follow."""
+        self._cut = sent, margins
+
+    def update_model(self, stream: str, model: CameraModel) -> None:
+        """Take the calibration of a camera from its topic; one from a file goes before it."""
+        with self._lock:
+            self._models[stream] = model
+
+    def update_transform(self, parent: str, child: str, child_to_parent: RigidTransform) -> None:
+        """Take the pose of a frame in its parent, as /tf_static has it; a calibration from a file goes before it."""
+        with self._lock:
+            self._frames.update(parent, child, child_to_parent)
+
+    def update_depth(self, depth: Frame) -> None:
+        """Take a depth image of the visible camera's view: 16UC1 in mm or 32FC1 in m, 0 or NaN where there is none."""
+        with self._lock:
+            self._depths.append(depth)
+
+    def alone(self, stream: str) -> View:
+        """Return the view of the latest pair where it is that of ``stream``, else one that moves nothing."""
+        return self._latest if self._latest.reference == stream else View()
+
+    def view(self, thermal: Frame, visible: Frame) -> View:
+        """Return the view that this pair is to be brought to; tables are kept while nothing changes.
+
+        Raises :class:`RegistrationError` where a calibration, a transform or a depth image is missing, or does not
+        belong to these images, and where the cameras do not see the same.
+        """
+        config = self._config  # once: another thread may exchange it meanwhile
+        if config.mode == NONE:
+            return self._latest
+        if config.mode == HOMOGRAPHY:
+            self._latest = self._by_homography(config, thermal, visible)
+            return self._latest
+        rig = self._rig(config, thermal, visible)
+        planar = self._by_trace(rig, rig.sizes, rig.reference, rig.border, rig.trace)
+        if config.mode == RECTIFY:
+            self._latest = planar
+        else:
+            self._latest = self._by_depth(config, rig, planar, visible)
+        return self._latest
+
+    def _by_homography(self, config: RegistrationConfig, thermal: Frame, visible: Frame) -> RegisteredView:
+        sizes = {THERMAL: size_of(thermal), VISIBLE: size_of(visible)}
+        sent, margins = self._cut
+        given = self._given.thermal
+        is_cut = given is None or given.image_size == sent  # else it is that of the picture alone
+        for stream, frame, model in (
+            (THERMAL, thermal, given and self._of_picture(given, thermal)),
+            (VISIBLE, visible, self._given.visible),
+        ):
+            if model is not None:
+                _check_belongs(model, stream, frame)
+        assert self._given.homography is not None  # or load_registration() had refused
+        picture_to_sent = np.eye(3)
+        if is_cut:
+            picture_to_sent[:2, 2] = margins.left, margins.top
+        matrix = np.reshape(self._given.homography, (3, 3)) @ picture_to_sent
+
+        def trace() -> Trace:
+            try:
+                thermal_to_visible = check_homography(matrix, sizes[THERMAL])
+            except ConfigError as error:
+                raise RegistrationError(str(error)) from error
+            if config.reference == THERMAL:
+                return homography_trace(thermal_to_visible)
+            return homography_trace(np.asarray(np.linalg.inv(thermal_to_visible), np.float64))
+
+        made_of = (sizes[THERMAL], sizes[VISIBLE], margins, config.border)
+        return self._by_trace(made_of, sizes, config.reference, config.border, trace)
+
+    def _by_trace(
+        self, made_of: object, sizes: dict[str, Size], reference: str, border: str, trace: Callable[[], Trace]
+    ) -> RegisteredView:
+        """Return the view by one trace for all pairs; made anew where it is made of other things than before."""
+        if self._planar is None or made_of != self._made_of:
+            self._planar = registered_view(trace(), reference, sizes, is_cropped=border == CROP)
+            self._made_of = made_of
+        return self._planar
+
+    def _by_depth(self, config: RegistrationConfig, rig: _Rig, planar: RegisteredView, visible: Frame) -> View:
+        """Return the view by the depth image of this moment, with the window of the planar one."""
+        depth = self._depth_of(visible, config.depth_slop)
+        if self._geometry is None or rig != self._depth_made_of:
+            visible_to_thermal = rig.thermal_to_visible.inverse
+            if rig.reference == VISIBLE:
+                self._geometry = DepthGeometry(rig.visible, rig.thermal, visible_to_thermal, rig.distance)
+            else:
+                self._geometry = DepthGeometry(rig.thermal, rig.visible, rig.thermal_to_visible, rig.distance)
+                self._depth_view = DepthView(rig.visible, rig.thermal, visible_to_thermal)
+            self._depth_made_of, self._depth = rig, None
+        if depth is not self._depth:
+            geometry = self._geometry
+            self._depth = depth
+            of_reference = depth.image
+            if rig.reference == THERMAL:
+                assert self._depth_view is not None  # made with the geometry
+                of_reference = self._depth_view.of(depth.image)
+            return planar.by(lambda size, window: geometry.warp(of_reference, size, window))
+        return self._latest
+
+    def _depth_of(self, visible: Frame, slop_s: float) -> Frame:
+        """Return the depth image of a visible one."""
+        with self._lock:
+            depths = tuple(reversed(self._depths))
+        if not depths:
+            raise RegistrationError(
+                "no depth image came; expected one on depth/image_raw, of the visible camera's view"
+            )
+        nearest = min(depths, key=lambda depth: abs(depth.stamp_ns - visible.stamp_ns))
+        apart_s = abs(nearest.stamp_ns - visible.stamp_ns) / 1e9
+        if apart_s > slop_s:
+            raise RegistrationError(
+                f"the nearest depth image is {apart_s:.3f} s from the visible one; expected {slop_s:g} s at most "
+                "(registration.depth_slop)"
+            )
+        if nearest.encoding not in ("16UC1", "mono16", "32FC1"):
+            raise RegistrationError(f"depth image is {nearest.encoding}; expected 16UC1 in mm or 32FC1 in m")
+        if size_of(nearest) != size_of(visible) or nearest.frame_id != visible.frame_id:
+            raise RegistrationError(
+                f"depth image is {_sized(nearest)} in frame {nearest.frame_id!r}, the visible one {_sized(visible)} in "
+                f"{visible.frame_id!r}; expected depth aligned to the visible image, as depth cameras' drivers offer it"
+            )
+        return nearest
+
+    def _rig(self, config: RegistrationConfig, thermal: Frame, visible: Frame) -> _Rig:
+        """Return lenses and pose for these images."""
+        lenses, turns = {}, {}
+        for stream, frame, is_rectified in (
+            (THERMAL, thermal, config.thermal_rectified),
+            (VISIBLE, visible, config.visible_rectified),
+        ):
+            lenses[stream], turns[stream] = self._lens(stream, frame, is_rectified)
+        pose = turns[THERMAL].inverse.then(self._pose(thermal, visible)).then(turns[VISIBLE])
+        return _Rig(lenses[THERMAL], lenses[VISIBLE], pose, config.reference, config.border, config.distance)
+
+    def _lens(self, stream: str, frame: Frame, is_rectified: bool) -> tuple[CameraModel, RigidTransform]:
+        """Return the lens of an image, and what turns its camera's axes to those of the image."""
+        given = self._given.thermal if stream == THERMAL else self._given.visible
+        with self._lock:
+            model = given or self._models.get(stream)
+        if model is None:
+            raise RegistrationError(
+                f"no calibration of the {stream} camera; name a file in registration.calibration or "
+                f"registration.{stream}_camera_info, or have its driver publish {stream}/camera_info"
+            )
+        if stream == THERMAL:
+            model = self._of_picture(model, frame)
+        try:
+            check_lens(rectified_model(model) if is_rectified else model, f"calibration of the {stream} camera")
+            _check_belongs(model, stream, frame, by_name=given is not None)
+            sent = image_model(model)
+            if not is_rectified:
+                return sent, RigidTransform()
+            return rectified_model(sent), RigidTransform(sent.r, (0.0, 0.0, 0.0))
+        except ConfigError as error:
+            raise RegistrationError(str(error)) from error
+
+    def _of_picture(self, model: CameraModel, frame: Frame) -> CameraModel:
+        """Return the thermal camera's calibration for the picture that is left of its image."""
+        sent, margins = self._cut
+        if margins == Margins() or model.image_size != sent:
+            return model
+        return model.cropped(margins.left, margins.top, *size_of(frame))
+
+    def _pose(self, thermal: Frame, visible: Frame) -> RigidTransform:
+        if self._given.thermal_to_visible is not None:
+            return self._given.thermal_to_visible
+        with self._lock:
+            found = self._frames.between(thermal.frame_id, visible.frame_id)
+        if found is None:
+            raise RegistrationError(
+                f"no transform from {thermal.frame_id!r} to {visible.frame_id!r}; expected it on /tf_static, or "
+                "thermal_to_visible in the file of registration.calibration"
+            )
+        return found
+
+
+def _check_belongs(model: CameraModel, stream: str, frame: Frame, by_name: bool = True) -> None:
+    """Raise :class:`RegistrationError` where a calibration is not that of an image."""
+    if model.image_size != size_of(frame):
+        raise RegistrationError(
+            f"calibration of the {stream} camera is for {'x'.join(map(str, model.image_size))} pixels, but its image "
+            f"has {_sized(frame)}; expected the same: calibrate the camera at the size it sends"
+        )
+    if by_name and model.frame_id and model.frame_id != frame.frame_id:
+        raise RegistrationError(
+            f"calibration of the {stream} camera is that of {model.frame_id!r}, but its image is of "
+            f"{frame.frame_id!r}; expected the calibration of this camera"
+        )
+
+
+def _sized(frame: Frame) -> str:
+    return "x".join(map(str, size_of(frame)))
