@@ -32,7 +32,8 @@ class Lines(logging.Handler):
     def emit(self, record):
         lines.append(record.getMessage())
 
-logging.getLogger("launch").addHandler(Lines())
+for logger in ("launch", "launch.user"):
+    logging.getLogger(logger).addHandler(Lines())
 results = []
 for path, *words in json.loads(sys.argv[1]):
     processes, lines = [], []
@@ -203,6 +204,22 @@ def test_the_parameter_file_decides_what_no_argument_says(tmp_path):
     assert parameters(command) == {"device": "cpu", "autostart": False}
 
 
+def test_a_parameter_file_of_another_namespace_is_warned_of(tmp_path):
+    for index, (name, is_meant) in enumerate(
+        {
+            "fusion": False,
+            "/front/fusion": True,
+            "front: {fusion": True,
+            "/rear/fusion": False,
+        }.items()
+    ):
+        file = tmp_path / f"{index}.yaml"
+        file.write_text(f"{name}: {{ros__parameters: {{scale: 3}}}}{'}' * name.count('{')}\n")
+        ((status, commands, lines),) = run_launch(("fusion.launch.py", "namespace:=front", f"params_file:={file}"))
+        assert (status, len(commands)) == (0, 1)
+        assert is_meant != any("and none of /front/fusion; expected /** or that" in line for line in lines), name
+
+
 def test_replay_reads_plays_and_fuses_the_topics_of_a_bag():
     commands = started("replay.launch.py", "thermal_topic:=/flir/image", "visible_topic:=rgb/image_raw")
     by_name = {Path(command[0]).name: command for command in commands}
@@ -277,6 +294,7 @@ OF_FUSION = [
     ("params_file:=FOLDER/malformed.yaml", "malformed.yaml cannot be read"),
     ("params_file:=FOLDER/empty.yaml", "empty.yaml sets no parameters; expected a node's name, such as /**"),
     ("params_file:=FOLDER/flat.yaml", "flat.yaml sets no parameters"),
+    ("params_file:=FOLDER/other.yaml", "other.yaml sets parameters of /fusion_node, /front/camera and none of /"),
     ("fastdds_profile:=/nowhere.xml", "fastdds_profile is '/nowhere.xml', which is no file"),
     ("log_level:=loud", "log_level is 'loud'; expected one of debug, info, warn, error, fatal"),
     ("log_level:=", "log_level is ''; expected one of"),
@@ -318,6 +336,8 @@ def answers(tmp_path_factory):
     (folder / "malformed.yaml").write_text("/**: [")
     (folder / "empty.yaml").write_text("")
     (folder / "flat.yaml").write_text("scale: 2\n")
+    own = "{ros__parameters: {scale: 3}}"
+    (folder / "other.yaml").write_text(f"fusion_node: {own}\nfront: {{camera: {own}}}\n")
     results = run_launch(*[(file, argument.replace("FOLDER", str(folder))) for file, argument, _ in WRONG])
     return folder, dict(zip(((file, argument) for file, argument, _ in WRONG), results, strict=True))
 
