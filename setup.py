@@ -26,7 +26,10 @@ setup(
         "torch>=2.1",
         "tqdm",
     ],
-    extras_require={"openvino": ["openvino"]},  # found by itself; about half as fast again as torch on x86
+    extras_require={
+        "openvino": ["openvino"],  # found by itself; about half as fast again as torch on x86
+        "ray": ["ray"],  # for hkdnet evaluate bag --ray
+    },
     entry_points={
         "console_scripts": [
             "hkdnet = hkdnet_ros.cli:main",

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 
@@ -77,25 +78,43 @@ def existing_file(name: str, value: str) -> str:
     return str(path)
 
 
-def sets_parameters(section: object) -> bool:
-    """Tell whether a section of a parameter file sets any, for a node or one in a namespace."""
+def nodes_in(section: object, name: str = "") -> list[str]:
+    """Return the full names, with wildcards, of the nodes whose parameters a parameter file sets."""
     if not isinstance(section, dict):
-        return False
-    return "ros__parameters" in section or any(map(sets_parameters, section.values()))
+        return []
+    own = [name or "/"] if "ros__parameters" in section else []
+    inside = ((str(key).strip("/"), value) for key, value in section.items() if key != "ros__parameters")
+    return own + [node for key, value in inside for node in nodes_in(value, f"{name}/{key}")]
 
 
-def parameter_file(value: str) -> str:
-    """Return the path of argument params_file."""
+def is_meant(pattern: str, node: str) -> bool:
+    """Tell whether rcl takes what is set for ``pattern`` for ``node``: * is one level of a name, ** are any."""
+    expression = re.escape(pattern).replace(r"/\*\*", "(/.*)?").replace(r"\*", "[^/]+")
+    return re.fullmatch(expression, node) is not None
+
+
+def parameter_file(value: str, node: str) -> str:
+    """Return the path of argument params_file; warn where it sets nothing of ``node``, a full name.
+
+    ROS goes on with defaults then, as a node of multi_camera.launch.py may that the file does not name.
+    """
     path = existing_file("params_file", value)
     try:
         sections = yaml.safe_load(Path(path).read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RuntimeError(f"params_file {path} cannot be read: {' '.join(str(error).split())}") from error
-    if not sets_parameters(sections):
+    nodes = nodes_in(sections)
+    if not nodes:
         raise RuntimeError(
             f"params_file {path} sets no parameters; expected a node's name, such as /**, and below it "
             "ros__parameters, as in config/fusion.yaml"
         )
+    if any(is_meant(name, node) for name in nodes):
+        return path
+    text = f"params_file {path} sets parameters of {', '.join(nodes)} and none of {node}; expected /** or that"
+    if not any(name.endswith(("/fusion", "*")) for name in nodes):
+        raise RuntimeError(text)
+    get_logger("launch.user").warning(text)
     return path
 
 
@@ -127,13 +146,15 @@ def fusion_node(context: LaunchContext) -> list[LifecycleNode]:
     profile = existing_file("fastdds_profile", value("fastdds_profile")) if value("fastdds_profile") else ""
     levels = "|".join(LOG_LEVELS)
     log_level = checked("log_level", value("log_level"), rf"(?i)(.+:=)?({levels})", f"one of {', '.join(LOG_LEVELS)}")
+    namespace = checked("namespace", value("namespace"), rf"|/|/?({NAME}/)*{NAME}", "a name, such as front")
+    node = "/".join(["", *filter(None, namespace.split("/")), "fusion"])
     return [
         LifecycleNode(
             package="hkdnet_ros",
             executable="fusion_node",
             name="fusion",
-            namespace=checked("namespace", value("namespace"), rf"|/|/?({NAME}/)*{NAME}", "a name, such as front"),
-            parameters=[parameter_file(value("params_file")), overrides],
+            namespace=namespace,
+            parameters=[parameter_file(value("params_file"), node), overrides],
             remappings=[
                 ("thermal/image_raw", topic("thermal_topic")),
                 ("visible/image_raw", topic("visible_topic")),
@@ -146,7 +167,7 @@ def fusion_node(context: LaunchContext) -> list[LifecycleNode]:
             respawn_delay=2.0,
             output="screen",
             emulate_tty=True,
-        )
+        ),
     ]
 
 

@@ -1,6 +1,6 @@
 """Play a recording or the simulator into the fusion node, with rviz beside it on request.
 
-``ros2 launch hkdnet_ros replay.launch.py source:=my.mcap rviz:=true``; the arguments of fusion.launch.py apply, too.
+``ros2 launch hkdnet_ros replay.launch.py bag:=my.mcap rviz:=true``; the arguments of fusion.launch.py apply, too.
 """
 
 import functools
@@ -32,13 +32,16 @@ SHARE = Path(__file__).absolute().parents[1]
 
 FUSION = str(SHARE / "launch" / "fusion.launch.py")
 
+SIMULATOR = "simulator"
+
 ARGUMENTS = [
     DeclareLaunchArgument(
         "source",
-        default_value="simulator",
+        default_value=SIMULATOR,
         description="simulator, a folder of image pairs, two videos THERMAL,VISIBLE, or a bag, whose images are those "
         "of thermal_topic and visible_topic",
     ),
+    DeclareLaunchArgument("bag", default_value="", description="a bag; the same as source"),
     DeclareLaunchArgument("rate", default_value="1.0", description="speed; 1 as recorded"),
     DeclareLaunchArgument(
         "loop", default_value="false", choices=["true", "false"], description="begin again at the end"
@@ -55,14 +58,17 @@ def value(context: LaunchContext, name: str) -> str:
 
 
 def settings(context: LaunchContext) -> dict[str, str | float | bool]:
-    """Return what the player is to do; raises RuntimeError for a rate that is no number."""
+    """Return what the player is to do; raises RuntimeError for a rate that is no number and for two sources."""
+    bag, source = value(context, "bag"), value(context, "source")
+    if bag and source != SIMULATOR:
+        raise RuntimeError(f"source is {source!r} and bag {bag!r}; give one of them")
 
     try:
         rate = float(value(context, "rate"))
     except ValueError as error:
         raise RuntimeError(f"rate is {value(context, 'rate')!r}; expected a number, such as 0.5") from error
     return {
-        "source": value(context, "source"),
+        "source": bag or source,
         "rate": rate,
         "loop": value(context, "loop") == "true",
         "thermal_topic": value(context, "thermal_topic"),

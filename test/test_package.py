@@ -42,7 +42,7 @@ ROS_PACKAGES = {
 }  # fmt: skip
 
 # Imported only by what needs them, which says so, or is skipped, where they are missing.
-OPTIONAL_PACKAGES = {"onnx", "onnxruntime", "onnxscript", "openvino", "playwright", "pyarrow"}
+OPTIONAL_PACKAGES = {"onnx", "onnxruntime", "onnxscript", "openvino", "playwright", "pyarrow", "ray"}
 
 # Brought by a package that is required, for the formats that it reads itself: rosbags.
 BROUGHT_PACKAGES = {"backports", "compression", "lz4", "ruamel"}

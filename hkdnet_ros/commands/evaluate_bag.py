@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import os
 import sys
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from ..arguments import parse_size
 from ..errors import ConfigError
-from ..evaluation.bag.evaluate import Request, Task, run_task
-from ..evaluation.bag.many import evaluate_many, folders_for
+from ..evaluation.bag.evaluate import REPORT, Request, Task, run_task
+from ..evaluation.bag.many import Tick, evaluate_many, folders_for, settled
+from ..evaluation.bag.processes import in_processes
+from ..evaluation.bag.ray_pool import on_ray
 from ..evaluation.detection import TRAFFIC
 from ..node.parameter_values import read_config, values_of
 from ..node.schema import FusionConfig
@@ -51,34 +56,77 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--classes", nargs="+", default=argparse.SUPPRESS, metavar="NAME",
         help=f"what it looks for (default: {' '.join(TRAFFIC)})",
     )  # fmt: skip
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="evaluate N recordings beside each other")
     parser.add_argument(
         "--video", action=argparse.BooleanOptionalAction, default=True, help="write side_by_side.mp4, too"
     )
+    parser.add_argument(
+        "--jobs", type=int, metavar="N",
+        help="recordings at a time, each in a process of its own (default: 1; with --ray as many as there is room for)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ray", metavar="ADDRESS",
+        help="work on the machines of a Ray cluster that see the same files: HOST:PORT of its head, or auto",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cores", type=int, metavar="N",
+        help="cores for each recording of several (default: its share of this machine's; with --ray 1)",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate each recording and say where its report is."""
-    for name in ("limit", "every", "jobs"):
+    """Evaluate each recording and say where its report is; return 1 where one could not be evaluated."""
+    for name in ("limit", "every", "jobs", "cores"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; it must be 1 or more")
     config = read_config(arguments.params, getattr(arguments, "param", ()))
-    classes = tuple(getattr(arguments, "classes", TRAFFIC))
-    request = Request(arguments.every, arguments.limit, arguments.detector, classes, arguments.video)
-    folders = [arguments.out]
-    if len(arguments.sources) > 1:
-        folders = folders_for(arguments.sources, arguments.out)
-    opening = {name: getattr(arguments, name) for name in _OPENING}
-    tasks = [
-        Task(spec, out, config.engine, config, request, values_of(config), values_of(FusionConfig()), opening)
-        for spec, out in zip(arguments.sources, folders, strict=True)
-    ]
     try:
-        if len(tasks) == 1:
-            print(run_task(tasks[0]))
-            return 0
-        return int(bool(evaluate_many(tasks, arguments.out, arguments.jobs)))
+        if len(arguments.sources) > 1 or arguments.ray is not None:
+            return _evaluate_many(arguments, config)
+        print(run_task(_task(arguments, config, arguments.sources[0], arguments.out)))
+        return 0
     except KeyboardInterrupt:
         print("\nhkdnet: stopped; the same command goes on from the last part that was done", file=sys.stderr)
         raise
+
+
+def _evaluate_many(arguments: argparse.Namespace, config: FusionConfig) -> int:
+    there = len(os.sched_getaffinity(0))
+    cores = arguments.cores or (1 if arguments.ray else max(there // (arguments.jobs or 1), 1))
+    model = _anywhere(config.engine.model)
+    engine = settled(dataclasses.replace(config.engine, model=model), cores)
+    folders = folders_for(arguments.sources, arguments.out.absolute())
+    tasks = [
+        dataclasses.replace(_task(arguments, config, _anywhere(spec), folder), engine=engine)
+        for spec, folder in zip(arguments.sources, folders, strict=True)
+    ]
+
+    def pool(tasks: Sequence[Task]) -> Generator[Tick, None, None]:
+        if arguments.ray is None:
+            return in_processes(tasks, arguments.jobs or 1)
+        return on_ray(tasks, arguments.ray, arguments.jobs, cores, gpus=int(engine.device.startswith("cuda")))
+
+    failures = evaluate_many(tasks, pool, arguments.out)
+    for folder in folders:
+        if folder.name not in failures:
+            print(arguments.out / folder.name / REPORT)
+    print(arguments.out / REPORT)
+    for error in failures.values():
+        print(f"hkdnet: {error}", file=sys.stderr)
+    if failures:
+        print(f"hkdnet: {len(failures)} of {len(tasks)} recordings could not be evaluated", file=sys.stderr)
+    return int(bool(failures))
+
+
+def _task(arguments: argparse.Namespace, config: FusionConfig, spec: str, out: Path) -> Task:
+    classes = tuple(getattr(arguments, "classes", TRAFFIC))
+    detector = arguments.detector and arguments.detector.absolute()
+    request = Request(arguments.every, arguments.limit, detector, classes, arguments.video)
+    opening = {name: getattr(arguments, name) for name in _OPENING}
+    return Task(spec, out, config.engine, config, request, values_of(config), values_of(FusionConfig()), opening)
+
+
+def _anywhere(name: str) -> str:
+    """Return the name of a file, or of several, so that it holds in any folder; any other name as it is."""
+    paths = [Path(word).expanduser() for word in name.split(",")]
+    return ",".join(str(path.absolute()) for path in paths) if all(path.exists() for path in paths) else name

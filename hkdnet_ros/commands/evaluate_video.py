@@ -11,7 +11,7 @@ from ..evaluation.video import FRAMES_MEASURED, evaluate_video
 from ..sources.camera_source import CameraSource
 from ..sources.opening import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC, open_source
 from ..sources.videos import VideoSource
-from .evaluated_models import add_model_options, read_models
+from .evaluated_models import add_guide_options, read_models, read_sizes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", metavar="SOURCE", help=FORMS)
     parser.add_argument("--thermal-topic", default=THERMAL_TOPIC, metavar="TOPIC", help="thermal images inside a bag")
     parser.add_argument("--visible-topic", default=VISIBLE_TOPIC, metavar="TOPIC", help="visible images inside a bag")
-    add_model_options(parser)
+    add_guide_options(parser)
     parser.add_argument(
         "--reduce", action=argparse.BooleanOptionalAction, default=True,
         help="reduce the pairs by the scale first, as for images; without, they are fused at their own size",
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         text = evaluate_video(
             source,
             arguments.out,
-            arguments.scale,
+            read_sizes(arguments),
             read_models(arguments),
             reduce=arguments.reduce,
             every=getattr(arguments, "every", None),

@@ -25,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--teacher", type=Path, help="weights of a guided network with thermal at full size")
     parser.add_argument("--detector", type=Path, help="FastestDet as ONNX, for --detection")
     parser.add_argument("--misplaced", type=float, default=0.5, help="how far thermal is out of place [its px]")
+    parser.add_argument("--spoilt", type=float, default=0.5, help="share of the pairs that are blurred, noisy, ...")
+    parser.add_argument(
+        "--clean-teacher", action="store_true",
+        help="the teacher says of every view, by night and of one camera too, what it makes of the clean pair by day",
+    )  # fmt: skip
     parser.add_argument("--half", action="store_true", help="store the weights as fp16")
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=INTEGER", dest="overrides",
@@ -50,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
             teacher=arguments.teacher,
             detector=arguments.detector,
             misplaced=arguments.misplaced,
+            spoilt=arguments.spoilt,
+            clean_teacher=arguments.clean_teacher,
             half=arguments.half,
         )
     return 0

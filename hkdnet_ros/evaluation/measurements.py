@@ -81,6 +81,8 @@ def reduced_pair(thermal: _Image, visible: _Image, sizes: Sizes) -> tuple[_Image
 
 def input_fact(sizes: Sizes) -> str:
     """Return what a report says about how the input was made."""
+    if sizes.thermal == 1:
+        return "both at full size"
     reduced = f"reduced by {sizes.thermal}, Pillow's antialiased BILINEAR, 8 bits"
     return f"thermal {reduced}; visible at full size" if sizes.visible == 1 else f"both {reduced}"
 

@@ -28,13 +28,15 @@ def open_methods(
     visible image at the output's size gets both images brought to what it takes, as the node brings them. Any other
     gets the visible image reduced to thermal's size, as the published comparisons reduce; what it leaves below the
     output's size is enlarged bicubically. Models are closed by ``stack``. Raises :class:`ConfigError` and
-    :class:`CheckpointError` as the engine does, and for two models of one name.
+    :class:`CheckpointError` as the engine does, and for two models of one name and one that would enlarge too much.
     """
     methods, facts = baselines(sizes), {}
     for engine in _open_engines(sizes, models, stack):
         name = f"hkdnet({engine.model_name})"
         if name in methods:
             raise ConfigError(f"two models are called {engine.model_name}; evaluate one at a time")
+        if engine.sizes.visible > 1 and engine.scale > sizes.thermal:
+            raise ConfigError(f"{engine.model_name} enlarges by {engine.scale}; thermal is reduced by {sizes.thermal}")
         methods[name] = _guided(engine, sizes) if engine.sizes.visible == 1 else _on_one_grid(engine, sizes)
         facts[name] = ", ".join((runs_on(engine), *_adapted(engine.sizes, sizes)))
     return methods, facts

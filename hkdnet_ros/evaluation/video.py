@@ -32,10 +32,10 @@ from ..perception.thermal import ThermalConditioner
 from ..sources.camera_source import CameraSource, matches
 from ..sources.no_pair import OPTIONS, StreamWatch
 from .baselines import Method
-from .measurements import ENLARGED, Measurement, mean_values, write_measurements
+from .measurements import ENLARGED, Measurement, input_fact, mean_values, reduced_pair, write_measurements
 from .methods import open_methods
 from .report import video_report
-from .resampling import crop_to_multiple, enlarge_bicubic, reduce_bilinear
+from .resampling import crop_to_multiple, enlarge_bicubic
 
 FEWEST_FRAMES = 3
 """Flicker is what the second of two changes takes back."""
@@ -49,7 +49,7 @@ _Image = NDArray[np.uint8]
 def evaluate_video(
     source: CameraSource,
     out: Path,
-    scale: int,
+    sizes: Sizes,
     models: Sequence[EngineConfig],
     *,
     reduce: bool = True,
@@ -58,9 +58,9 @@ def evaluate_video(
 ) -> str:
     """Write values.csv and report.md to ``out`` and return the report.
 
-    The pairs of ``source``, or the first ``limit``, are reduced by ``scale`` first unless ``reduce`` is False, and
-    fused by ``models``, which have that scale, and by baselines. Quality is measured on every ``every``-th frame, 0: of
-    none, None: so that about FRAMES_MEASURED are.
+    The pairs of ``source``, or the first ``limit``, are brought to one size (:func:`gray_pairs`), reduced as ``sizes``
+    says unless ``reduce`` is False, and fused by ``models`` (:func:`open_methods`) and by baselines. Quality is
+    measured on every ``every``-th frame, 0: of none, None: so that about FRAMES_MEASURED are.
 
     Raises :class:`ConfigError` for numbers that contradict each other and as engines do, :class:`SourceError` for a
     clip that cannot be used and for a folder that cannot be written.
@@ -71,28 +71,28 @@ def evaluate_video(
     step = _every(every, reduce, count)
     make_folder(out)
     with contextlib.ExitStack() as stack:
-        methods, runs_on = open_methods(Sizes(thermal=scale, visible=scale), models, stack)
+        methods, runs_on = open_methods(sizes, models, stack)
         watch = StreamWatch()
-        played = itertools.islice(gray_pairs(source, scale, watch), limit)
+        played = itertools.islice(gray_pairs(source, sizes, watch, reduce=reduce), limit)
         pairs = tqdm(played, desc="fuse and measure", unit="pair", total=count)
-        measurements = list(measure_clip(pairs, scale, methods, reduce=reduce, every=step))
+        measurements = list(measure_clip(pairs, sizes, methods, reduce=reduce, every=step))
 
     frames = len({measurement.image for measurement in measurements})
     if not frames:
         raise watch.error(source, PairingConfig().slop, OPTIONS)
     if frames < FEWEST_FRAMES:
         raise SourceError(f"{source.name}: gives {frames} pairs; flicker needs {FEWEST_FRAMES} or more")
-    reduced = f"reduced by {scale}, Pillow's antialiased BILINEAR" if reduce else "at its own size"
     facts = {
         "clip": f"{frames} pairs of {source.name}",
-        "input": f"{reduced}, 8 bits",
+        "input": input_fact(sizes) if reduce else _unreduced(sizes),
         "quality": f"mean of {-(-frames // step)} frames, one in {step}" if step else "not measured",
         "made by": f"hkdnet_ros {__version__}",
     }
     if source.skipped:
         facts["skipped"] = "; ".join(f"{number} images, {reason}" for reason, number in source.skipped.items())
-    text = video_report(f"Flicker at x{scale}", facts | runs_on, mean_values(measurements))
-    write_measurements(out / "values.csv", scale, measurements)
+    title = f"Flicker at x{sizes.thermal}" + ", visible at full size" * (sizes.visible == 1)
+    text = video_report(title, facts | runs_on, mean_values(measurements))
+    write_measurements(out / "values.csv", sizes.thermal, measurements)
     write_file(out / "report.md", text.encode())
     return text
 
@@ -118,45 +118,79 @@ def _every(wanted: int | None, reduce: bool, count: int) -> int:
     return wanted
 
 
+def _unreduced(sizes: Sizes) -> str:
+    """Return what a report says about input that was not reduced."""
+    if sizes.visible == 1:
+        return f"visible at its own size, thermal at 1/{sizes.thermal} of it, 8 bits"
+    return "at its own size, 8 bits"
+
+
 def gray_pairs(
-    source: CameraSource, scale: int, watch: Callable[[str, int], object] | None = None
+    source: CameraSource, sizes: Sizes, watch: Callable[[str, int], object] | None = None, *, reduce: bool
 ) -> Iterator[tuple[_Image, _Image]]:
     """Yield thermal and visible paired by nearest stamp as in the node, 8-bit gray; ``watch`` is that of ``matches``.
 
-    Both have the thermal image's size, cropped to a multiple of ``scale``. Raises :class:`SourceError` where the source
-    cannot be read on or holds images that cannot be used, one of another size than the first among them.
+    Both have the thermal image's size, or that of the visible one where ``sizes`` says that it keeps it; then thermal
+    that is not to be reduced is brought to its share of that. Sides are multiples of what ``sizes`` says. Raises
+    :class:`SourceError` where the source cannot be read on or holds images that cannot be used: one of another size
+    than the first, and thermal that is to be reduced from a size that it does not have.
     """
     intake, conditioner = ThermalIntake(), ThermalConditioner()
-    width = height = 0
+    first: list[tuple[int, ...]] = []
     for number, match in enumerate(matches(source, watch=watch)):
         try:
             thermal = to_uint8(conditioner.condition(intake.take(match.thermal)))
-            if number == 0:
-                height, width = thermal.shape
-            elif thermal.shape != (height, width):
-                raise ImageError(f"size changes to {thermal.shape[1]}x{thermal.shape[0]} from {width}x{height}")
-            gray = luma(match.visible.image, match.visible.encoding)
-            visible = resample(gray if gray.dtype == np.uint8 else to_uint8(gray), width, height)
-            yield crop_to_multiple(thermal, scale), crop_to_multiple(visible, scale)
+            visible = luma(match.visible.image, match.visible.encoding)
+            visible = visible if visible.dtype == np.uint8 else to_uint8(visible)
+            kept = visible if sizes.visible == 1 else thermal  # whose size stays
+            first = first or [kept.shape, thermal.shape]
+            for image, (height, width) in zip((kept, thermal), first, strict=True):
+                if image.shape != (height, width):
+                    raise ImageError(f"size changes to {_size(image)} from {width}x{height}")
+            yield _on_one_grid(thermal, visible, sizes, reduce=reduce)
         except ImageError as err:
             raise SourceError(f"{source.name}: pair {number}: {err}") from err
 
 
+def _on_one_grid(thermal: _Image, visible: _Image, sizes: Sizes, *, reduce: bool) -> tuple[_Image, _Image]:
+    """Return a pair as :func:`gray_pairs` yields it."""
+    scale = sizes.thermal
+    if sizes.visible > 1:
+        height, width = thermal.shape
+        visible = resample(visible, width, height)
+        return crop_to_multiple(thermal, scale), crop_to_multiple(visible, scale)
+    height, width = visible.shape
+    if not reduce:
+        visible = crop_to_multiple(visible, scale)
+        height, width = visible.shape
+        return resample(thermal, width // scale, height // scale), visible
+    if thermal.shape[0] < height or thermal.shape[1] < width:
+        raise ImageError(
+            f"thermal is {_size(thermal)}, visible {_size(visible)}; to fuse them as they are add --no-reduce"
+        )
+    return crop_to_multiple(resample(thermal, width, height), scale), crop_to_multiple(visible, scale)
+
+
+def _size(image: _Image) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"
+
+
 def measure_clip(
-    pairs: Iterable[tuple[_Image, _Image]], scale: int, methods: Mapping[str, Method], *, reduce: bool, every: int
+    pairs: Iterable[tuple[_Image, _Image]], sizes: Sizes, methods: Mapping[str, Method], *, reduce: bool, every: int
 ) -> Iterator[Measurement]:
     """Yield for each pair the flicker of each stream, and on every ``every``-th pair the quality of each method.
 
     Streams are the sources as they are (where ``reduce`` makes the input smaller than them), the sources enlarged, and
-    what each method fuses. The pairs are 8-bit gray of one size, a multiple of ``scale``. Raises :class:`ImageError`
+    what each method fuses. The pairs are 8-bit gray as :func:`gray_pairs` yields them. Raises :class:`ImageError`
     naming the frame and the method where an image cannot be fused or measured.
     """
     meters: defaultdict[str, FlickerMeter] = defaultdict(FlickerMeter)
     last: list[NDArray[np.float32]] = []
     for index, pair in enumerate(pairs):
         frame = f"{index:05d}"
-        inputs = tuple(reduce_bilinear(image, scale) for image in pair) if reduce else pair
-        enlarged = [enlarge_bicubic(image, scale) for image in inputs]
+        inputs = reduced_pair(*pair, sizes) if reduce else pair
+        scales = (sizes.thermal, sizes.visible)
+        enlarged = [enlarge_bicubic(image, scale) for image, scale in zip(inputs, scales, strict=True)]
         still = still_pixels(last, enlarged) if last else None
         last = enlarged
         if reduce:

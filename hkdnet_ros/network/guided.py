@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from .common import SLOPE, activate, conv3x3
+from .corner_embedding import CornerEmbeddingAttention
+from .dual_frequency import dual_frequency_group
 from .presets import GUIDED
 
 
@@ -27,12 +29,14 @@ class GuidedConfig:
     detail_channels: int = 16  # maps of the detail part, on 2x2 blocks
     detail_layers: int = 3  # plain convolutions of the detail part
     frame_channels: int = 32  # hidden units of what the whole frame's statistics say; 0 leaves it out
+    dfa_units: int = 0  # of dual-frequency attention, on 8x8 blocks
+    cea_channels: int = 0  # width inside corner-embedding attention, on 8x8 blocks; 0 leaves it out
 
     def __post_init__(self) -> None:
         for name in ("fine_channels", "channels", "deep_channels", "detail_channels"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
-        for name in ("layers", "deep_layers", "detail_layers", "frame_channels"):
+        for name in ("layers", "deep_layers", "detail_layers", "frame_channels", "dfa_units", "cea_channels"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more")
 
@@ -44,6 +48,9 @@ GUIDED_PRESETS = {
     ),
 }
 
+
+KEYS = 1024
+"""Keys of attention at most; beyond, those of neighbouring pixels are averaged."""
 
 BLOCK = 8
 """Side of the largest blocks of output pixels; a part of an image that begins at a multiple of it has the same."""
@@ -85,8 +92,8 @@ class Guided(nn.Module):
         fused = visible + a visible + b (up(thermal) - its mean) + c + r
 
     b starts at .4, the others at 0: an untrained network adds two fifths of what thermal has above its frame's mean to
-    the visible image. How bright both images are as a whole, which no neighbourhood tells, also scales and shifts the
-    maps of the 8x8 blocks.
+    the visible image. Attention, where a configuration has it, begins as nothing. How bright both images are as a
+    whole, which no neighbourhood tells, also scales and shifts the maps of the 8x8 blocks.
     """
 
     def __init__(self, config: GuidedConfig) -> None:
@@ -105,6 +112,14 @@ class Guided(nn.Module):
             self.frame_leave = nn.Linear(config.frame_channels, 2 * deep)
             nn.init.zeros_(self.frame_leave.weight)
             nn.init.zeros_(self.frame_leave.bias)
+        if config.dfa_units:
+            self.dfa = dual_frequency_group(deep, config.dfa_units, keys=KEYS)
+            nn.init.zeros_(self.dfa.conv.weight)
+            nn.init.zeros_(self.dfa.conv.bias)  # type: ignore[arg-type]
+        if config.cea_channels:
+            self.cea = CornerEmbeddingAttention(deep, branch_channels=config.cea_channels, keys=KEYS)
+            nn.init.zeros_(self.cea.merge.weight)
+            nn.init.zeros_(self.cea.merge.bias)  # type: ignore[arg-type]
         self.enlarge = nn.Conv2d(deep, 4 * coarse, 1)
         self.after = _chain(coarse, config.layers)
         self.affine = conv3x3(coarse, 3)
@@ -166,6 +181,10 @@ class Guided(nn.Module):
             scale, shift = self.frame_leave(hidden)[:, :, None, None].chunk(2, 1)
             far = far + scale * far + shift
         far = self.deep(far)
+        if self.config.dfa_units:
+            far = self.dfa(far)
+        if self.config.cea_channels:
+            far = far + self.cea(far)
         x = self.after(x + F.pixel_shuffle(self.enlarge(far), 2))
         u = activate(self.detail_enter(fine) + F.pixel_shuffle(self.context(x), 2))  # (B, E, H / 2, W / 2)
         t = self.detail(u)

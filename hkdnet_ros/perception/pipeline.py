@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images import color
+from ..images.blank import is_blank
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..images.resampling import resample
 from ..inference.engine_api import Engine
@@ -21,7 +22,7 @@ from .config import PerceptionConfig
 from .intake import ThermalIntake
 from .log import Log
 from .mode import FUSED
-from .plan import Plan, Planner, Size, check_size, size_of
+from .plan import NO_SIZE, Plan, Planner, Size, check_size, size_of
 from .registered_view import RegisteredView, View
 from .registration import KEEP, Registration
 from .temperature import kelvin
@@ -107,6 +108,9 @@ class FusionPipeline:
         (1). Where a network takes the visible image in full, its result is blended with that image. One that enlarges
         the visible image, too, gets a blend in the place of thermal, which saves a second run.
 
+        A visible image that shows nothing (:func:`~hkdnet_ros.images.blank.is_blank`) is no guide, and would whiten or
+        flatten what thermal shows: then the thermal image itself is enlarged, and the mode of the result is THERMAL.
+
         ``timings`` has "thermal", "registration", "color", "temperature" where that is wanted, and the engine's own
         stages. Raises :class:`ImageError` for an image that is smaller than 16x16 where no grid enlarges it, for a
         thermal one that is mostly NaN, and for a visible one of floats, and :class:`RegistrationError` for a pair that
@@ -120,20 +124,25 @@ class FusionPipeline:
         registered = view.thermal(thermal, plan.thermal)
         clock.lap("registration")
         luma, chroma = self._visible(pair.visible, plan, view, clock)
+        gain, mode = self._config.thermal_gain, FUSED
+        if gain > 0 and is_blank(luma) and not is_blank(thermal):
+            shown = _blend(view.thermal(thermal, plan.output), _registered(luma, plan.output, clock), gain)
+            clock.lap("registration")
+            plan, registered, luma, mode = dataclasses.replace(plan, thermal=NO_SIZE), shown, shown, THERMAL
         alone: NDArray[Any] | None = None
-        if self.registration.border != KEEP and view.validity(plan.output) is not None:
+        if plan.needs_network and self.registration.border != KEEP and view.validity(plan.output) is not None:
             alone = luma if view.reference == VISIBLE else view.thermal(thermal, plan.output)
             registered, luma = _filled(view, plan, registered, luma)
             clock.lap("registration")
-        gain = self._config.thermal_gain
-        if plan.engine.sizes.visible > 1 and gain < 1:
+        if plan.needs_network and plan.engine.sizes.visible > 1 and gain < 1:
             registered, gain = _blend(registered, _registered(luma, plan.thermal, clock), gain), 1.0
         source = pair.visible if view.reference == VISIBLE else taken
-        fused = self._fuse(plan, registered, luma, chroma, source, FUSED, clock, view, gain, alone)
+        fused = self._fuse(plan, registered, luma, chroma, source, mode, clock, view, gain, alone)
         temperature = self._measured(taken, view, plan, clock) if extras.temperature else None
         return dataclasses.replace(
             fused,
             thermal=thermal,
+            reference=view.reference,  # in mode THERMAL too: the guide that shows nothing still has the pixels
             timings={**fused.timings, **clock.timings},
             validity=_validity(view, plan.output) if extras.validity else None,
             temperature=temperature,

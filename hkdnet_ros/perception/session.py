@@ -31,7 +31,7 @@ from .plan import check_size, size_of
 from .shutter import FLAGGED, FLAT, HOLD, ShutterDetector
 from .sink import Drop, Sink
 from .statistics import NO_LIVE_VIEW, NO_SUBSCRIBER, ONE_STREAM, STOPPED, SUPERSEDED, Statistics, Totals, bad_image
-from .stream_clock import LEAP_NS, ZERO_STAMP, ArrivalStamps, StreamClock
+from .stream_clock import DUPLICATE, LEAP_NS, ZERO_STAMP, ArrivalStamps, StreamClock
 from .timing import StampWatch
 from .worker import EVERY, LATEST, EveryWorker, LatestWorker, Worker
 
@@ -46,6 +46,9 @@ class Pairer(Protocol):
     def flush(self) -> list[Match[Taken]]: ...
     def reset(self) -> None: ...
 
+
+_DUPLICATES = 0.6  # of a stream's images bear the stamp of the one before: more than a relay that sends each twice
+_RECEIVED = 20  # images, before which that is not said
 
 MakePairer = Callable[[PairingConfig, OnDrop], Pairer]
 
@@ -252,6 +255,8 @@ class Session:
                     f"{stream} image has a stamp of {stamp_ns} ns; expected its time of exposure: have the driver set "
                     f"it, or set sync.{stream}_stamps to arrival"
                 )
+            if verdict.reason == DUPLICATE:
+                self._say_duplicates(stream)
             return False
         if verdict.begins_anew:
             self._runs[stream] += 1
@@ -262,6 +267,16 @@ class Session:
             else:
                 self._freeze.begin_anew()
         return True
+
+    def _say_duplicates(self, stream: str) -> None:
+        """Warn where most images bear the stamp of the one before; some are sent twice by a relay, which is no harm."""
+        count, received = self._clock.oddities(stream)[DUPLICATE], self._statistics.totals().received[stream]
+        if count > _DUPLICATES * received and received >= _RECEIVED and self._throttle.passes(f"{stream} duplicate"):
+            self._log.warning(
+                f"{count} of {received} {stream} images bear the stamp of the one before and are dropped; expected the "
+                f"time of exposure of each: have the driver stamp to the nanosecond, or set sync.{stream}_stamps to "
+                "arrival"
+            )
 
     def _take_in(self, incoming: Incoming) -> Frame:
         """Return a thermal image without what is no picture in it, and let its calibration follow."""

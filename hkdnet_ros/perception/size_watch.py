@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 from ..images.fitting import TOLERANCE
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..inference.engine_api import Engine
-from .log import Log
+from .log import Log, Throttle
 from .plan import Plan
 
+_SAYINGS, _SAID_S = 3, 60.0  # so many lines about the same sizes in so many seconds
 _KEPT = 8  # sizes that an engine is taken to be warm for
 
 
@@ -22,6 +23,8 @@ class SizeWatch:
         self._warm: OrderedDict[tuple[str, tuple[int, int]], None] = OrderedDict([((engine.model_name, warm), None)])
         self._warned: set[str] = set()
         self._said = ""
+        self._changes: Counter[str] = Counter()
+        self._throttle = Throttle(_SAID_S)
 
     def prepare(self, plan: Plan, thermal: Frame | None, visible: Frame | None, *, is_registered: bool = False) -> None:
         """Warm the engine up for sizes that are new; warn where the output has another aspect ratio than an image.
@@ -61,7 +64,10 @@ class SizeWatch:
             text += f"it takes both images at {plan.visible[0]}x{plan.visible[1]} (grid)"
         if text != self._said:
             self._said = text
-            self._log.info(text)
+            self._changes[text] += 1
+            # Two cameras on one topic would say it with each image.
+            if self._throttle.passes(f"{text} {self._changes[text] % _SAYINGS}"):
+                self._log.info(text)
 
     def _compare(self, stream: str, frame: Frame, output: tuple[int, int]) -> None:
         height, width = frame.image.shape[:2]

@@ -19,22 +19,30 @@ def _uniform(generator: torch.Generator, count: int, low: float, high: float) ->
     return (low + (high - low) * torch.rand(count, generator=generator)).view(-1, 1, 1, 1)
 
 
-def vary_intensity(batch: Batch, generator: torch.Generator) -> Batch:
-    """Change gain, offset and gamma of half of the images, each modality by itself, and darken an eighth to night."""
+def vary_brightness(batch: Batch, generator: torch.Generator) -> Batch:
+    """Change gain, offset and gamma of half of the images, each modality by itself."""
     varied = []
-    for image, is_visible in ((batch.thermal, False), (batch.visible, True)):
+    for image in batch:
         count = image.shape[0]
         gamma = torch.exp(_uniform(generator, count, -0.35, 0.35))
         gain = _uniform(generator, count, 0.75, 1.15)
         offset = _uniform(generator, count, -0.08, 0.08)
         chosen = _uniform(generator, count, 0, 1) < 0.5
         changed = (gain * image.clamp_min(1e-4).pow(gamma) + offset).clamp(0, 1)
-        image = torch.where(chosen, changed, image)
-        if is_visible:
-            night = _uniform(generator, count, 0, 1) < 0.125
-            image = torch.where(night, image * _uniform(generator, count, 0.15, 0.6), image)
-        varied.append(image)
+        varied.append(torch.where(chosen, changed, image))
     return Batch(*varied)
+
+
+def darken(visible: Tensor, generator: torch.Generator) -> Tensor:
+    """Darken an eighth of the visible images, (B, 1, H, W), to night."""
+    night = _uniform(generator, len(visible), 0, 1) < 0.125
+    return torch.where(night, visible * _uniform(generator, len(visible), 0.15, 0.6), visible)
+
+
+def vary_intensity(batch: Batch, generator: torch.Generator) -> Batch:
+    """Vary the brightness of both modalities and darken visible, see :func:`vary_brightness`, :func:`darken`."""
+    thermal, visible = vary_brightness(batch, generator)
+    return Batch(thermal, darken(visible, generator))
 
 
 def downscale(image: Tensor, scale: int, kernel: str = "bilinear") -> Tensor:

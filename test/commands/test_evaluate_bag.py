@@ -44,10 +44,10 @@ def test_several_bags_get_a_folder_each_and_a_page_over_all(tmp_path, capsys):
     words = ["evaluate", "bag", *bags, str(tmp_path / "gone"), "--out", str(out), "--no-video"]
     assert cli.main(words) == 1
     captured = capsys.readouterr()
-    lines = captured.out.splitlines()
-    assert lines[:2] == [str(out / name / "report.html") for name in ("drive", "drive_2")]
-    assert lines[3] == str(out / "report.html")
-    assert f"hkdnet: {tmp_path / 'gone'}: no such file or folder" in captured.out
+    reports = [out / name / "report.html" for name in ("drive", "drive_2")]
+    assert captured.out.split() == list(map(str, (*reports, out / "report.html")))
+    assert f"hkdnet: {tmp_path / 'gone'}: no such file or folder" in captured.err
+    assert "hkdnet: 1 of 3 recordings could not be evaluated" in captured.err
     text = (out / "report.html").read_text()
     assert 'href="drive_2/report.html"' in text
     assert "gone: no such file or folder" in text
@@ -66,7 +66,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     assert cli.main(words) == 0
 
 
-@pytest.mark.parametrize("option", ["--limit", "--every", "--jobs"])
+@pytest.mark.parametrize("option", ["--limit", "--every", "--jobs", "--cores"])
 def test_a_number_below_one_is_refused(tmp_path, capsys, option):
     assert cli.main(["evaluate", "bag", "simulator", "--out", str(tmp_path / "out"), option, "0"]) == 1
     assert f"{option} is 0" in capsys.readouterr().err

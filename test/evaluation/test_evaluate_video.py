@@ -11,7 +11,7 @@ import pytest
 from recordings import write_bag, write_folder, write_videos
 
 from hkdnet_ros import cli
-from hkdnet_ros.evaluation.baselines import baselines
+from hkdnet_ros.evaluation.baselines import Method, baselines
 from hkdnet_ros.evaluation.measurements import mean_values
 from hkdnet_ros.evaluation.resampling import enlarge_bicubic, reduce_bilinear
 from hkdnet_ros.evaluation.video import gray_pairs, measure_clip
@@ -52,7 +52,7 @@ def values(tmp_path: Path) -> list[dict[str, str]]:
 
 
 def test_sources_and_fused_images_flicker_in_one_unit() -> None:
-    means = mean_values(measure_clip(clip(), 2, baselines(DOUBLED), reduce=True, every=0))
+    means = mean_values(measure_clip(clip(), DOUBLED, baselines(DOUBLED), reduce=True, every=0))
     assert list(means) == SOURCES + METHODS
     assert means["thermal"] == {"brightness": 0, "change": 0, "flicker": 0}
     assert means["visible"] == {"brightness": 8, "change": 8, "flicker": 8}
@@ -67,7 +67,7 @@ def test_a_method_that_passes_a_source_through_flickers_as_it_does() -> None:
     rng = np.random.default_rng(0)
     noisy = [tuple(rng.integers(0, 256, (2, 32, 32), np.uint8)) for _ in range(4)]
     for reduce in (True, False):
-        means = mean_values(measure_clip(noisy, 2, {"visible alone": visible_alone}, reduce=reduce, every=0))
+        means = mean_values(measure_clip(noisy, DOUBLED, {"visible alone": visible_alone}, reduce=reduce, every=0))
         alone = means["visible alone"]
         assert alone.pop("unexplained") == 0
         assert alone == means["bicubic>visible"]
@@ -76,7 +76,7 @@ def test_a_method_that_passes_a_source_through_flickers_as_it_does() -> None:
 
 
 def test_quality_is_that_of_the_reduced_pair_fused_against_the_pair() -> None:
-    rows = list(measure_clip(clip(3), 2, baselines(DOUBLED), reduce=True, every=2))
+    rows = list(measure_clip(clip(3), DOUBLED, baselines(DOUBLED), reduce=True, every=2))
     measured = {(row.image, row.method): row.values for row in rows if "MI" in row.values}
     assert set(measured) == {(image, method) for image in ("00000", "00002") for method in METHODS}
     thermal, visible = clip(3)[2]
@@ -137,11 +137,78 @@ def test_videos_bags_and_folders_are_played(tmp_path: Path) -> None:
 def test_pairs_are_8_bit_gray_of_the_thermal_images_size(tmp_path: Path) -> None:
     written = write_folder(tmp_path / "folder", count=3)  # visible in colour and of another size
     for (thermal, visible), (first, second) in zip(
-        gray_pairs(open_source(str(tmp_path / "folder")), 3), written, strict=True
+        gray_pairs(open_source(str(tmp_path / "folder")), Sizes(3, 3), reduce=True), written, strict=True
     ):
         np.testing.assert_array_equal(thermal, first[:24, :30])
         gray = cv2.cvtColor(second, cv2.COLOR_BGR2GRAY)
         np.testing.assert_array_equal(visible, cv2.resize(gray, (32, 24), interpolation=cv2.INTER_AREA)[:24, :30])
+
+
+def seen_by(given: list[tuple[np.ndarray, np.ndarray]]) -> Method:
+    """The brighter of visible and thermal enlarged; keeps what it is given."""
+
+    def fuse(thermal: np.ndarray, visible: np.ndarray) -> np.ndarray:
+        given.append((thermal, visible))
+        return np.maximum(enlarge_bicubic(thermal, visible.shape[0] // thermal.shape[0]), visible)
+
+    return fuse
+
+
+def test_a_guide_keeps_its_size_and_thermal_alone_is_reduced() -> None:
+    given: list[tuple[np.ndarray, np.ndarray]] = []
+    rows = list(measure_clip(clip(4), Sizes(4, 1), {"own": seen_by(given)}, reduce=True, every=1))
+    for (thermal, visible), pair in zip(given, clip(4), strict=True):
+        np.testing.assert_array_equal(thermal, reduce_bilinear(pair[0], 4))
+        np.testing.assert_array_equal(visible, pair[1])
+    means = mean_values(rows)
+    assert means["visible"] == means["bicubic>visible"]
+    assert means["visible"]["flicker"] == 8
+    measured = next(row.values for row in rows if row.method == "own")
+    fused = seen_by([])(reduce_bilinear(clip()[0][0], 4), clip()[0][1])
+    assert {key: measured[key] for key in FUSION_KEYS} == fusion_metrics(*clip()[0], fused)
+
+
+def of_two_sizes(count: int = 4) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Thermal of a third of the visible image's 180x177 pixels, as two cameras give them, in all gray levels."""
+    y, x = np.mgrid[:59, :60]
+    thermal = np.rint(127.5 + 127.5 * np.sin(x / 9) * np.cos(y / 7)).astype(np.uint8)
+    return [(thermal, visible) for _, visible in clip(count, (177, 180))]
+
+
+def write_two_sizes(folder: Path, count: int = 4) -> Path:
+    for index, pair in enumerate(of_two_sizes(count)):
+        for stream, image in zip(("thermal", "visible"), pair, strict=True):
+            (folder / stream).mkdir(parents=True, exist_ok=True)
+            assert cv2.imwrite(str(folder / stream / f"{index}.png"), image)
+    return folder
+
+
+def test_cameras_of_two_sizes_are_fused_as_they_are(tmp_path: Path) -> None:
+    folder = write_two_sizes(tmp_path / "clip")
+    pairs = list(gray_pairs(open_source(str(folder)), Sizes(3, 1), reduce=False))
+    for pair, written in zip(pairs, of_two_sizes(), strict=True):
+        for image, expected in zip(pair, written, strict=True):
+            np.testing.assert_array_equal(image, expected)
+    assert evaluate(tmp_path, "--source", folder, "--guide", "--no-reduce", "--scale", 3) == 0
+    report = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert report.startswith("# Flicker at x3, visible at full size\n")
+    assert "input: visible at its own size, thermal at 1/3 of it, 8 bits" in report
+    assert "| bicubic>visible | 8.000 | 1.00 |" in report
+
+
+def test_thermal_that_is_smaller_than_its_guide_cannot_be_reduced_from_the_guides_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(tmp_path, "--source", write_two_sizes(tmp_path / "clip"), "--guide") == 1
+    fact = "pair 0: thermal is 60x59, visible 180x177; to fuse them as they are add --no-reduce"
+    assert fact in capsys.readouterr().err
+
+
+def test_a_guide_whose_size_changes_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_two_sizes(tmp_path / "clip")
+    assert cv2.imwrite(str(folder / "visible" / "2.png"), np.zeros((90, 90), np.uint8))
+    assert evaluate(tmp_path, "--source", folder, "--guide", "--no-reduce", "--scale", 3) == 1
+    assert "pair 2: size changes to 90x90 from 180x177" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

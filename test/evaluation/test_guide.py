@@ -118,6 +118,33 @@ def test_a_model_that_takes_both_at_one_size_gets_what_it_would_without_a_guide(
     assert guided["bicubic>maximum"]["Qabf"] > without["bicubic>maximum"]["Qabf"]
 
 
+def test_a_network_that_takes_both_at_full_size_is_measured_at_scale_1(
+    folder: Path, backend: type[Backend], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin = Backend.__init__
+
+    def teacher(self: Backend, config: EngineConfig) -> None:
+        begin(self, config)
+        self.sizes = Sizes(1, 1)
+
+    monkeypatch.setattr(Backend, "__init__", teacher)
+    assert evaluate(folder, "--guide", "--scale", "1", "--model", "guided") == 0
+    [given] = backend.given
+    for image, source in zip(given, truth(folder, 1), strict=True):
+        np.testing.assert_array_equal(image, source)
+    assert values(folder)["hkdnet(guided)"]["MI"] == values(folder)["bicubic>maximum"]["MI"]
+    assert "input: both at full size" in capsys.readouterr().out
+
+
+def test_a_network_that_enlarges_cannot_be_measured_at_scale_1(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(folder, "--guide", "--scale", "1", "--model", "realtime") == 1
+    assert "realtime_x2 enlarges by 2; thermal is reduced by 1" in capsys.readouterr().err
+    assert evaluate(folder, "--scale", "1") == 1
+    assert "--scale is 1; models enlarge by 2, 3, 4, or add --guide" in capsys.readouterr().err
+
+
 def test_what_a_model_leaves_below_full_size_is_enlarged_bicubically(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from recordings import write_bag
 
 ROOT = Path(__file__).parents[2]
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
@@ -31,7 +32,8 @@ class Lines(logging.Handler):
     def emit(self, record):
         lines.append(record.getMessage())
 
-logging.getLogger("launch").addHandler(Lines())
+for logger in ("launch", "launch.user"):
+    logging.getLogger(logger).addHandler(Lines())
 results = []
 for path, *words in json.loads(sys.argv[1]):
     processes, lines = [], []
@@ -131,11 +133,34 @@ def test_rviz_shows_the_three_images():
     configuration = yaml.safe_load((ROOT / "config" / "fusion.rviz").read_text())
     displays = configuration["Visualization Manager"]["Displays"]
     assert {display["Class"] for display in displays} == {"rviz_default_plugins/Image"}
-    topics = [display["Topic"]["Value"] for display in displays]
+    topics = [display["Topic"]["Value"] for display in displays if display["Enabled"]]
     assert topics == ["thermal/image_raw", "visible/image_raw", "fused/image"]
+    others = [display["Topic"]["Value"] for display in displays if not display["Enabled"]]
+    assert others == ["fused/validity", "fused/temperature"]  # made only for who looks
     # A reliable display would not hear a best-effort camera; our own image is reliable, and large.
     reliabilities = [display["Topic"]["Reliability Policy"] for display in displays]
-    assert reliabilities == ["Best Effort", "Best Effort", "Reliable"]
+    assert reliabilities == ["Best Effort", "Best Effort", "Reliable", "Reliable", "Reliable"]
+
+
+def test_the_foxglove_layout_shows_every_panel_once_and_what_is_published():
+    layout = json.loads((ROOT / "config" / "foxglove.json").read_text())
+    panels = layout["configById"]
+
+    def placed(tree):
+        return [tree] if isinstance(tree, str) else [*placed(tree["first"]), *placed(tree["second"])]
+
+    assert sorted(placed(layout["layout"])) == sorted(panels)
+    images = [panel["imageMode"]["imageTopic"] for panel in panels.values() if "imageMode" in panel]
+    assert images == ["/thermal/image_raw", "/visible/image_raw", "/fused/image"]
+    message = (ROOT / "msg" / "FusionStatus.msg").read_text()
+    fields = {words[1] for line in message.splitlines() if len(words := line.partition("#")[0].split()) == 2}
+    paths = [path for panel in panels.values() for path in panel.get("paths", [])]
+    assert len(paths) == 6
+    for path in paths:
+        topic, field = path["value"].split(".")[:2]
+        assert topic == "/fused/status"
+        assert field in fields
+        assert path["enabled"]  # without this word Foxglove draws nothing
 
 
 def test_fusion_starts_one_node_with_the_shipped_parameters():
@@ -179,6 +204,22 @@ def test_the_parameter_file_decides_what_no_argument_says(tmp_path):
     assert parameters(command) == {"device": "cpu", "autostart": False}
 
 
+def test_a_parameter_file_of_another_namespace_is_warned_of(tmp_path):
+    for index, (name, is_meant) in enumerate(
+        {
+            "fusion": False,
+            "/front/fusion": True,
+            "front: {fusion": True,
+            "/rear/fusion": False,
+        }.items()
+    ):
+        file = tmp_path / f"{index}.yaml"
+        file.write_text(f"{name}: {{ros__parameters: {{scale: 3}}}}{'}' * name.count('{')}\n")
+        ((status, commands, lines),) = run_launch(("fusion.launch.py", "namespace:=front", f"params_file:={file}"))
+        assert (status, len(commands)) == (0, 1)
+        assert is_meant != any("and none of /front/fusion; expected /** or that" in line for line in lines), name
+
+
 def test_replay_reads_plays_and_fuses_the_topics_of_a_bag():
     commands = started("replay.launch.py", "thermal_topic:=/flir/image", "visible_topic:=rgb/image_raw")
     by_name = {Path(command[0]).name: command for command in commands}
@@ -190,6 +231,20 @@ def test_replay_reads_plays_and_fuses_the_topics_of_a_bag():
         assert names["thermal/camera_info"] == "/flir/camera_info"
         assert names["visible/image_raw"] == "rgb/image_raw"
         assert names["visible/camera_info"] == "rgb/camera_info"
+
+
+def test_replay_plays_a_bag_that_is_named_as_one(tmp_path):
+    bag = write_bag(tmp_path / "2025_01_31", "mcap")
+    topics = ("thermal_topic:=/thermal/image_raw", "visible_topic:=/visible/image_raw")
+    commands = started("replay.launch.py", f"bag:={bag}", *topics)
+    (player,) = [command for command in commands if Path(command[0]).name == "replay_node"]
+    assert parameters(player)["source"] == str(bag)
+
+
+def test_two_sources_end_the_launch_before_anything_starts():
+    ((status, processes, lines),) = run_launch(["replay.launch.py", "bag:=/a", "source:=/b"])
+    assert (status, processes) == (1, [])
+    assert any("source is '/b' and bag '/a'; give one of them" in line for line in lines)
 
 
 def test_replay_starts_a_player_and_the_fusion_node():
@@ -239,6 +294,7 @@ OF_FUSION = [
     ("params_file:=FOLDER/malformed.yaml", "malformed.yaml cannot be read"),
     ("params_file:=FOLDER/empty.yaml", "empty.yaml sets no parameters; expected a node's name, such as /**"),
     ("params_file:=FOLDER/flat.yaml", "flat.yaml sets no parameters"),
+    ("params_file:=FOLDER/other.yaml", "other.yaml sets parameters of /fusion_node, /front/camera and none of /"),
     ("fastdds_profile:=/nowhere.xml", "fastdds_profile is '/nowhere.xml', which is no file"),
     ("log_level:=loud", "log_level is 'loud'; expected one of debug, info, warn, error, fatal"),
     ("log_level:=", "log_level is ''; expected one of"),
@@ -263,6 +319,7 @@ WRONG = [
     ("replay.launch.py", "namespace:=1front", "namespace is '1front'; expected a name, such as front"),
     ("replay.launch.py", "source:=/nowhere", "/nowhere: no such file or folder"),
     ("replay.launch.py", "source:=FOLDER", "FOLDER"),
+    ("replay.launch.py", "bag:=/nowhere", "/nowhere: no such file or folder"),
     ("replay.launch.py", "source:=simulator:noon", "noon"),
     ("replay.launch.py", "rate:=fast", "rate is 'fast'; expected a number"),
     ("replay.launch.py", "rate:=0", "rate is 0.0; it must lie in"),
@@ -279,6 +336,8 @@ def answers(tmp_path_factory):
     (folder / "malformed.yaml").write_text("/**: [")
     (folder / "empty.yaml").write_text("")
     (folder / "flat.yaml").write_text("scale: 2\n")
+    own = "{ros__parameters: {scale: 3}}"
+    (folder / "other.yaml").write_text(f"fusion_node: {own}\nfront: {{camera: {own}}}\n")
     results = run_launch(*[(file, argument.replace("FOLDER", str(folder))) for file, argument, _ in WRONG])
     return folder, dict(zip(((file, argument) for file, argument, _ in WRONG), results, strict=True))
 

@@ -66,6 +66,22 @@ def test_the_affine_maps_weigh_the_sources_as_they_say():
     torch.testing.assert_close(fused, wanted)
 
 
+@pytest.mark.parametrize("attention", [{"dfa_units": 1}, {"cea_channels": 8}])
+def test_attention_begins_as_nothing_and_can_be_learnt(attention):
+    plain, built = network(), network(dataclasses.replace(SMALL, **attention))
+    built.load_state_dict(plain.state_dict(), strict=False)
+    thermal, visible = pair(48, 40)
+    built.eval()
+    before = built(thermal, visible).fused
+    torch.testing.assert_close(before, plain(thermal, visible).fused)
+    last = built.dfa.conv if built.config.dfa_units else built.cea.merge
+    before.square().mean().backward()
+    assert float(last.weight.grad.abs().max()) > 0
+    torch.nn.init.normal_(last.weight, std=0.5)
+    with torch.inference_mode():
+        assert float((built(thermal, visible).fused - before).abs().max()) > 1e-3
+
+
 def test_images_of_a_batch_do_not_mix():
     built = network()
     thermal, visible = pair(24, 24, 3)

@@ -47,7 +47,8 @@ def thermal_frame(height: int = 24, width: int = 32, encoding: str = "mono8") ->
 def visible_frame(height: int = 24, width: int = 32, encoding: str = "bgr8") -> Frame:
     depth = {"mono8": (), "mono16": (), "32FC1": ()}.get(encoding, (len(encoding) - 1,))
     dtype = {"mono16": np.uint16, "32FC1": np.float32}.get(encoding, np.uint8)
-    image = np.random.default_rng(2).integers(0, 256, (height, width, *depth)).astype(dtype)
+    levels = 65536 if encoding == "mono16" else 256
+    image = np.random.default_rng(2).integers(0, levels, (height, width, *depth)).astype(dtype)
     return Frame(image, 2_000, "visible_optical", encoding)
 
 

@@ -129,6 +129,23 @@ def test_a_flood_of_damaged_images_is_logged_once_per_period(make_core):
     assert len([line for line in core.logger.lines if "bad thermal" in line]) == 1
 
 
+def test_stamps_to_the_second_are_said_once_with_a_remedy(make_core):
+    core = make_core()
+    for index in range(60):
+        core.receive("thermal", gray(NOW_NS + index // 10 * S))
+        core.receive("visible", bgr(NOW_NS + index * 100 * MS))
+    (line,) = [line for line in core.logger.lines if "the stamp of the one before" in line]
+    assert line.startswith("18 of 20 thermal images")
+    assert "sync.thermal_stamps to arrival" in line
+
+
+def test_images_sent_twice_by_a_relay_are_nothing_to_speak_of(make_core):
+    core = make_core()
+    for index in range(60):
+        core.pair(NOW_NS + index // 2 * 100 * MS)
+    assert not [line for line in core.logger.lines if "the stamp of the one before" in line]
+
+
 def test_stamps_of_no_use_are_drops_of_their_own(make_core):
     core = make_core()
     core.pair(0)

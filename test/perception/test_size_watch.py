@@ -91,3 +91,11 @@ def test_which_network_fuses_what_is_said_when_it_changes():
         "fake fuses thermal 160x120 and visible 640x480 to 320x240: it takes both images at 160x120 (grid)"
     )
     assert len(said) == 3
+
+
+def test_sizes_that_alternate_are_said_a_few_times_in_a_while():
+    engine, logger = FakeEngine(), Logger()
+    watch = SizeWatch(engine, logger, warm=(160, 120))
+    for size in 50 * [(160, 120), (320, 240)]:
+        watch.prepare(plan(engine, size), frame(*size), frame(640, 480))
+    assert len([line for line in logger.lines if " fuses " in line]) == 6

@@ -55,6 +55,7 @@ def test_what_is_seen_has_the_networks_sizes(truth):
     seen = observe(truth, truth, generator(), views=2, alone=1)
     assert [tuple(image.shape) for image in seen] == [
         (5, 1, 64, 64), (5, 1, 64, 64), (5, 1, 1, 1), (1, 1, 64, 64), (8, 1, 32, 32), (8, 1, 64, 64), (8, 4),
+        (5, 1, 64, 64), (5, 1, 64, 64), (5, 4),
     ]  # fmt: skip
     assert all(float(image.min()) >= 0 and float(image.max()) <= 1 for image in seen)
 
@@ -118,8 +119,9 @@ def test_each_part_of_the_lesson_is_what_it_says(truth):
 
 def test_a_batch_with_nothing_seen_twice_or_alone_has_the_fusion_losses(truth):
     level = truth.thermal.mean((1, 2, 3), keepdim=True)
+    frame = frame_statistics(*truth)
     seen = Observed(
-        *truth, level, truth.thermal[:0], truth.thermal[:, :, ::2, ::2], truth.visible, frame_statistics(*truth)
+        *truth, level, truth.thermal[:0], truth.thermal[:, :, ::2, ::2], truth.visible, frame, *truth, frame
     )
     names = {field.name for field in dataclasses.fields(FusionWeights)}
     assert set(lesson(GuidedWeights(), FusionWeights())(*seen)) <= names | {"tone"}
@@ -129,8 +131,8 @@ def test_the_student_is_drawn_to_a_teacher_that_sees_the_truth(truth):
     seen = observe(truth, truth, generator(), views=1, alone=1)
     given = []
 
-    def teach(thermal, visible):
-        given.append((thermal, visible))
+    def teach(thermal, visible, frame):
+        given.append((thermal, visible, frame))
         return GuidedOutput(1 - visible, torch.rand(5, 6, 32, 32), torch.rand(5, 7, 64, 64))
 
     weights = GuidedWeights(tone=0, consistency=0, alone=0, distill_output=2.0, distill_u=1.0, distill_t=1.0)
@@ -138,10 +140,35 @@ def test_the_student_is_drawn_to_a_teacher_that_sees_the_truth(truth):
     losses = built(*seen)
     assert torch.equal(given[0][0], seen.thermal)
     assert torch.equal(given[0][1], seen.visible)
-    fused = built.student(seen.seen_thermal, seen.seen_visible, seen.frame).fused[:5]
+    assert torch.equal(given[0][2], frame_statistics(*truth)[:5])
+    fused = built.student(seen.seen_thermal, seen.seen_visible, seen.frame).fused[:5].detach()
     wanted = 2 * float((fused - (1 - seen.visible)).abs().mean())
     assert float(losses["distill_output"]) == pytest.approx(wanted, rel=1e-5)
     assert set(losses) == {"distill_u", "distill_t", "distill_output"}
+
+
+def test_a_clean_teacher_says_of_every_view_what_it_makes_of_the_pair_by_day(truth):
+    by_day = Batch(truth.thermal, truth.visible + 0.25)
+    seen = observe(truth, truth, generator(), views=2, alone=1, by_day=(by_day, by_day))
+    pairs = [0, 1, 2, 3, 4, 0, 1, 5]
+    assert torch.equal(seen.clean_thermal, truth.thermal[pairs])
+    assert torch.equal(seen.clean_visible, by_day.visible[pairs])
+    torch.testing.assert_close(seen.clean_frame[:, 2], by_day.visible[pairs].mean((1, 2, 3)))
+    weights = GuidedWeights(tone=0, consistency=0, alone=0, distill_output=3.0)
+    built = lesson(weights, teach=lambda thermal, visible, frame: GuidedOutput(visible, thermal, thermal))
+    fused = built.student(seen.seen_thermal, seen.seen_visible, seen.frame).fused.detach()
+    wanted = 3 * float((fused - seen.clean_visible.clamp(0, 1)).abs().mean())
+    assert float(built(*seen)["distill_output"]) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_share_that_is_spoilt_can_be_set(truth):
+    whole = Batch(truth.thermal.repeat(20, 1, 1, 1), truth.visible.repeat(20, 1, 1, 1))
+    unspoilt = observe(whole, whole, generator(), views=0, alone=0, misplaced=0, spoilt=0.0)
+    spoilt = observe(whole, whole, generator(), views=0, alone=0, misplaced=0, spoilt=1.0)
+    sharp = (unspoilt.seen_visible - whole.visible).abs().amax((1, 2, 3)) < 0.6 / 255  # those not reduced
+    assert 0.4 < float(sharp.float().mean()) < 0.8
+    still_sharp = (spoilt.seen_visible - whole.visible).abs().amax((1, 2, 3)) < 0.6 / 255
+    assert float(still_sharp.float().mean()) < 0.6 * float(sharp.float().mean())
 
 
 def find(image):
@@ -236,6 +263,16 @@ def test_what_does_not_fit_is_refused_in_one_line(pair_folder, tmp_path, capsys,
     assert main(["train-guided", *folders, "--device", "cpu", *options]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert fact in line
+
+
+def test_a_clean_teacher_is_learnt_from(pair_folder, tmp_path):
+    teacher = Guided(dataclasses.replace(SMALL, thermal_full=True))
+    save_checkpoint(tmp_path / "teacher.safetensors", teacher, {})
+    weights = GuidedWeights(distill_output=1.0)
+    teach = {"teacher": tmp_path / "teacher.safetensors", "weights": weights}
+    truthful, _ = train(pair_folder, tmp_path / "a", **teach)
+    clean, _ = train(pair_folder, tmp_path / "b", clean_teacher=True, **teach)
+    assert not all(torch.equal(a, b) for a, b in zip(truthful.parameters(), clean.parameters(), strict=True))
 
 
 def test_settings_change_the_fields_they_name():

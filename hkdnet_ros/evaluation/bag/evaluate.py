@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from ... import __version__
 from ...errors import ConfigError, HkdnetError
 from ...files import write_file
@@ -27,7 +29,7 @@ from .folder import ResultFolder
 from .parts import FRAMES, tidy
 from .reading import read_result
 from .report import bag_report
-from .run import Options, every_for, work_through
+from .run import Bar, Options, every_for, work_through
 
 REPORT = "report.html"
 
@@ -56,7 +58,8 @@ class Task:
     """One recording to evaluate, complete, so that another process can: ``spec`` names it, ``out`` is its folder.
 
     ``parameters`` are all of the node's by name, of which ``engine`` and ``config`` are made, and ``defaults`` what
-    they are where nobody sets them; ``opening`` are keywords of :func:`open_source`.
+    they are where nobody sets them; ``opening`` are keywords of :func:`open_source`. ``version`` is that of the code
+    that made this.
     """
 
     spec: str
@@ -67,6 +70,7 @@ class Task:
     parameters: Mapping[str, Any]
     defaults: Mapping[str, Any]
     opening: Mapping[str, Any] = field(default_factory=dict)
+    version: str = __version__
 
     @property
     def files(self) -> list[Path]:
@@ -74,7 +78,7 @@ class Task:
         return [path for word in self.spec.split(",") if (path := Path(word).expanduser()).exists()]
 
 
-def run_task(task: Task) -> Path:
+def run_task(task: Task, bar: Bar = tqdm) -> Path:
     """Evaluate a recording and return its report.
 
     A result that is there from the same request is gone on with, or left as it is where it is finished. Raises what
@@ -89,7 +93,7 @@ def run_task(task: Task) -> Path:
         every = task.request.every or every_for(task.request.limit or len(source))
         with contextlib.closing(ResultFolder(task.out, _asked(task, source, every))) as folder:
             if not folder.is_finished:
-                _work(task, source, folder, every)
+                _work(task, source, folder, every, bar)
             report = task.out / REPORT
             if not report.is_file():
                 write_file(report, bag_report(read_result(task.out)).encode())
@@ -118,7 +122,7 @@ def _asked(task: Task, source: CameraSource, every: int) -> dict[str, Any]:
     }
 
 
-def _work(task: Task, source: CameraSource, folder: ResultFolder, every: int) -> None:
+def _work(task: Task, source: CameraSource, folder: ResultFolder, every: int, bar: Bar) -> None:
     """Work a recording through into its folder, or go on with that."""
     request, out = task.request, task.out
     before = fingerprint(task.files)
@@ -128,7 +132,7 @@ def _work(task: Task, source: CameraSource, folder: ResultFolder, every: int) ->
             search = Search(OnnxDetector(request.detector), class_numbers(request.classes), SURE, FOUND)
         options = Options(every, request.limit, search, request.video, request.part)
         with contextlib.closing(load_engine(task.engine)) as engine:
-            outcome = work_through(source, out, engine, task.config, options)
+            outcome = work_through(source, out, engine, task.config, options, bar)
     except HkdnetError:
         if not (out / "parts").is_dir() or not any((out / "parts").iterdir()):
             folder.remove()  # nothing came of it that a next try could go on from

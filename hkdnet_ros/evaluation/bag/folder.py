@@ -44,11 +44,13 @@ class ResultFolder:
             self._lock = os.open(path, os.O_RDONLY)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             os.close(self._lock)
             raise SourceError(
                 f"{path}: another process writes a result there; wait for it, or choose another --out"
             ) from error
+        except OSError:
+            pass  # a file system that locks no folders, as NFS does not
         if self.is_new:
             with _one_line(path):
                 self._write()

@@ -1,126 +1,125 @@
-"""Several recordings, one after the other or in processes beside each other: each its folder, and a page over all."""
+"""Many recordings, one report: a pool of workers evaluates them, and one that fails does not end the others."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import multiprocessing
-import os
-import signal
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from multiprocessing import connection
+import json
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from ...errors import HkdnetError
-from ...files import write_file
-from .evaluate import REPORT, Task, run_task
+from ... import __version__
+from ...errors import ConfigError, SourceError
+from ...files import make_folder, write_file
+from ...inference.auto_engine import AutoEngine
+from ...inference.config import AUTO, EngineConfig
+from ...inference.engine_api import load_engine
+from .evaluate import REPORT, Task, fingerprint
+from .folder import NAME as RUN
 from .overview import overview_page
+from .progress import OverallBar
+from .summary import NAME as SUMMARY
+
+NAME = "recordings.json"
+"""In the folder of many results: the recordings that were named last, each with its error or ""."""
 
 TRIES = 3
-"""How often a recording is taken up that took its process with it: each goes on where the one before was."""
+"""So often a recording is begun, where its worker was killed."""
+
+TICK_S = 2.0
+"""So often a pool says how it goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What a pool says now and then: the numbers of tasks that are over, each with its error or "", and of those at
+    work."""
+
+    over: Mapping[int, str]
+    running: Sequence[int]
+
+
+Pool = Callable[[Sequence[Task]], Generator[Tick, None, None]]
+
+
+def evaluate_many(tasks: Sequence[Task], pool: Pool, out: Path) -> dict[str, str]:
+    """Evaluate ``tasks``, whose results lie in ``out``, by ``pool``, and write the page over all of them there.
+
+    Return what went wrong, by the name of the result. Raises :class:`SourceError` where ``out`` has anything but such
+    results in it, and what the pool raises.
+    """
+    errors: dict[int, str] = {}
+    with contextlib.closing(pool(tasks)) as ticks:
+        _claim(out)
+        sizes = [int(fingerprint(task.files)["bytes"]) for task in tasks]
+        with contextlib.closing(OverallBar([task.out for task in tasks], sizes)) as bar:
+            for tick in ticks:
+                over = {number: error or _unseen(tasks[number]) for number, error in tick.over.items()}
+                errors.update(over)
+                bar.show(over, tick.running)
+    said = {task.out.name: errors[number] for number, task in enumerate(tasks)}
+    there = {"hkdnet_ros": __version__, "recordings": said}
+    write_file(out / NAME, (json.dumps(there, indent=1) + "\n").encode())
+    failed = {name: error for name, error in said.items() if error}
+    done = [task.out for task in tasks if not said[task.out.name]]
+    write_file(out / REPORT, overview_page(done, failed).encode())
+    return failed
 
 
 def folders_for(specs: Sequence[str], out: Path) -> list[Path]:
     """Return a folder in ``out`` for each recording: its name, with a number behind it where that is taken."""
     folders: list[Path] = []
+    taken: set[Path] = set()
     for spec in specs:
         stem = Path(spec.split(",")[0]).stem or spec
         names = (stem, *(f"{stem}_{number}" for number in range(2, len(specs) + 2)))
-        folders.append(next(folder for name in names if (folder := out / name) not in folders))
+        folders.append(next(folder for name in names if (folder := out / name) not in taken))
+        taken.add(folders[-1])
     return folders
 
 
-def evaluate_many(
-    tasks: Sequence[Task],
-    out: Path,
-    jobs: int = 1,
-    said: Callable[[str], object] = print,
-    run: Callable[[Task], Path] = run_task,
-) -> Mapping[str, str]:
-    """Evaluate recordings, ``jobs`` at a time, write the page over all to ``out``, and return what failed, by name.
+def settled(config: EngineConfig, cores: int) -> EngineConfig:
+    """Return ``config`` for workers with ``cores`` cores each, with what ``auto`` means on this machine said by name.
 
-    ``said`` hears of each report and each failure. One that fails does not keep the others from being evaluated.
+    Else each worker would find it out by itself, under other load and on other machines, and the results might differ.
+    Where CUDA is asked for, nothing is left to be measured. Raises what :func:`load_engine` does, and
+    :class:`ConfigError` where the two networks of model ``auto`` got different ones.
     """
-    failures: dict[str, str] = {}
-    for task, error in _here(tasks, run) if jobs == 1 else _in_processes(tasks, jobs, run):
-        if error:
-            failures[task.spec] = error
-        said(f"hkdnet: {error}" if error else str(task.out / REPORT))
-    done = [task.out for task in tasks if task.spec not in failures]
-    if done:
-        write_file(out / REPORT, overview_page(done, failures).encode())
-        said(str(out / REPORT))
-    return failures
+    config = dataclasses.replace(config, threads=config.threads or cores)
+    if config.device.startswith("cuda"):
+        return config
+    chosen: dict[str, Any] = {}
+    with contextlib.closing(load_engine(dataclasses.replace(config, threads=0))) as engine:
+        engines = engine.engines if isinstance(engine, AutoEngine) else (engine,)
+        for name in ("device", "backend", "precision"):
+            found = list(dict.fromkeys(str(getattr(one, name)) for one in engines))
+            if getattr(config, name) != AUTO:
+                continue
+            if len(found) > 1:
+                raise ConfigError(
+                    f"{name} {AUTO} is {' and '.join(found)} for the two networks here; name one for all workers, as "
+                    f"in -p {name}:={found[0]}"
+                )
+            chosen[name] = found[0]
+    return dataclasses.replace(config, **chosen)
 
 
-def _here(tasks: Sequence[Task], run: Callable[[Task], Path]) -> Iterator[tuple[Task, str]]:
-    for task in tasks:
-        try:
-            run(task)
-            yield task, ""
-        except HkdnetError as error:
-            yield task, str(error)
+def _claim(out: Path) -> None:
+    """Take a folder that is new or empty, or has such results in it."""
+    if (out / RUN).is_file():
+        raise SourceError(f"{out}: holds the result of one recording; choose another --out for several")
+    is_ours = (out / NAME).is_file()
+    if out.exists() and not is_ours and (not out.is_dir() or any(out.iterdir())):
+        raise SourceError(f"{out}: is there and holds no evaluated recordings; choose another --out")
+    make_folder(out)
+    if not is_ours:
+        write_file(out / NAME, (json.dumps({"hkdnet_ros": __version__, "recordings": {}}) + "\n").encode())
 
 
-def _in_processes(tasks: Sequence[Task], jobs: int, run: Callable[[Task], Path]) -> Iterator[tuple[Task, str]]:
-    """Yield each task and what went wrong with it, as they end; where this is left, the processes are ended."""
-    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    waiting = deque((_with_share(task, jobs), 1) for task in tasks)
-    running: dict[connection.Connection[Any, Any], tuple[Any, Task, int]] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                task, tries = waiting.popleft()
-                answer, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_child, args=(run, task, theirs), daemon=True)
-                process.start()
-                theirs.close()  # so that the end of the process is the end of the pipe
-                running[answer] = process, task, tries
-            for ready in connection.wait(list(running)):
-                answer = cast("connection.Connection[Any, Any]", ready)
-                process, task, tries = running.pop(answer)
-                error = _received(answer)
-                process.join()
-                if error is None and tries < TRIES:
-                    waiting.append((task, tries + 1))
-                else:
-                    died = f"{task.spec}: its process ended {TRIES} times ({_exit(process.exitcode)}); see its log"
-                    yield task, died if error is None else error
-    finally:
-        for process, _, _ in running.values():
-            process.terminate()
-            process.join()
-
-
-def _child(run: Callable[[Task], Path], task: Task, answer: connection.Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent ends its children
-    try:
-        run(task)
-        answer.send("")
-    except HkdnetError as error:
-        answer.send(str(error))
-
-
-def _received(answer: connection.Connection) -> str | None:
-    """Return what a process said at its end, None where it said nothing."""
-    try:
-        return str(answer.recv())
-    except EOFError:
-        return None
-    finally:
-        answer.close()
-
-
-def _exit(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"by {signal.Signals(-code).name}; is there memory enough for so many jobs?"
-    return f"exit status {code}"
-
-
-def _with_share(task: Task, jobs: int) -> Task:
-    """Return the task with its share of the processor, where no number of threads was asked for."""
-    if task.engine.threads:
-        return task
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    return dataclasses.replace(task, engine=dataclasses.replace(task.engine, threads=threads))
+def _unseen(task: Task) -> str:
+    """Return what to say where a worker has done a task and nothing of it is to be seen here."""
+    if (task.out / SUMMARY).is_file():
+        return ""
+    return f"{task.spec}: {task.out} does not show its result here; --out must be a folder that all machines share"

@@ -3,94 +3,116 @@
 from __future__ import annotations
 
 import html
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
-import numpy as np
-
-from ...images.frames import THERMAL, VISIBLE
-from .findings import BAD, alignment, findings
+from ... import __version__
+from .charts import BARS, Chart, Series, significant
+from .findings import BAD
 from .lumas import FUSED
 from .markup import Section, cards, duration, finding_list, number, page, paragraph, table
-from .reading import Result, drop_counts, read_result
+from .summary import Summary, read_summary
+
+_MOST_SAID = 200  # findings of a page over a thousand recordings
 
 
 def overview_page(results: Sequence[Path], failures: Mapping[str, str]) -> str:
     """Return the page over finished results, and over recordings that gave none, by name with what was wrong.
 
-    The page is to lie in the folder that has those of the results in it.
+    The page is to lie in the folder that has those of the results in it. Each result has its summary beside it: see
+    :mod:`~.summary`.
     """
-    rows, worst = [], []
-    frames = drops = 0
-    length = 0.0
-    for path in results:
-        result = read_result(path)
-        bad = [finding.text for finding in findings(result) if finding.tone == BAD]
-        worst += [(BAD, f"{result.title}: {text}") for text in bad]
-        rows.append(_row(path, result, len(bad)))
-        frames += len(result.stamps)
-        drops += sum(drop_counts(result).values())
-        length += (result.end_ns - result.start_ns) / 1e9
-    heads = (
-        "recording",
-        "length",
-        "frames",
-        "dropped",
-        "skew p95",
-        "Qabf",
-        "of average",
-        "flicker",
-        "shift",
-        "to check",
-    )
-    worst += [(BAD, f"{name}: {error}") for name, error in failures.items()]
+    found = {path.name: read_summary(path) for path in results}
+    sections = [_summary(found, failures)]
+    if found:
+        sections += [_recordings(found), _workers(found)]
+    count = len(found) + len(failures)
+    subtitle = f"Evaluated through the node's core by hkdnet_ros {__version__}"
+    return page(f"{count} recording{'s' * (count != 1)}", subtitle, sections)
+
+
+def _summary(found: Mapping[str, Summary], failures: Mapping[str, str]) -> Section:
+    drops: Counter[str] = Counter()
+    for one in found.values():
+        drops.update(one.drops)
     entries = [
-        (
-            "recordings",
-            str(len(results)),
-            f"{len(failures)} more could not be evaluated" if failures else "all evaluated",
-        ),
-        ("length", duration(length), "in all"),
-        ("fused", str(frames), "frames"),
-        ("dropped", str(drops), "images and pairs"),
+        ("recordings", str(len(found)), f"{len(failures)} more gave no result" if failures else "all evaluated"),
+        ("length", duration(sum(one.length_s for one in found.values())), "in all"),
+        ("fused", str(sum(one.frames for one in found.values())), "frames"),
+        ("dropped", str(drops.total()), ", ".join(f"{count} {reason}" for reason, count in drops.most_common(4))),
     ]
+    said = [f"{name}: {error}" for name, error in failures.items()]
+    said += [f"{name}: {text}" for name, one in found.items() for text in one.to_check]
+    body = cards(entries) + finding_list((BAD, text) for text in said[:_MOST_SAID])
+    if len(said) > _MOST_SAID:
+        body += paragraph(f"{len(said) - _MOST_SAID} more stand in the reports below.")
+    return Section("summary", "In short", body)
+
+
+def _recordings(found: Mapping[str, Summary]) -> Section:
+    keys = list(next(iter(found.values())).fused)
+    heads = ["recording", "length", "frames", "dropped", "skew p95"]
+    heads += [head for key in keys for head in (key, "of average")]
+    heads += ["flicker", "shift", "to check"]
+    rows = [_row(name, one, keys) for name, one in found.items()]
     text = (
-        "Qabf: edges of both inputs that the fused image has, beside that of the inputs' average. flicker: that of the "
-        "fused image over that of the source that flickers more. shift: pixels by which thermal lies off the visible "
-        "image."
+        "VIFp: visual fidelity to both inputs; Qabf: edges of both that the fused image has; each beside that of the "
+        "inputs' average. flicker: that of the fused image over that of the source that flickers more. shift: pixels "
+        "by which thermal lies off the visible image. to check: sentences of the report that are marked so."
     )
-    sections = [
-        Section("summary", "In short", cards(entries) + finding_list(worst[:200])),
-        Section("recordings", "Recordings", _linked(heads, rows, results) + paragraph(text)),
-    ]
-    return page(f"{len(results)} recordings", "Evaluated through the node's core by hkdnet_ros", sections)
+    charts = []
+    if len(found) > 1:
+        for key in keys:
+            gains = [_difference(one.fused[key], one.average[key]) for one in found.values()]
+            bars = Series(FUSED, gains, "fused")
+            places = [float(place) for place in range(1, len(found) + 1)]
+            note = "Above 0 the fused image is better. Recordings stand in the order of the table."
+            charts.append(
+                Chart(f"gain-{key}", f"{key}, fused less average", "", places, [bars], BARS, note, "recording",
+                      list(found), 0.0)
+            )  # fmt: skip
+    return Section("recordings", "Recordings", _linked(heads, rows) + paragraph(text), charts)
 
 
-def _row(path: Path, result: Result, bad: int) -> list[object]:
-    skews = np.abs(result.skews[np.isfinite(result.skews)]) / 1e6
-    skew = f"{np.percentile(skews, 95):.1f} ms" if len(skews) else "–"
-    flicker = result.mean(f"flicker.{FUSED}")
-    source = max(result.mean(f"flicker.{name}") or 0.0 for name in (THERMAL, VISIBLE))
-    apart = alignment(result)
+def _row(name: str, one: Summary, keys: Sequence[str]) -> list[object]:
     return [
-        path.name,
-        duration((result.end_ns - result.start_ns) / 1e9),
-        len(result.stamps),
-        sum(drop_counts(result).values()),
-        skew,
-        number(result.mean(f"Qabf.{FUSED}")),
-        number(result.mean("Qabf.average")),
-        number(flicker / source if flicker is not None and source else None, 2),
-        f"{apart.x:+.1f}, {apart.y:+.1f}" if apart else "–",
-        bad,
+        name,
+        duration(one.length_s),
+        one.frames,
+        sum(one.drops.values()),
+        number(one.skew_p95, 1, " ms"),
+        *(number(value) for key in keys for value in (one.fused[key], one.average[key])),
+        number(one.flicker, 2),
+        f"{one.shift[0]:+.1f}, {one.shift[1]:+.1f}" if one.shift else "–",
+        len(one.to_check),
     ]
 
 
-def _linked(heads: Sequence[str], rows: Sequence[Sequence[object]], results: Sequence[Path]) -> str:
+def _workers(found: Mapping[str, Summary]) -> Section:
+    rows = []
+    for name, one in found.items():
+        networks = "; ".join(f"{network}, {where}" for network, where in one.networks.items()) or "no network"
+        speed, own = (one.done / seconds if seconds else None for seconds in (one.seconds, one.engine_seconds))
+        rows.append([name, one.host, one.machine, networks, duration(one.seconds), number(speed, 2), number(own, 2)])
+    heads = ("recording", "host", "processor", "network", "took", "frames per s", "of the network alone")
+    text = (
+        "Time and speed on the machine that evaluated, beside whatever else it did; of a recording that was gone on "
+        "with, those of the last go."
+    )
+    return Section("workers", "Where it was evaluated", paragraph(text) + table(heads, rows, words=True))
+
+
+def _difference(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else significant(one - other)
+
+
+def _linked(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return the table with the first cell of each row a link to the report."""
     text = table(heads, rows)
-    for path in results:
-        name = html.escape(path.name)
-        link = f'<td><a href="{html.escape(path.name, quote=True)}/report.html">{name}</a></td>'
-        text = text.replace(f"<tr><td>{name}</td>", f"<tr>{link}", 1)
+    for name, *_ in rows:
+        shown = html.escape(str(name))
+        link = f'<td><a href="{quote(str(name))}/report.html">{shown}</a></td>'
+        text = text.replace(f"<tr><td>{shown}</td>", f"<tr>{link}", 1)
     return text

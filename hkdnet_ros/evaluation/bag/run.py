@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -56,6 +56,18 @@ def every_for(frames: int) -> int:
     return min(max(frames // _MEASURED, 1), _SELDOM)
 
 
+class Progress(Protocol):
+    """Hears of each frame, as tqdm's bar does."""
+
+    def update(self) -> object: ...
+
+
+class Bar(Protocol):
+    """Makes a :class:`Progress` for the length of a block, as tqdm does."""
+
+    def __call__(self, *, total: int | None, desc: str, unit: str) -> contextlib.AbstractContextManager[Progress]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a recording is worked through: measures on one frame in ``every``, the first ``limit`` frames or all."""
@@ -91,7 +103,7 @@ class Outcome:
 
 
 def work_through(
-    source: CameraSource, folder: Path, engine: Engine, config: PerceptionConfig, options: Options
+    source: CameraSource, folder: Path, engine: Engine, config: PerceptionConfig, options: Options, bar: Bar = tqdm
 ) -> Outcome:
     """Run ``source`` through the core and write all but the report to ``folder``, which may hold part of it already.
 
@@ -114,7 +126,7 @@ def work_through(
         stack.callback(parts.abandon_part)
         with OrderedPipe(products.make, products.take, threads=_THREADS, most=_UNDER_WAY) as pipe:
             total = _count(source, options.limit)
-            with tqdm(total=total, desc=Path(source.name).name[-40:], unit="frame") as progress:
+            with bar(total=total, desc=Path(source.name).name[-40:], unit="frame") as progress:
                 sink = _Sink(pipe, tables, parts, options.limit, progress, _has_models(source))
                 watched = WatchedEngine(engine, lambda: sink.frames < begun_at - IN_A_ROW + 1, spent)
                 sink.engine = watched
@@ -238,7 +250,7 @@ class _Sink:
         tables: StreamTables,
         parts: Parts,
         limit: int | None,
-        progress: tqdm[None],
+        progress: Progress,
         has_models: bool,
     ) -> None:
         self._pipe = pipe

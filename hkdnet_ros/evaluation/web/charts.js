@@ -17,13 +17,15 @@ function figure(value) {
 function drawn(chart, holder, width) {
   const overTime = chart.kind === "time";
   const axis = { stroke: themed("soft"), grid: { stroke: themed("grid"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+  const half = chart.x.length > 1 ? (chart.x[1] - chart.x[0]) / 2 : 0.5;  // of a bar, so that none is cut
+  const whole = !overTime && chart.x.every(Number.isInteger);
   const bars = uPlot.paths.bars({ size: [0.85, 60] });
   const label = overTime ? (u, value) => clock(value) : (u, value, series, index) => index == null ? "–" : chart.labels[index];
   const options = {
     width, height: HEIGHT,
     cursor: overTime ? { sync: { key: "time" }, drag: { x: true, y: false } } : { drag: { x: false, y: false } },
     scales: {
-      x: { time: false },
+      x: { time: false, ...(overTime ? {} : { range: (u, low, high) => [low - half, high + half] }) },
       y: { range: (u, low, high) => {
         if (low == null) return [0, 1];
         const bottom = chart.low == null ? low : Math.min(low, chart.low);
@@ -32,7 +34,7 @@ function drawn(chart, holder, width) {
       } },
     },
     axes: [
-      { ...axis, size: 28, values: (u, ticks) => ticks.map((tick) => overTime ? clock(tick) : figure(tick)), space: 60 },
+      { ...axis, size: 28, values: (u, ticks) => ticks.map((tick) => overTime ? clock(tick) : figure(tick)), space: 60, ...(whole ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] } : {}) },
       { ...axis, size: 46, values: (u, ticks) => ticks.map(figure) },
     ],
     series: [

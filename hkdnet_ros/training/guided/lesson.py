@@ -10,14 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...network.guided import Guided, GuidedOutput
-from ...network.teacher import TeacherOutput
 from ...options import check_options, option
 from ..losses import tone_loss
 from ..train import FusionWeights, fusion_losses
 from .detector import Detector, detection_loss
 
-Teach = Callable[[Tensor, Tensor], GuidedOutput | TeacherOutput]
-"""Fuses a full-resolution pair, each (B, 1, S, S)."""
+Teach = Callable[[Tensor, Tensor, Tensor], GuidedOutput]
+"""Fuses a full-resolution pair, each (B, 1, S, S), with the statistics of its frames, (B, 4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,9 @@ class GuidedLesson(nn.Module):
         seen_thermal: Tensor,
         seen_visible: Tensor,
         frame: Tensor,
+        clean_thermal: Tensor,
+        clean_visible: Tensor,
+        clean_frame: Tensor,
     ) -> dict[str, Tensor]:
         """Return the weighted losses of a batch as :class:`~hkdnet_ros.training.guided.observe.Observed` has it."""
         mine: GuidedOutput = self.student(seen_thermal, seen_visible, frame)
@@ -97,19 +99,18 @@ class GuidedLesson(nn.Module):
             losses["detection"] = self.weights.detection * detection_loss(self.find, *shown)
         if self.teach is not None and self.weights.taught:
             with torch.no_grad():
-                taught = self.teach(thermal, visible)
-            losses |= self._taught(mine, taught, count)
+                taught = self.teach(clean_thermal, clean_visible, clean_frame)
+            losses |= self._taught(mine, taught)
         return losses
 
-    def _taught(self, mine: GuidedOutput, taught: GuidedOutput | TeacherOutput, count: int) -> dict[str, Tensor]:
+    def _taught(self, mine: GuidedOutput, taught: GuidedOutput) -> dict[str, Tensor]:
         """Return the mean absolute differences from the teacher, of features in units of the teacher's deviation."""
-        weights = self.weights
-        target_u, target_t = (taught.d1, taught.d2) if isinstance(taught, TeacherOutput) else (taught.u, taught.t)
+        weights, count = self.weights, len(taught.fused)
         found: dict[str, Tensor] = {}
         if weights.distill_u:
-            found["distill_u"] = weights.distill_u * _feature_loss(self.adapt_u(mine.u[:count]), target_u)
+            found["distill_u"] = weights.distill_u * _feature_loss(self.adapt_u(mine.u[:count]), taught.u)
         if weights.distill_t:
-            found["distill_t"] = weights.distill_t * _feature_loss(self.adapt_t(mine.t[:count]), target_t)
+            found["distill_t"] = weights.distill_t * _feature_loss(self.adapt_t(mine.t[:count]), taught.t)
         if weights.distill_output:
             difference = mine.fused[:count].float() - taught.fused.float().clamp(0, 1)
             found["distill_output"] = weights.distill_output * difference.abs().mean()

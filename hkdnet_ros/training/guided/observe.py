@@ -31,7 +31,9 @@ class Observed(NamedTuple):
     each is a crop of. ``alone`` (A, 1, S, S) is the truth of one modality where
     the other is missing. What the network sees, in this order, are B views of the pairs, second views of the first V of
     them with other noise, and A with one modality missing: ``seen_thermal`` (B + V + A, 1, S / 2, S / 2) and
-    ``seen_visible`` (B + V + A, 1, S, S), and the statistics of their ``frame`` (B + V + A, 4).
+    ``seen_visible`` (B + V + A, 1, S, S), and the statistics of their ``frame`` (B + V + A, 4). ``clean_thermal`` and
+    ``clean_visible`` (N, 1, S, S) are what a teacher sees of the first N of these views, ``clean_frame`` (N, 4) the
+    statistics of its frames.
     """
 
     thermal: Tensor
@@ -41,6 +43,9 @@ class Observed(NamedTuple):
     seen_thermal: Tensor
     seen_visible: Tensor
     frame: Tensor
+    clean_thermal: Tensor
+    clean_visible: Tensor
+    clean_frame: Tensor
 
 
 def to_grid(image: Tensor, height: int, width: int) -> Tensor:
@@ -69,7 +74,7 @@ class _Cameras:
     noise: float  # standard deviation that every photograph has, 1 is white
 
 
-def _draw_cameras(generator: torch.Generator, *, misplaced: float, twice: bool) -> _Cameras:
+def _draw_cameras(generator: torch.Generator, *, misplaced: float, spoilt: float, twice: bool) -> _Cameras:
     draw = torch.rand(10, generator=generator, dtype=torch.float64).tolist()
     integer = (2.0, 2.0, 2.0, 3.0, 4.0, 4.0, 4.0, 8.0, 8.0, 1.0)[int(10 * draw[0])]
     thermal_ratio = integer if draw[1] < 0.6 else math.exp(draw[0] * math.log(COARSEST_THERMAL))
@@ -79,7 +84,7 @@ def _draw_cameras(generator: torch.Generator, *, misplaced: float, twice: bool) 
     elif draw[2] > 0.6:  # one camera's size for both is common
         visible_ratio = 2.0
         thermal_ratio = 2.0 if draw[3] < 0.6 else thermal_ratio
-    is_spoilt = twice or draw[4] < 0.5
+    is_spoilt = twice or draw[4] < spoilt
     reach = misplaced * min(thermal_ratio, 4.0) * (is_spoilt and draw[5] < 0.4)
     return _Cameras(
         thermal_ratio,
@@ -122,26 +127,42 @@ def _flat(image: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def observe(
-    truth: Batch, frames: Batch, generator: torch.Generator, *, views: int, alone: int, misplaced: float = 0.5
+    truth: Batch,
+    frames: Batch,
+    generator: torch.Generator,
+    *,
+    views: int,
+    alone: int,
+    misplaced: float = 0.5,
+    spoilt: float = 0.5,
+    by_day: tuple[Batch, Batch] | None = None,
 ) -> Observed:
     """Return what two cameras would show of ``truth`` (B + alone pairs), crops of ``frames``, see :class:`Observed`.
 
     Each pair has cameras of its own. Thermal has 1 to 8 output pixels along each of its own, visible 1 (of 60 % of
-    pairs) to 4; both are reduced by one of three kernels. Half of the pairs are spoilt besides
+    pairs) to 4; both are reduced by one of three kernels. A share of the pairs, ``spoilt``, are spoilt besides
     (:func:`~hkdnet_ros.training.augment.spoil`), and thermal is out of place in two fifths of those, by up to
     ``misplaced`` of its own pixels (counted as 4 output pixels at most) and 1 % in scale. Of the last ``alone`` pairs
     one modality is missing. The first ``views`` pairs are always spoilt, noisy at least, and twice, differently.
+
+    A teacher sees the truth of the first views. Or it sees ``by_day``, crops and frames before some of them were
+    darkened to night, for all views, also where the student sees one modality alone.
     """
     count = len(truth.thermal) - alone
     seen: list[Batch] = []
     second: list[Batch] = []
     for index in range(count + alone):
-        cameras = _draw_cameras(generator, misplaced=misplaced, twice=index < views)
+        cameras = _draw_cameras(generator, misplaced=misplaced, spoilt=spoilt, twice=index < views)
         pair = [image[index : index + 1] for image in truth]
         seen.append(_see(pair[0], pair[1], cameras, generator))
         if index < views:
             second.append(_see(pair[0], pair[1], cameras, generator))
     frame = frame_statistics(*frames)
+    if by_day is None:
+        clean, clean_frame = Batch(*(image[:count] for image in truth)), frame[:count].clone()
+    else:
+        pairs = [*range(count), *range(views), *range(count, count + alone)]
+        clean, clean_frame = Batch(*(image[pairs] for image in by_day[0])), frame_statistics(*by_day[1])[pairs]
     missing = torch.rand(alone, generator=generator) < 0.5
     lone = []
     for index in range(alone):
@@ -162,4 +183,6 @@ def observe(
         torch.cat([pair.thermal for pair in ordered]),
         torch.cat([pair.visible for pair in ordered]),
         torch.cat([frame[:count], frame[:views], frame[count:]]),
+        *clean,
+        clean_frame,
     )

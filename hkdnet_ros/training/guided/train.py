@@ -11,7 +11,7 @@ from ...errors import ConfigError
 from ...inference.checkpoint import load_guided, save_checkpoint, source_revision
 from ...inference.device import choose_device
 from ...network.guided import Guided, GuidedConfig, frame_statistics
-from ..augment import downscale, vary_intensity
+from ..augment import darken, downscale, vary_brightness
 from ..data import FRAME_ROWS, Batch, PairSet
 from ..loop import LoopConfig, fit, prepare_folder
 from ..setup import channels_last, use_bf16
@@ -39,6 +39,8 @@ def train_guided(
     teacher: Path | None = None,
     detector: Path | None = None,
     misplaced: float = 0.5,
+    spoilt: float = 0.5,
+    clean_teacher: bool = False,
     half: bool = False,
     progress: bool = True,
 ) -> None:
@@ -46,7 +48,11 @@ def train_guided(
 
     It begins with the weights of ``start``, or with random ones. A network with ``thermal_full`` is a teacher: it sees
     the pairs as they are. Of each batch a quarter is seen twice, and for eight pairs one more is seen by one camera
-    alone. Raises :class:`ConfigError` for crops whose side is no multiple of 8 and for a teacher or detector that is
+    alone. ``misplaced`` and ``spoilt`` say how far and how often what is seen differs from the truth; a
+    ``clean_teacher`` says of each view what it makes of the pair unspoilt, by day
+    (:func:`~hkdnet_ros.training.guided.observe.observe`).
+
+    Raises :class:`ConfigError` for crops whose side is no multiple of 8 and for a teacher or detector that is
     asked for and not given.
     """
     fusion.check_crop(config.crop)
@@ -79,15 +85,23 @@ def train_guided(
 
     rows = [config.crop, FRAME_ROWS]
 
+    def split(images: Batch) -> tuple[Batch, Batch]:  # crops and the frames below them
+        crops, frames = zip(*(image.split(rows, 2) for image in images), strict=True)
+        return Batch(*crops), Batch(*frames)
+
     def draw(generator: torch.Generator) -> tuple[Tensor, ...]:
         crops, frames = pairs.crops_of_frames(config.batch + alone, config.crop, generator)
         # A crop and its frame are varied alike.
-        varied = vary_intensity(Batch(*(torch.cat(images, 2) for images in zip(crops, frames, strict=True))), generator)
-        truth, frames = (Batch(*images) for images in zip(*(image.split(rows, 2) for image in varied), strict=True))
+        pictures = Batch(*(torch.cat(images, 2) for images in zip(crops, frames, strict=True)))
+        by_day = vary_brightness(pictures, generator)
+        truth, frames = split(Batch(by_day.thermal, darken(by_day.visible, generator)))
         if network_config.thermal_full:
             level, statistics = frames.thermal.mean((1, 2, 3), keepdim=True), frame_statistics(*frames)
-            return Observed(*truth, level, truth.thermal[:0], *truth, statistics)
-        return observe(truth, frames, generator, views=views, alone=alone, misplaced=misplaced)
+            return Observed(*truth, level, truth.thermal[:0], *truth, statistics, *truth, statistics)
+        return observe(
+            truth, frames, generator, views=views, alone=alone, misplaced=misplaced, spoilt=spoilt,
+            by_day=split(by_day) if clean_teacher else None,
+        )  # fmt: skip
 
     def validate(model: nn.Module) -> dict[str, float]:
         def fuse(batch: Batch) -> Tensor:
