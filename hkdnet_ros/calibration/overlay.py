@@ -40,17 +40,16 @@ def overlay(thermal: NDArray[np.float32], visible: NDArray[np.float32], table: L
     """
     height, width = visible.shape
     on_grid: NDArray[Any] = resample(thermal, width, height) if table is None else table.apply(thermal)
-    smooth = cv2.GaussianBlur(on_grid, (0, 0), max(1.0, width / 500))
+    sigma = max(1.0, width / 500)
+    smooth = cv2.GaussianBlur(on_grid, (0, 0), sigma)
     across, down = (cv2.Scharr(smooth, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
     if table is not None:  # the border of what is shown is no outline
-        hidden = cv2.erode(table.validity, np.ones((9, 9), np.uint8), borderValue=255) == 0
+        side = 2 * int(np.ceil(4 * sigma)) + 3  # as far as the blur carries it
+        hidden = cv2.erode(table.validity, np.ones((side, side), np.uint8), borderValue=255) == 0
         across[hidden], down[hidden] = 0, 0
     strength = np.hypot(across, down)
-    strong = float(np.percentile(strength, _STRONG))
-    levels = (
-        np.int16(np.clip(across / max(strong, 1e-9), -1, 1) * 255),
-        np.int16(np.clip(down / max(strong, 1e-9), -1, 1) * 255),
-    )
+    strong = max(float(np.percentile(strength, _STRONG)), 0.1 * float(strength.max()), 1e-6)
+    levels = [np.clip(slope * (255 / strong), -32767, 32767).astype(np.int16) for slope in (across, down)]
     outlines = cv2.Canny(levels[0], levels[1], 80, 200, L2gradient=True)
     picture = cv2.cvtColor(np.uint8(visible * 190), cv2.COLOR_GRAY2BGR)
     picture[cv2.dilate(outlines, np.ones((2, 2), np.uint8)) > 0] = _OUTLINE
