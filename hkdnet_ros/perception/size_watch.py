@@ -42,6 +42,7 @@ class SizeWatch:
         if key in self._warm:
             self._warm.move_to_end(key)
         else:
+            self._log.info(f"warming up for {size[0]}x{size[1]} pixels; pairs that come meanwhile are passed over")
             seconds = plan.engine.warm_up(size[1], size[0])
             self._warm[key] = None
             if len(self._warm) > _KEPT:
