@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from hkdnet_ros.calibration.by_scene import _searched, refined
+from hkdnet_ros.calibration.by_scene import refined, searched
 from hkdnet_ros.calibration.warping import corners, warped
 from hkdnet_ros.geometry.homography import transform_points
 from hkdnet_ros.sources.pairs import list_pairs, read_conditioned, read_gray
@@ -43,7 +43,7 @@ def drawn(random: np.random.Generator, size: tuple[int, int]) -> Array:
 
 def ours(thermal: Array, visible: Array, start: Array | None) -> Array:
     """By the edges of one pair; beside ``start`` where there is one."""
-    return _searched([(thermal, visible)]) if start is None else refined([(thermal, visible)], start)
+    return searched([(thermal, visible)]) if start is None else refined([(thermal, visible)], start)
 
 
 def ecc(thermal: Array, visible: Array, start: Array | None) -> Array:

@@ -55,14 +55,14 @@ class SceneCalibration:
     frames: int
 
 
-def calibrate_by_scene(pairs: Pairs, start: Matrix | None = None) -> SceneCalibration:
+def calibrate_by_scene(pairs: Pairs) -> SceneCalibration:
     """Return the homography that suits all ``pairs`` of (thermal, visible), each (H, W) in [0, 1].
 
     It is looked for in all scales from a third to twice the visible image's width, turns of up to about 6 degrees and
-    all shifts, or beside ``start``. Raises :class:`CalibrationError` where the images show no common edges, or too few
+    all shifts. Raises :class:`CalibrationError` where the images show no common edges, or too few
     to tell.
     """
-    homography = refined(pairs, start) if start is not None else _searched(pairs)
+    homography = searched(pairs)
     size = _size(pairs[0][1])
     try:
         homography = check_homography(homography, _size(pairs[0][0]))
@@ -90,7 +90,7 @@ def calibrate_by_scene(pairs: Pairs, start: Matrix | None = None) -> SceneCalibr
     return SceneCalibration(homography, found, error, len(pairs))
 
 
-def _searched(pairs: Pairs) -> Matrix:
+def searched(pairs: Pairs) -> Matrix:
     """Return the best homography from all proposals; the field narrows as the images grow."""
     starts = proposals(pairs, _STARTS)
     for level, kept in ((160, 2), (320, 1)):
