@@ -14,9 +14,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import rclpy
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
+
+QOS = QoSProfile(depth=5)
+"""Reliable: what best effort loses of large images (docs/large_images.md) is not what is measured."""
 
 WAIT_S = 60.0
 IMAGES = 4  # one alone would be a frozen camera
@@ -55,8 +58,7 @@ def stamped(serialised: bytearray, now_ns: int) -> bytes:
 def publish(node: Node, images: Mapping[str, Sequence[bytearray]], rate: float, seconds: float) -> int:
     """Publish the serialised ``images`` of each stream in turn, ``rate`` pairs a second; return how many those were."""
     publishers = [
-        (node.create_publisher(Image, f"{name}/image_raw", qos_profile_sensor_data), messages)
-        for name, messages in images.items()
+        (node.create_publisher(Image, f"{name}/image_raw", QOS), messages) for name, messages in images.items()
     ]
     deadline = time.monotonic() + WAIT_S
     while not all(publisher.get_subscription_count() for publisher, _ in publishers):

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
 from ...errors import ProcessError
 from ..children import Child, Children
 from ..demo.stream import ros_node
+from .cameras import QOS
 from .figures import NodeFigures
 
 Size = tuple[int, int]  # width, height
@@ -66,7 +66,7 @@ def try_node(setting: Setting, rate: float, logs: Path) -> NodeFigures:
             stamp = message.header.stamp
             came.append((time.time_ns(), stamp.sec * 1_000_000_000 + stamp.nanosec))
 
-        node.create_subscription(Image, "fused/image", receive, qos_profile_sensor_data)
+        node.create_subscription(Image, "fused/image", receive, QOS)
         fusing = children.start("node", [*setting.node, *remap], logs / "node.log")
         sizes = ["{}x{}".format(*size) for size in (setting.thermal, setting.visible)]
         seconds = f"{setting.seconds + WARM_UP_S}"

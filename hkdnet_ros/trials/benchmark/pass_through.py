@@ -10,10 +10,9 @@ import sys
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
-from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
-from .cameras import image_message, parse
+from .cameras import QOS, image_message, parse
 
 
 def main() -> int:
@@ -21,7 +20,7 @@ def main() -> int:
     size = parse(sys.argv[1])
     rclpy.init()
     node = rclpy.create_node("pass_through")
-    publisher = node.create_publisher(Image, "fused/image", qos_profile_sensor_data)
+    publisher = node.create_publisher(Image, "fused/image", QOS)
     enlarged = image_message(size, "bgr8", 0)
 
     def pass_on(message: Image) -> None:
@@ -31,8 +30,8 @@ def main() -> int:
             enlarged.header = message.header
             publisher.publish(enlarged)
 
-    node.create_subscription(Image, "thermal/image_raw", lambda message: None, qos_profile_sensor_data)
-    node.create_subscription(Image, "visible/image_raw", pass_on, qos_profile_sensor_data)
+    node.create_subscription(Image, "thermal/image_raw", lambda message: None, QOS)
+    node.create_subscription(Image, "visible/image_raw", pass_on, QOS)
     with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
         rclpy.spin(node)
     return 0
