@@ -76,7 +76,7 @@ def test_images_are_heard_with_their_status(tmp_path, make_node, rig):
     try:
         wait_for(lambda: rig.node.count_subscribers("fused/status") == 2, what="the listener")
         for index in range(1, 100):
-            rig.publish_pair(slope(24, 32, 0, 160), np.full((24, 32, 3), 80, np.uint8), index * 10**8)
+            rig.publish_pair(slope(24, 32, 0, 160), np.dstack([slope(24, 32, 0, 160)] * 3), index * 10**8)
             wait_for(lambda: len(rig.statuses) >= index, what="a status")  # noqa: B023
             if "fused 64x48" in log.read_text():
                 break

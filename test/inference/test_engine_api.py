@@ -142,7 +142,8 @@ def test_the_pipeline_brings_both_images_to_the_sizes_that_the_engine_takes(monk
     monkeypatch.setattr(ToyBackend, "run", watched)
     random = np.random.default_rng(0)
     thermal = Frame(random.integers(0, 256, (40, 50), np.uint8), 1, THERMAL, "mono8")
-    visible = Frame(random.integers(0, 256, (200, 300, 3), np.uint8), 2, VISIBLE, "bgr8")
+    blocks = np.kron(random.integers(0, 256, (5, 6, 3), np.uint8), np.ones((40, 50, 1), np.uint8))
+    visible = Frame(blocks, 2, VISIBLE, "bgr8")
     fused = [
         pipeline.process(Pair(thermal, visible)),
         pipeline.process_alone(THERMAL, thermal),
