@@ -7,9 +7,11 @@ import importlib.util
 import logging
 import os
 import re
+import signal
 import socket
+import threading
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import ConfigError, MissingDependencyError, ProcessError
@@ -88,7 +90,8 @@ def _connected(address: str) -> Any:
     import ray
 
     try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+        with _own_termination():
+            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (Exception, SystemExit) as error:
         said = " ".join(str(error).split())[:200]
         raise ConfigError(
@@ -96,6 +99,17 @@ def _connected(address: str) -> Any:
             "of its machines"
         ) from error
     return ray
+
+
+@contextlib.contextmanager
+def _own_termination() -> Iterator[None]:
+    """Give SIGTERM back to whom it had: Ray takes it for itself."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _speaks_grpc(host: str, port: int) -> bool:

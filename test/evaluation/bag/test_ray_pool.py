@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import socket
 import threading
 from pathlib import Path
@@ -45,9 +46,11 @@ def nodes():
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)), prepend=os.pathsep)
         patch.setenv("RAY_health_check_failure_threshold", "2")
         patch.setenv("RAY_health_check_period_ms", "1000")
+        before = signal.getsignal(signal.SIGTERM)
         nodes = Nodes()
         yield nodes
         nodes.cluster.shutdown()
+        signal.signal(signal.SIGTERM, before)  # which a node takes for itself
 
 
 def pool(nodes, work, most=None):

@@ -169,7 +169,11 @@ def test_a_recording_without_pairs_is_refused_before_the_node_starts(demo, tmp_p
 def test_make_hands_on_the_topics_that_it_is_given():
     def command(*words):
         done = subprocess.run(
-            ["make", "-n", "demo", *words], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True
+            ["make", "--no-print-directory", "-n", "demo", *words],
+            cwd=Path(__file__).parents[3],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return " ".join(done.stdout.split("hkdnet demo ")[-1].replace("\\\n", "").split())
 
