@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..network.presets import GUIDED
 from .config import EngineConfig
-from .sizes import SMALLEST, Sizes
+from .engine import Engine, EngineInFront
+from .sizes import SMALLEST
 
 SHARPER = 1.5
 """From so many visible pixels along one thermal pixel on guided fuses, which takes thermal at half of its output."""
@@ -30,40 +31,13 @@ def model_for(thermal: Sequence[int], visible: Sequence[int]) -> str:
     return GUIDED if is_sharper and min(visible) >= 2 * SMALLEST else STUDENT
 
 
-class _Engine(Protocol):
-    """As engine_api.Engine, which imports this module."""
-
-    @property
-    def model_name(self) -> str: ...
-    @property
-    def sizes(self) -> Sizes: ...
-    @property
-    def scale(self) -> int: ...
-    @property
-    def backend(self) -> str: ...
-    @property
-    def device(self) -> str: ...
-    @property
-    def precision(self) -> str: ...
-    @property
-    def timings(self) -> Mapping[str, float]: ...
-    @property
-    def memory(self) -> tuple[int, int] | None: ...
-    def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]: ...
-    def warm_up(self, height: int, width: int) -> float: ...
-    def close(self) -> None: ...
-
-
-One = TypeVar("One", bound=_Engine)
-
-
-class AutoEngine(Generic[One]):
+class AutoEngine(EngineInFront):
     """``guided`` where the visible image is sharper than thermal, ``realtime`` where it is not.
 
     What it says of itself is what the engine that was chosen last says; asked to fuse, it chooses that one.
     """
 
-    def __init__(self, load: Callable[[EngineConfig], One], config: EngineConfig) -> None:
+    def __init__(self, load: Callable[[EngineConfig], Engine], config: EngineConfig) -> None:
         """Load both networks for ``config``. Raises what ``load`` raises."""
         self._student = load(dataclasses.replace(config, model=STUDENT))
         try:
@@ -71,57 +45,25 @@ class AutoEngine(Generic[One]):
         except BaseException:
             self._student.close()
             raise
-        self._chosen = self._student
+        self._engine = self._student
 
-    def choose(self, thermal: Sequence[int], visible: Sequence[int]) -> One:
+    def choose(self, thermal: Sequence[int], visible: Sequence[int]) -> Engine:
         """Return the engine for cameras of these two sizes, (width, height)."""
-        self._chosen = self._guided if model_for(thermal, visible) == GUIDED else self._student
-        return self._chosen
+        self._engine = self._guided if model_for(thermal, visible) == GUIDED else self._student
+        return self._engine
 
     @property
-    def engines(self) -> tuple[One, One]:
+    def engines(self) -> tuple[Engine, Engine]:
         """Both engines, that of one size first."""
         return self._student, self._guided
 
-    @property
-    def model_name(self) -> str:
-        return self._chosen.model_name
-
-    @property
-    def sizes(self) -> Sizes:
-        return self._chosen.sizes
-
-    @property
-    def scale(self) -> int:
-        return self._chosen.scale
-
-    @property
-    def backend(self) -> str:
-        return self._chosen.backend
-
-    @property
-    def device(self) -> str:
-        return self._chosen.device
-
-    @property
-    def precision(self) -> str:
-        return self._chosen.precision
-
-    @property
-    def timings(self) -> Mapping[str, float]:
-        return self._chosen.timings
-
-    @property
-    def memory(self) -> tuple[int, int] | None:
-        return self._chosen.memory
-
     def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
         """Fuse as the chosen engine does."""
-        return self._chosen.fuse(thermal, visible)
+        return self._engine.fuse(thermal, visible)
 
     def warm_up(self, height: int, width: int) -> float:
         """Warm up as the chosen engine does."""
-        return self._chosen.warm_up(height, width)
+        return self._engine.warm_up(height, width)
 
     def close(self) -> None:
         """Free both models and their device memory."""

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,8 @@ from .cache import cache_folder, fingerprint
 from .checkpoint import weights_path
 from .config import CPU, EngineConfig
 from .device import choose_device
+from .engine import Engine
 from .processor import processor_name
-
-if TYPE_CHECKING:
-    from .engine_api import Engine
 
 TRIAL = (240, 320)
 """Height and width of the visible image that the candidates are timed with."""

@@ -18,7 +18,7 @@ from .tiles import run_bounded
 
 
 class CheckedEngine:
-    """An :class:`~hkdnet_ros.inference.engine_api.Engine` of a back end, which it owns."""
+    """An :class:`~hkdnet_ros.inference.engine.Engine` of a back end, which it owns."""
 
     def __init__(self, backend: Backend, name: str) -> None:
         self.backend = name

@@ -1,4 +1,4 @@
-"""What an inference engine promises to those who call it, and the one place where back ends are named."""
+"""Loads engines: the one place where back ends are named."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import contextlib
 import dataclasses
 import pkgutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterator
 
 from ..errors import ConfigError, MissingDependencyError
 from .auto_engine import AutoEngine
 from .checked_engine import CheckedEngine
 from .config import AUTO, EngineConfig
+from .engine import Engine
 from .precision_trial import choose_precision
-from .sizes import Sizes
+
+__all__ = ["BACKENDS", "CANDIDATES", "Engine", "load_engine", "runs_on"]
 
 BACKENDS = {
     "torch": "hkdnet_ros.inference.torch_backend:TorchBackend",
@@ -28,58 +26,6 @@ BACKENDS = {
 
 CANDIDATES = ("torch", "openvino")
 """What back end ``auto`` chooses from; each is named as its Python package is."""
-
-
-class Engine(Protocol):
-    """Fuses and super-resolves pairs of luma images on one device; one thread at a time calls it."""
-
-    @property
-    def model_name(self) -> str:
-        """The weights' file name without suffix, such as ``realtime_x2``."""
-
-    @property
-    def sizes(self) -> Sizes:
-        """The sizes that the engine takes and gives."""
-
-    @property
-    def scale(self) -> int:
-        """Output size over thermal's."""
-
-    @property
-    def backend(self) -> str:
-        """The library that runs the network, a name of :data:`BACKENDS`."""
-
-    @property
-    def device(self) -> str:
-        """The device computed on, such as ``cpu`` or ``cuda``."""
-
-    @property
-    def precision(self) -> str:
-        """The format computed in: ``fp32``, ``fp16`` or ``bf16``."""
-
-    @property
-    def timings(self) -> Mapping[str, float]:
-        """Milliseconds by stage of the last call."""
-
-    @property
-    def memory(self) -> tuple[int, int] | None:
-        """Bytes in use on the device, and how many it has; None for the CPU."""
-
-    def choose(self, thermal: Sequence[int], visible: Sequence[int]) -> Engine:
-        """Return the engine for cameras of these two sizes, (width, height): this one, or the one of several."""
-
-    def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
-        """Fuse two (H, W) images of ``sizes``, float32 in [0, 1] or uint8, to float32 in [0, 1].
-
-        The images may be read-only and strided: views on a message. Raises :class:`ImageError` for images that cannot
-        be used and :class:`DeviceError` where the device runs out of memory or is lost.
-        """
-
-    def warm_up(self, height: int, width: int) -> float:
-        """Do what the first call of a size of the visible input would otherwise do; return the seconds it took."""
-
-    def close(self) -> None:
-        """Free the model and its device memory."""
 
 
 def runs_on(engine: Engine) -> str:

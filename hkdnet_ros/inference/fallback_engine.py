@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from ..errors import DeviceError
 from .config import CPU, EngineConfig
-from .engine_api import Engine
-from .sizes import Sizes
+from .engine import Engine, EngineInFront
 
 Result = TypeVar("Result")
 
 
-class FallbackEngine:
+class FallbackEngine(EngineInFront):
     """An engine that tries once more where its device fails, and then goes on with the CPU.
 
     With ``on_failure`` "inactive" it raises the second :class:`DeviceError` instead. ``warn`` hears of both steps.
@@ -38,38 +37,6 @@ class FallbackEngine:
         self._failure = ""
         self._cameras: tuple[Sequence[int], Sequence[int]] | None = None
         self._engine = self._surely(lambda: load(config), self._load_on_cpu)
-
-    @property
-    def sizes(self) -> Sizes:
-        return self._engine.sizes
-
-    @property
-    def scale(self) -> int:
-        return self._engine.scale
-
-    @property
-    def timings(self) -> Mapping[str, float]:
-        return self._engine.timings
-
-    @property
-    def model_name(self) -> str:
-        return self._engine.model_name
-
-    @property
-    def backend(self) -> str:
-        return self._engine.backend
-
-    @property
-    def device(self) -> str:
-        return self._engine.device
-
-    @property
-    def precision(self) -> str:
-        return self._engine.precision
-
-    @property
-    def memory(self) -> tuple[int, int] | None:
-        return self._engine.memory
 
     @property
     def failure(self) -> str:

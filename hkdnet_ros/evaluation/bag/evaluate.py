@@ -18,6 +18,7 @@ from ...errors import ConfigError, HkdnetError
 from ...files import write_file
 from ...inference.config import EngineConfig
 from ...inference.engine_api import load_engine
+from ...inference.processor import cpu_facts
 from ...perception.config import PerceptionConfig
 from ...perception.pairing import NEAREST
 from ...sources.bags.bag_source import BagSource
@@ -163,12 +164,8 @@ def fingerprint(files: Sequence[Path]) -> dict[str, Any]:
 
 def machine() -> str:
     """Return what processor this is, in words."""
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            name, _, value = line.partition(":")
-            if name.strip() == "model name":
-                return f"{platform.machine()}, {value.strip()}"
-    return platform.machine()
+    name = cpu_facts().get("model name")
+    return f"{platform.machine()}, {name}" if name else platform.machine()
 
 
 def _checksum(path: Path) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...inference.checked_engine import check_values
-from ...inference.engine_api import Engine
-from ...inference.sizes import Sizes
+from ...inference.engine import Engine, EngineInFront
 
 
 class Spent:
@@ -22,8 +21,8 @@ class Spent:
         self.frames = 0
 
 
-class WatchedEngine:
-    """Another engine; see :class:`~hkdnet_ros.inference.engine_api.Engine`.
+class WatchedEngine(EngineInFront):
+    """Another engine; see :class:`~hkdnet_ros.inference.engine.Engine`.
 
     While ``is_done()`` says that the next frame is there from an earlier run, it gives a black image: all that comes
     before the network goes its way, so that what carries over from frame to frame is as it would have been.
@@ -33,38 +32,6 @@ class WatchedEngine:
         self._engine = engine
         self._is_done = is_done
         self._spent = spent
-
-    @property
-    def model_name(self) -> str:
-        return self._engine.model_name
-
-    @property
-    def sizes(self) -> Sizes:
-        return self._engine.sizes
-
-    @property
-    def scale(self) -> int:
-        return self._engine.scale
-
-    @property
-    def device(self) -> str:
-        return self._engine.device
-
-    @property
-    def precision(self) -> str:
-        return self._engine.precision
-
-    @property
-    def backend(self) -> str:
-        return self._engine.backend
-
-    @property
-    def timings(self) -> Mapping[str, float]:
-        return self._engine.timings
-
-    @property
-    def memory(self) -> tuple[int, int] | None:
-        return self._engine.memory
 
     def choose(self, thermal: Sequence[int], visible: Sequence[int]) -> WatchedEngine:
         """Return the engine for cameras of these sizes, watched as this one is."""
