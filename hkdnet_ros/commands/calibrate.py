@@ -7,6 +7,7 @@ import contextlib
 from pathlib import Path
 
 from ..arguments import add_options, read_options
+from ..calibration.by_target import LensConfig
 from ..calibration.calibrate import DISTANCE, calibrate, view
 from ..calibration.targets import TARGETS, TargetConfig
 from ..sources.opening import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC, open_source
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "give a homography",
     )  # fmt: skip
     add_options(parser, TargetConfig, skip=("target",))
+    add_options(parser, LensConfig)
     parser.add_argument(
         "--keep-lenses", action="store_true", help="take the lenses of the recording's camera_info as right"
     )
@@ -59,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.view is not None:
             print(view(source, arguments.view, arguments.out, distance=arguments.distance, **reading))
         else:
-            print(calibrate(source, arguments.out, target=target, keep_lenses=arguments.keep_lenses,
+            print(calibrate(source, arguments.out, target=target, lenses=read_options(arguments, LensConfig),
+                            keep_lenses=arguments.keep_lenses,
                             thermal_offset=arguments.thermal_offset, **reading))  # fmt: skip
     return 0
