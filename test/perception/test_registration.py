@@ -315,6 +315,25 @@ def test_an_uncalibrated_camera_in_a_file_is_refused(tmp_path):
         load_registration(RegistrationConfig(mode="rectify", calibration=str(tmp_path / "half.yaml")))
 
 
+def test_a_rectification_that_is_no_rotation_is_refused_before_any_image(tmp_path):
+    mirrored = dataclasses.replace(RIG.visible, r=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0))
+    save_calibration(tmp_path / "pair.yaml", PairCalibration(RIG.thermal, mirrored, RIG.thermal_to_visible))
+    config = RegistrationConfig(mode="rectify", calibration=str(tmp_path / "pair.yaml"), visible_rectified=True)
+    with pytest.raises(ConfigError, match=r"rectification matrix R of the visible camera: rotation .* is none"):
+        load_registration(config)
+
+
+def test_transforms_in_millimetres_are_refused_with_the_baseline():
+    config = RegistrationConfig(mode="rectify")
+    registration = Registration(config)
+    for stream, model in (("thermal", RIG.thermal), ("visible", RIG.visible)):
+        registration.update_model(stream, model)
+    pose = dataclasses.replace(RIG.thermal_to_visible, translation=(-120.0, 20.0, 10.0))
+    registration.update_transform("visible_camera", "thermal_camera", pose)
+    with pytest.raises(RegistrationError, match=r"/tf_static.* puts the cameras 122.1 m apart; expected 5 m at most"):
+        registration.view(thermal_frame(), visible_frame())
+
+
 def test_what_does_not_belong_to_the_images_is_refused_with_the_fact(file):
     config = RegistrationConfig(mode="rectify", calibration=file)
     for thermal, visible, fact in (
