@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--every", type=float, default=0.5, metavar="SECONDS", help="time between two pairs")
     parser.add_argument(
-        "--frames", type=int, default=0, metavar="N", help="pairs to look at; 0 for 20, or 200 with a target"
+        "--frames", type=int, default=0, metavar="N", help="pairs to look at; 0 for 40, or 200 with a target"
     )
     parser.add_argument("--slop", type=float, default=0.02, metavar="SECONDS", help="largest skew of a pair")
     parser.add_argument(
