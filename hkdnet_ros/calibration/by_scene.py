@@ -39,7 +39,7 @@ _SIDES = {160: 24}  # px of a patch, else 32
 _HELD = 0.005  # see climb(): of one pair whose edges are alike by _ALIKE
 _ALIKE = 0.25  # as those of a scene by day
 _MOST_HELD = 0.05  # above which the pairs tell no more than a similarity
-_CELLS = 4, 3  # across and down, of which a bootstrap draws: neighbouring patches share an object and its parallax
+_CELLS = 8, 6  # across and down, of which a bootstrap draws: neighbouring patches share an object and its parallax
 _DRAWS = 20
 _LEAST_TEXTURE = 12  # patches
 
@@ -49,8 +49,8 @@ class SceneCalibration:
     """A homography from thermal to visible pixels, and what supports it.
 
     ``likeness`` is the correlation of the edges of all pairs. ``error`` says, in pixels of the visible image, how far
-    the corners of the common view move (RMS) when other places of the same pairs are asked (bootstrap over twelfths of
-    the view). What lies nearer or further than most of the scenes is off by the parallax, which is none of it.
+    the corners of the common view move (RMS) when other places of the same pairs are asked (bootstrap over cells of the
+    view). What lies nearer or further than most of the scenes is off by the parallax, which is none of it.
     """
 
     homography: Matrix
