@@ -44,7 +44,7 @@ _SETTLED = 1.0  # px that earlier and later looks may differ by
 class Look:
     """The correlation of one pair's edges, as sums that may be added to those of others of the same size.
 
-    ``product`` and ``seen``, the power of what thermal lies on, are by shift down and across, (2 REACH + 1) squared;
+    ``product`` and ``seen``, the power of what thermal lies on, are by shift down and across, (2 reach + 1) squared;
     ``felt`` is the power of thermal's edges.
     """
 
@@ -52,6 +52,11 @@ class Look:
     felt: float
     seen: Array
     size: Size
+
+    @property
+    def reach(self) -> int:
+        """The pixels up to which a shift was looked for."""
+        return len(self.product) // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +114,17 @@ def look_at(thermal: NDArray[Any], visible: NDArray[Any]) -> Look | None:
     Both are uint8 or float32 in [0, 1].
     """
     size = reduced_size((visible.shape[1], visible.shape[0]))
-    return look(*(edges_for_look(resample(image, *size)) for image in (thermal, visible)))
+    felt, seen = (edges_for_look(resample(image, *size)) for image in (thermal, visible))
+    return look(felt, seen)
 
 
-def look(thermal: Edges, visible: Edges) -> Look | None:
+def look(thermal: Edges, visible: Edges, reach: int = REACH) -> Look | None:
     """Return the correlation of the inside of thermal's edges with visible ones; None where images are too small."""
     height, width = visible.shape[:2]
-    if min(height, width) < 5 * REACH:
+    if min(height, width) < 3 * reach:
         return None
-    inner = np.s_[REACH : height - REACH, REACH : width - REACH]
-    side = 2 * REACH + 1
+    inner = np.s_[reach : height - reach, reach : width - reach]
+    side = 2 * reach + 1
     felt, seen = (edges[..., 0] + 1j * edges[..., 1] for edges in (thermal, visible))
     shape = [cv2.getOptimalDFTSize(length) for length in seen.shape]
     spectrum = np.fft.fft2(seen, shape) * np.conj(np.fft.fft2(felt[inner], shape))
@@ -126,26 +132,26 @@ def look(thermal: Edges, visible: Edges) -> Look | None:
     product = np.rint(np.fft.ifft2(spectrum)[:side, :side].real)
     power = np.square(visible, dtype=np.float64).sum(axis=-1)
     sums = np.pad(power.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    rows, columns = height - 2 * REACH, width - 2 * REACH
+    rows, columns = height - 2 * reach, width - 2 * reach
     under = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
     return Look(product, float(np.square(thermal[inner], dtype=np.float64).sum()), under, (width, height))
 
 
 def shift_of(looks: Sequence[Look], width: int) -> Shift:
     """Return the shift that ``looks`` of one size show together, in pixels of an image ``width`` wide."""
-    inside = (looks[0].size[0] - 2 * REACH) * (looks[0].size[1] - 2 * REACH)
+    (columns, rows), reach = looks[0].size, looks[0].reach
+    inside = (columns - 2 * reach) * (rows - 2 * reach)
     product, seen = sum(one.product for one in looks), sum(one.seen for one in looks)
     felt = sum(one.felt for one in looks)
     likeness = product / (np.sqrt(felt * seen) + _LEAST_EDGES * inside * len(looks))
     row, column = (int(index) for index in np.unravel_index(int(likeness.argmax()), likeness.shape))
-    rows, columns = np.ogrid[: likeness.shape[0], : likeness.shape[1]]
-    elsewhere = np.hypot(rows - row, columns - column) > _ELSEWHERE
+    y, x = np.ogrid[: likeness.shape[0], : likeness.shape[1]]
+    elsewhere = np.hypot(y - row, x - column) > _ELSEWHERE
     certainty = float(likeness[row, column] - likeness[elsewhere].max())
-    if not (0 < row < 2 * REACH and 0 < column < 2 * REACH):
+    if not (0 < row < 2 * reach and 0 < column < 2 * reach):
         certainty = 0.0  # a peak at the border says that the true one lies beyond
-    scale = width / looks[0].size[0]
-    x, y = column + _vertex(likeness[row], column) - REACH, row + _vertex(likeness[:, column], row) - REACH
-    return Shift(x * scale, y * scale, certainty)
+    across, down = column + _vertex(likeness[row], column) - reach, row + _vertex(likeness[:, column], row) - reach
+    return Shift(across * width / columns, down * width / columns, certainty)
 
 
 def misalignment(looks: Sequence[Look], width: int) -> Misalignment | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..images.camera_model import CameraModel
 from ..images.frames import Frame, FusedFrame
+from .misalignment import Misalignment
 from .mode import ModeChange
 from .statistics import Totals
 
@@ -48,11 +49,15 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What is known when a fused frame has gone out: its age in ns, seconds by stage in order, and all counts."""
+    """What is known when a fused frame has gone out: its age in ns, seconds by stage in order, and all counts.
+
+    ``misalignment`` is what the pairs before show, None where they do not tell.
+    """
 
     age_ns: int
     latencies: Mapping[str, float]
     totals: Totals
+    misalignment: Misalignment | None = None
 
 
 @dataclass(frozen=True, slots=True)
