@@ -68,6 +68,7 @@ class Wants:
     camera_model: bool = True
     validity: bool = False  # where both cameras see, with the fused image
     temperature: bool = False  # kelvin, with the fused image
+    overlay: bool = False  # outlines of heat over the visible image, with the fused image
     conditioned: bool = False  # the conditioned thermal image, also where nothing is fused
 
 

@@ -34,6 +34,23 @@ def test_only_what_somebody_subscribes_to_is_published(make_session, engine):
     assert len(engine.given) == 1
 
 
+def test_the_overlay_is_drawn_for_who_looks_at_it_with_the_header_of_the_fused_image(make_session, engine):
+    session = make_session()
+    session.pair(NOW_NS)
+    wait_for(lambda: session.statuses)
+    assert session.overlays == []
+    session.overlays.subscribers = 1
+    session.pair(NOW_NS + 33 * MS)
+    wait_for(lambda: len(session.statuses) == 2)
+    (overlay,) = session.overlays
+    assert overlay.header == session.images[-1].header
+    assert (overlay.encoding, overlay.width, overlay.height) == ("bgr8", 60, 40)
+    for output in (session.images, session.camera_infos, session.statuses):
+        output.subscribers = 0
+    session.pair(NOW_NS + 66 * MS)  # who looks at the overlay alone has it all the same
+    wait_for(lambda: len(session.overlays) == 2)
+
+
 def test_the_preview_is_the_thermal_image_that_was_fused_with_its_own_size_and_header(make_session):
     session = make_session(grid=[60, 48], **{"thermal.range_high": 1000})
     session.pair(NOW_NS)
