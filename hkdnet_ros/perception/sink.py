@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -58,6 +59,11 @@ class Figures:
     latencies: Mapping[str, float]
     totals: Totals
     misalignment: Misalignment | None = None
+
+    @property
+    def misalignment_px(self) -> float:
+        """The pixels of the fused image by which thermal lies off the visible one; NaN where that is not known."""
+        return math.nan if self.misalignment is None else self.misalignment.shift.length
 
 
 @dataclass(frozen=True, slots=True)
