@@ -30,6 +30,9 @@ LONGER_SIDE = 240
 REACH = 16
 """Pixels of those within which a shift is looked for."""
 
+LEAST_SIDE = 3 * REACH
+"""Pixels that the smaller side must have when reduced, or nothing is looked at."""
+
 CERTAIN = 0.03
 """A shift is believed whose likeness is this much above that of every shift elsewhere. Of the 32 registered pairs in
 data/val 29 are so, all 21 by day, and of 986 pairs of images that do not belong together none (0.019 at the most)."""

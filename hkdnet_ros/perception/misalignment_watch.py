@@ -17,7 +17,17 @@ from ..images import color
 from ..images.frames import Frame, FusedFrame
 from ..images.resampling import resample
 from .log import Log
-from .misalignment import Look, Misalignment, Size, edges_for_look, look, misalignment, reduced_size, shift_of
+from .misalignment import (
+    LEAST_SIDE,
+    Look,
+    Misalignment,
+    Size,
+    edges_for_look,
+    look,
+    misalignment,
+    reduced_size,
+    shift_of,
+)
 from .registered_view import View
 from .worker import LATEST, EveryWorker, LatestWorker, Worker
 
@@ -90,7 +100,7 @@ class MisalignmentWatch:
         """Take a pair that was fused in ``view``; ``thermal`` (H, W) is conditioned, in [0, 1]."""
         height, width = fused.image.shape[:2]
         size, stamp_ns = reduced_size((width, height)), visible.stamp_ns
-        if self.limit == 0:
+        if self.limit == 0 or min(size) < LEAST_SIDE:
             return
         seen = (width, height, fused.reference, fused.window, thermal.shape)
         if seen != self._seen:
