@@ -14,11 +14,11 @@ from ...files import make_folder, write_file
 from ...images.frames import VISIBLE
 from ...metrics.fusion import LESS_IS_BETTER
 from .charts import Chart, points
-from .findings import BAD, GOOD, NOTE
+from .downstream.objects import COUNT_KEYS
+from .finding import BAD, GOOD, NOTE
 from .lumas import FUSED
 from .markup import Section, cards, finding_list, page, paragraph, shots, table
 from .measures import FLICKER_KEYS, QUALITY_KEYS
-from .objects import COUNT_KEYS
 from .reading import Result, drop_counts, read_panes, read_result
 from .tables import write_table
 
