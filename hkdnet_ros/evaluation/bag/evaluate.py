@@ -26,7 +26,7 @@ from ...sources.camera_source import CameraSource
 from ...sources.opening import open_source
 from ..detection import FOUND, SURE, Search, class_numbers
 from ..detector import OnnxDetector
-from .folder import ResultFolder
+from .folder import ResultFolder, title_of
 from .parts import FRAMES, tidy
 from .reading import read_result
 from .report import bag_report
@@ -109,7 +109,7 @@ def _asked(task: Task, source: CameraSource, every: int) -> dict[str, Any]:
     request = task.request
     return {
         "source": source.name,
-        "title": Path(task.spec).name,
+        "title": title_of(task.spec),
         "opening": dict(task.opening),
         "recording": fingerprint(task.files),
         "hkdnet_ros": __version__,

@@ -32,6 +32,7 @@ from ..detection import Search
 from .ahead import Small, decoded_ahead
 from .downstream.objects import find_in
 from .downstream.tracks import object_rows, write_tracks
+from .folder import title_of
 from .fused_bag import FusedMessages
 from .lumas import lumas_of
 from .measures import IN_A_ROW, InARow, Look, columns, is_looked_at, look_at
@@ -136,7 +137,7 @@ def work_through(
         stack.callback(parts.abandon_part)
         with OrderedPipe(products.make, products.take, threads=_THREADS, most=_UNDER_WAY) as pipe:
             total = _count(source, options.limit)
-            with bar(total=total, desc=Path(source.name).name[-40:], unit="frame") as progress:
+            with bar(total=total, desc=title_of(source.name)[-40:], unit="frame") as progress:
                 sink = _Sink(pipe, tables, parts, options, progress, _has_models(source))
                 watched = WatchedEngine(engine, lambda: sink.frames < begun_at - IN_A_ROW + 1, spent)
                 sink.engine = watched

@@ -91,12 +91,11 @@ def _followed(result: Result) -> Finding | None:
     if not followed.objects.sum():
         return Finding(NOTE, "No object can be followed over time in the sources.")
     shares = {name: 100 * followed.share(name) for name in IMAGES}
-    finding = held_against("objects that can be followed over time, of which it shows", shares, "{:.0f} %")
+    finding = held_against("what it shows of objects that can be followed over time", shares, "{:.0f} %")
     alone, missed = (100 * followed.share(name) for name in ("fused_alone", "visible_alone"))
     return Finding(
         finding.tone,
-        f"{finding.text} {alone:.0f} % are those that visible misses and fused shows, {missed:.0f} % those that fused "
-        "misses and visible shows.",
+        f"{finding.text} It shows {alone:.0f} % that visible misses, and misses {missed:.0f} % that visible shows.",
     )
 
 
@@ -111,6 +110,6 @@ def _poses(result: Result) -> list[Finding | None]:
     if inliers:
         found.append(held_against("corners that agree on one motion of the camera", inliers))
     if steps:
-        what = "smoothness of the camera's turn, by which it differs from frame to frame"
+        what = "smoothness of the camera's motion, by the step from one turn to the next"
         found.append(held_against(what, steps, "{:.3f} deg", less=True))
     return found

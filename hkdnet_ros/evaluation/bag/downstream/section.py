@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..charts import Array, Chart, points
+from ....images.frames import VISIBLE
+from ..charts import Array, Chart, Series, points
 from ..lumas import FUSED, IMAGES
 from ..markup import Section, number, paragraph, table
-from ..reading import Result, Times
+from ..reading import Result
 from .findings import again_shares, in_common
 from .objects import BOTH
 from .tracks import Followed
@@ -141,18 +142,22 @@ _ALONE = {
 
 
 def _followed_charts(result: Result, followed: Followed) -> list[Chart]:
-    times = result.seconds(result.recorded)[followed.frames]
-    shown = followed.shown
-    lines: dict[str, tuple[str, dict[str, Times]]] = {
-        "followed": ("Followed objects", {"in both": followed.objects, **{name: shown[name] for name in IMAGES}}),
-        "alone": (
-            "Followed objects that one alone shows",
-            {"fused, not visible": shown["fused_alone"], "visible, not fused": shown["visible_alone"]},
-        ),
-    }
+    """Return how many objects are followed and shown over time; a line that is of no image has the colour "four"."""
+    times, shown = result.seconds(result.recorded)[followed.frames], followed.shown
     charts = []
-    for id, (title, columns) in lines.items():
-        arrays = [(name, values.astype(np.float64)) for name, values in columns.items()]
-        x, series = points(times, arrays, _length(result))
-        charts.append(Chart(id, title, "per frame", x, series, low=0.0))
+    for id, title, lines in (
+        ("followed", "Followed objects", {"in both": (followed.objects, "four")} | {n: (shown[n], n) for n in IMAGES}),
+        (
+            "alone",
+            "Followed objects that one alone shows",
+            {
+                "fused, not visible": (shown["fused_alone"], FUSED),
+                "visible, not fused": (shown["visible_alone"], VISIBLE),
+            },
+        ),
+    ):
+        columns = [(name, values.astype(np.float64)) for name, (values, _) in lines.items()]
+        x, series = points(times, columns, _length(result))
+        colored = [Series(one.name, one.values, lines[one.name][1]) for one in series]
+        charts.append(Chart(id, title, "per frame", x, colored, low=0.0))
     return charts
