@@ -93,23 +93,39 @@ async function figures(frame, token) {
   }));
 }
 
-// What was measured of a frame: a row for each image, a column for each measure.
+// What was measured of a frame: tables with a row for each image, and what is of no image in words.
+const IMAGES = ["fused", "thermal", "visible", "average", "laplacian"];
+const TABLES = {
+  quality: ["MI", "VIFp", "Qabf", "SSIM", "flicker", "still", "unexplained"],
+  features: ["corners", "matches", "inliers"],
+  motion: ["pose_inliers", "parallax", "turn", "turn_step", "move_x", "move_y", "move_z"],
+  objects: ["objects", "sought_again", "found_again"],
+};
+const WORDS = {
+  "objects.both": "in both sources", "objects.visible_kept": "of visible kept", "objects.visible_lost": "of visible lost",
+  "objects.thermal_alone": "in thermal alone", "objects.gained": "of those gained", "objects.fused_alone": "in fused alone",
+  shift_x: "thermal's shift x, px", shift_y: "y, px", shift_certainty: "certainty",
+};
 function measures(row) {
-  const images = {}, kinds = [];
-  for (const [name, value] of Object.entries(row)) {
-    const [kind, image] = name.includes(".") ? name.split(".") : name.startsWith("shift_") ? [name.replace("_", " "), "thermal"] : [];
-    if (!kind || value === "") continue;
-    (images[image] ??= {})[kind] = String(Number(Number(value).toPrecision(4)));
-    if (!kinds.includes(kind)) kinds.push(kind);
+  const value = (name) => (row[name] ?? "") === "" ? "" : String(Number(Number(row[name]).toPrecision(4)));
+  const made = [];
+  for (const [title, kinds] of Object.entries(TABLES)) {
+    const shown = kinds.filter((kind) => IMAGES.some((image) => value(`${kind}.${image}`)));
+    if (!shown.length) continue;
+    const table = element("table", ""), line = (kind, cells) => {
+      const filled = element("tr", "");
+      filled.append(...cells.map((cell) => element(kind, "", cell)));
+      return filled;
+    };
+    const rows = IMAGES.filter((image) => shown.some((kind) => value(`${kind}.${image}`)));
+    table.append(line("th", [title, ...shown.map((kind) => kind.replace("_", " "))]));
+    table.append(...rows.map((image) => line("td", [image, ...shown.map((kind) => value(`${kind}.${image}`))])));
+    made.push(table);
   }
-  if (!kinds.length) return state.overview.measured.length ? [element("span", "note", "Not measured; n goes to the next frame that is.")] : [];
-  const table = element("table", ""), line = (kind, cells) => {
-    const made = element("tr", "");
-    made.append(...cells.map((cell) => element(kind, "", cell ?? "")));
-    return made;
-  };
-  table.append(line("th", ["image", ...kinds]), ...Object.entries(images).map(([image, values]) => line("td", [image, ...kinds.map((kind) => values[kind])])));
-  return [table];
+  const said = Object.entries(WORDS).filter(([name]) => value(name)).map(([name, words]) => `${words} ${value(name)}`);
+  if (said.length) made.push(element("p", "note", said.join("; ")));
+  if (made.length) return made;
+  return state.overview.measured.length ? [element("span", "note", "Not measured; n goes to the next frame that is.")] : [];
 }
 
 // What a detector found in the images of a frame, those with a score below 0.5 dashed.

@@ -12,6 +12,7 @@ from ..reading import Result
 
 _ALIKE = 0.01  # by which figures may differ and be called equal
 _CLEARLY = 0.1  # worse by more is bad
+_STEP_NOISE = 0.02  # degrees, of a standing camera in the simulator
 
 
 def downstream_findings(result: Result) -> list[Finding]:
@@ -20,15 +21,19 @@ def downstream_findings(result: Result) -> list[Finding]:
     return [finding for finding in found if finding is not None]
 
 
-def held_against(what: str, values: Mapping[str, float], shown: str = "{:.0f}", *, less: bool = False) -> Finding:
+def held_against(
+    what: str, values: Mapping[str, float], shown: str = "{:.0f}", *, less: bool = False, noise: float = 0.0
+) -> Finding:
     """Return a sentence on the fused image's figure beside those of the sources, ``less`` where less is better.
 
-    Worse than the better source is said to be worse, and is bad from a tenth on.
+    Worse than the better source is said to be worse, and is bad from a tenth on. What differs by no more than ``noise``
+    is equal.
     """
     sign = -1 if less else 1
     sources = {name: value for name, value in values.items() if name != FUSED}
     scale = max(abs(value) for value in values.values()) or 1.0
-    worse = {name: (sign * (value - values[FUSED])) / scale for name, value in sources.items()}
+    apart = {name: value - values[FUSED] for name, value in sources.items()}
+    worse = {name: sign * by / scale if abs(by) > noise else 0.0 for name, by in apart.items()}
     figures = " and ".join(f"{shown.format(value)} in {name}" for name, value in sources.items())
     text = f"in {what}: {shown.format(values[FUSED])}, against {figures}."
     behind = [name for name, by in worse.items() if by > _ALIKE]
@@ -111,5 +116,5 @@ def _poses(result: Result) -> list[Finding | None]:
         found.append(held_against("corners that agree on one motion of the camera", inliers))
     if steps:
         what = "smoothness of the camera's motion, by the step from one turn to the next"
-        found.append(held_against(what, steps, "{:.3f} deg", less=True))
+        found.append(held_against(what, steps, "{:.3f} deg", less=True, noise=_STEP_NOISE))
     return found
