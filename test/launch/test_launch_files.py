@@ -352,6 +352,7 @@ WRONG = [
     ("replay.launch.py", "rate:=0", "rate is 0.0; it must lie in"),
     ("replay.launch.py", "rate:=nan", "rate is nan; it must lie in"),
     ("replay.launch.py", "loop:=yes", '"loop" provided value "yes" is not valid'),
+    ("replay.launch.py", "view:=street", '"view" provided value "street" is not valid'),
     ("replay.launch.py", "rviz:=yes", '"rviz" provided value "yes" is not valid'),
 ]
 

@@ -87,7 +87,7 @@ async function figures(frame, token) {
   at("measures").replaceChildren(...measures(row));
   boxes(row);
   at("figures").replaceChildren(...cards.map(([label, value]) => {
-    const card = element("div", "card");
+    const card = element("div", label === "stamp" ? "card wide" : "card");
     card.append(element("div", "label", label), element("div", "figure", value));
     return card;
   }));

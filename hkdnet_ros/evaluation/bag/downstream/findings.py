@@ -46,14 +46,18 @@ def held_against(
 
 
 def in_common(result: Result, key: str) -> dict[str, float]:
-    """Return the mean of a measure for each image over the frames in which all images have it; empty for none."""
+    """Return the mean of a measure for each image over the frames in which all images have it.
+
+    Empty where there are none, and where it is 0 in all.
+    """
     columns = [result.measures.get(f"{key}.{name}", np.zeros(0)) for name in IMAGES]
     if len({len(column) for column in columns}) != 1:
         return {}
     known = np.isfinite(columns).all(axis=0)
     if not known.any():
         return {}
-    return {name: float(column[known].mean()) for name, column in zip(IMAGES, columns, strict=True)}
+    means = {name: float(column[known].mean()) for name, column in zip(IMAGES, columns, strict=True)}
+    return means if any(means.values()) else {}
 
 
 def _objects(result: Result) -> Finding | None:

@@ -128,7 +128,7 @@ class _Following:
 
     def __init__(self, sure: float) -> None:
         self._trackers = {name: Tracker(sure) for name in (*IMAGES, BOTH)}
-        self._notes: dict[int, list[tuple[bool, ...]]] = {}  # by track of both: which image shows it, frame by frame
+        self._notes: dict[int, bytearray] = {}  # by track of both: a bit for each image that shows it, frame by frame
         self._recent: deque[tuple[int, int, Mapping[str, Objects]]] = deque()
         self._frames = array("q")
         self._sums = {name: array("q") for name in FOLLOWED_COLUMNS[1:]}
@@ -157,7 +157,7 @@ class _Following:
     def _note(self, image: int) -> None:
         """Note of what is seen in both in this frame which images show it, and in the frames since it was seen last."""
         alive = self._trackers[BOTH].alive
-        self._notes = {track.number: self._notes.get(track.number, []) for track in alive}
+        self._notes = {track.number: self._notes.get(track.number, bytearray()) for track in alive}
         for track in alive:
             if track.last.image != image:
                 continue
@@ -165,7 +165,8 @@ class _Following:
             for passed, time_ns, found in self._recent:
                 if passed == image or (before is not None and before.image < passed):
                     one = _one(track, _between(before, track.last, time_ns))
-                    self._notes[track.number].append(tuple(bool(covered(one, found[name])[0]) for name in IMAGES))
+                    note = sum(bool(covered(one, found[name])[0]) << bit for bit, name in enumerate(IMAGES))
+                    self._notes[track.number].append(note)
 
     def _ended(self, name: str, tracks: Iterable[Track]) -> Iterator[Row]:
         for track in tracks:
@@ -183,17 +184,18 @@ class _Following:
     def _shown(self, track: Track) -> Row:
         """Count an object of both, frame by frame; return what its row says of the images that show it."""
         notes = self._notes[track.number]
-        for place, note in enumerate(notes, track.first.image):
-            shown = dict(zip(IMAGES, note, strict=True))
+        shows = {name: [bool(note >> bit & 1) for note in notes] for bit, name in enumerate(IMAGES)}
+        for place, values in enumerate(zip(*shows.values(), strict=True), track.first.image):
+            shown = dict(zip(IMAGES, values, strict=True))
             shown["fused_alone"] = shown[FUSED] and not shown[VISIBLE]
             shown["visible_alone"] = shown[VISIBLE] and not shown[FUSED]
-            shown["none"] = not any(note)
+            shown["none"] = not any(values)
             for key, value in {"objects": True, **shown}.items():
                 self._sums[key][place] += value
         row: dict[str, object] = {"frames": len(notes)}
-        for name, values in zip(IMAGES, zip(*notes, strict=True), strict=True):
-            runs = sum(is_shown for is_shown, _ in itertools.groupby(values))
-            row |= {f"shown_{name}": sum(values), f"breaks_{name}": max(runs - 1, 0)}
+        for name, of_image in shows.items():
+            runs = sum(is_shown for is_shown, _ in itertools.groupby(of_image))
+            row |= {f"shown_{name}": sum(of_image), f"breaks_{name}": max(runs - 1, 0)}
         return row
 
 
