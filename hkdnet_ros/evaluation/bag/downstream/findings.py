@@ -46,18 +46,14 @@ def held_against(
 
 
 def in_common(result: Result, key: str) -> dict[str, float]:
-    """Return the mean of a measure for each image over the frames in which all images have it.
-
-    Empty where there are none, and where it is 0 in all.
-    """
+    """Return the mean of a measure for each image over the frames in which all images have it; empty for none."""
     columns = [result.measures.get(f"{key}.{name}", np.zeros(0)) for name in IMAGES]
     if len({len(column) for column in columns}) != 1:
         return {}
     known = np.isfinite(columns).all(axis=0)
     if not known.any():
         return {}
-    means = {name: float(column[known].mean()) for name, column in zip(IMAGES, columns, strict=True)}
-    return means if any(means.values()) else {}
+    return {name: float(column[known].mean()) for name, column in zip(IMAGES, columns, strict=True)}
 
 
 def _objects(result: Result) -> Finding | None:
@@ -110,15 +106,17 @@ def _followed(result: Result) -> Finding | None:
 
 def _features(result: Result) -> Finding | None:
     inliers = in_common(result, "inliers")
-    return held_against("ORB corners that are found again from frame to frame", inliers) if inliers else None
+    if not any(inliers.values()):
+        return None
+    return held_against("ORB corners that are found again from frame to frame", inliers)
 
 
 def _poses(result: Result) -> list[Finding | None]:
     inliers, steps = in_common(result, "pose_inliers"), in_common(result, "turn_step")
     found: list[Finding | None] = []
-    if inliers:
+    if any(inliers.values()):
         found.append(held_against("corners that agree on one motion of the camera", inliers))
-    if steps:
+    if any(steps.values()):
         what = "smoothness of the camera's motion, by the step from one turn to the next"
         found.append(held_against(what, steps, "{:.3f} deg", less=True, noise=_STEP_NOISE))
     return found
