@@ -89,8 +89,9 @@ class Parts:
         self._open = None
         timings = list(dict.fromkeys(key for row in self._timings for key in row))
         write_table(self._tables / f"{self.parts:05d}.timings.csv", timings, self._timings)
-        write_table(self._tables / f"{self.parts:05d}.objects.csv", OBJECT_COLUMNS, self._objects)
-        self._objects = []
+        if self._objects:
+            write_table(self._tables / f"{self.parts:05d}.{OBJECTS}", OBJECT_COLUMNS, self._objects)
+            self._objects = []
         rows, self._rows, self._timings = self._rows, [], []
         write_table(self._table(self.parts), self._columns, rows)  # last: with it the part is there
         self._count(rows)
@@ -102,9 +103,10 @@ class Parts:
                 file.abandon()
             self._open = None
 
-    def complete(self, has_objects: bool) -> bool:
-        """Put the parts together: the bag's metadata.yaml, frames.csv, timings.csv, objects.csv and frames.parquet.
+    def complete(self) -> bool:
+        """Put the parts together: the bag's metadata.yaml, frames.csv, timings.csv and frames.parquet.
 
+        Where objects were sought, objects.csv is one of them.
         Returns False where there is no pyarrow and so no Parquet. The parts' own tables stay: see :func:`tidy`.
         """
         if self.parts == 0:
@@ -112,8 +114,10 @@ class Parts:
         fused_bag.complete(self._bag, self._messages)
         numbers = range(self.parts)
         join_tables(self._folder / "frames.csv", [self._table(number) for number in numbers])
-        for name in ("timings.csv", OBJECTS) if has_objects else ("timings.csv",):
-            join_tables(self._folder / name, [self._tables / f"{number:05d}.{name}" for number in numbers])
+        timings = [self._tables / f"{number:05d}.timings.csv" for number in numbers]
+        join_tables(self._folder / "timings.csv", timings)
+        if objects := sorted(self._tables.glob(f"*.{OBJECTS}")):
+            join_tables(self._folder / OBJECTS, objects)
         return write_parquet(self._folder / "frames.csv")
 
     def _table(self, part: int) -> Path:

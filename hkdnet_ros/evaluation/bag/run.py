@@ -155,9 +155,8 @@ def work_through(
             tidy(folder)  # the images of one camera alone are nothing to go on from
             raise SourceError(_nothing(source, session.totals(), tables.spans))
         tables.finish()
-        follows = options.search is not None and options.follow > 0
-        has_parquet = parts.complete(follows)
-        if options.search is not None and follows:
+        has_parquet = parts.complete()
+        if options.search is not None and options.follow:
             write_tracks(folder, options.search.sure)
         if movie is not None:
             movie.finish()

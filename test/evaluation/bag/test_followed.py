@@ -68,6 +68,7 @@ def test_frames_without_any_object_are_frames_all_the_same(tmp_path):
     write_tracks(tmp_path, 0.5)
     followed = read_followed(tmp_path)
     assert (len(followed.frames), followed.objects.sum(), followed.share("fused")) == (3, 0, 0.0)
+    write_tracks(tmp_path / "elsewhere", 0.5)  # where nothing was sought
     assert read_followed(tmp_path / "elsewhere") is None
 
 

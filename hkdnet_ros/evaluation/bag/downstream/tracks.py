@@ -73,7 +73,9 @@ def object_rows(frame: int, time_ns: int, found: Mapping[str, Objects]) -> list[
 
 
 def write_tracks(folder: Path, sure: float) -> None:
-    """Follow the objects of OBJECTS in a result's folder; write TRACKS and FOLLOWED beside it."""
+    """Follow the objects of OBJECTS in a result's folder, where it is; write TRACKS and FOLLOWED beside it."""
+    if not (folder / OBJECTS).is_file():
+        return
     following = _Following(sure)
     rows = list(following.rows(_frames(read_table(folder / OBJECTS))))
     write_table(folder / TRACKS, TRACK_COLUMNS, rows)
