@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import csv
 import html
 import json
@@ -21,7 +20,8 @@ import numpy as np
 
 from ...errors import SourceError
 from .charts import per_span, plain
-from .downstream.tracks import OBJECT_COLUMNS, OBJECTS
+from .downstream.found import FoundObjects
+from .downstream.tracks import OBJECTS
 from .folder import NAME, read_run
 from .lumas import FUSED, IMAGES
 from .markup import web
@@ -62,7 +62,7 @@ class Shown:
         self._times = np.ascontiguousarray(result.seconds(result.recorded)).astype("<f8").tobytes()
         self._columns = columns_of(path / "frames.csv")
         self._offsets = _line_offsets(path / "frames.csv")
-        self._boxes = Boxes(path / OBJECTS)
+        self._found = FoundObjects(path / OBJECTS)
         self._lock = threading.Lock()
         self._zips: OrderedDict[int, zipfile.ZipFile] = OrderedDict()
 
@@ -80,7 +80,7 @@ class Shown:
             file.seek(self._offsets[frame])
             (cells,) = csv.reader([file.readline().decode()])
         row: dict[str, Any] = dict(zip(self._columns, cells, strict=True))
-        return json.dumps(row | {"objects": self._boxes.of(frame)}).encode()
+        return json.dumps(row | {"objects": self._found.of(frame)}).encode()
 
     def pane(self, frame: int, name: str) -> bytes:
         """Return an image of a frame as JPEG, nothing where it was not made of one."""
@@ -149,41 +149,6 @@ def _overview(result: Result) -> dict[str, Any]:
         "boxes": result.followed is not None,
         "measured": result.measured.tolist() if len(result.measured) <= 100_000 else [],
     }  # fmt: skip
-
-
-class Boxes:
-    """The objects of objects.csv, found again by the number of their frame; none where there is no such file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._frames, self._places = array("q"), array("q")  # where the rows of a frame begin
-        if not path.is_file():
-            return
-        with path.open("rb") as file:
-            file.readline()
-            place = file.tell()
-            for line in file:
-                frame = int(line.partition(b",")[0])
-                if not self._frames or self._frames[-1] != frame:
-                    self._frames.append(frame)
-                    self._places.append(place)
-                place += len(line)
-            self._places.append(place)
-
-    def of(self, frame: int) -> dict[str, list[list[float]]]:
-        """Return left, top, right, bottom and score of what was found in a frame, by image; nothing for any other."""
-        at = bisect.bisect_left(self._frames, frame)
-        found: dict[str, list[list[float]]] = {}
-        if at == len(self._frames) or self._frames[at] != frame:
-            return found
-        with self._path.open("rb") as file:
-            file.seek(self._places[at])
-            lines = file.read(self._places[at + 1] - self._places[at]).decode().splitlines()
-        for row in csv.DictReader(lines, OBJECT_COLUMNS):
-            if row["class"]:
-                sides = [float(row[name]) for name in ("left", "top", "right", "bottom", "score")]
-                found.setdefault(row["image"], []).append(sides)
-        return found
 
 
 def _line_offsets(path: Path) -> Sequence[int]:

@@ -14,6 +14,7 @@ from rigging import FakeEngine
 
 from hkdnet_ros.evaluation.bag import evaluate
 from hkdnet_ros.evaluation.bag.downstream.findings import downstream_findings, held_against
+from hkdnet_ros.evaluation.bag.downstream.found import FoundObjects, drawn
 from hkdnet_ros.evaluation.bag.downstream.tracks import OBJECT_COLUMNS, object_rows, read_followed, write_tracks
 from hkdnet_ros.evaluation.bag.finding import BAD, GOOD, NOTE
 from hkdnet_ros.evaluation.bag.folder import read_run
@@ -129,6 +130,8 @@ def test_a_recording_is_followed_at_its_rate_and_the_same_after_a_stop(evaluated
     assert result.followed.tracks["both"] == 2
     text = (tmp_path / "one" / "report.html").read_text()
     assert "Objects over time" in text
+    assert "Most that visible misses and fused shows" in text
+    assert "Most that fused misses and visible shows" not in text  # there is none
     with (tmp_path / "one" / "frames.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 40
     evaluated(walk, tmp_path / "none", **asked, follow=0.0, limit=3)
@@ -182,3 +185,14 @@ def test_all_that_is_measured_downstream_has_its_sentence(result, tmp_path):
     assert len(bad) == len(good) == 6
     assert all(finding.tone == BAD and "Fused is worse than" in finding.text for finding in bad)
     assert all(finding.tone == GOOD and "worse" not in finding.text for finding in good)
+
+
+def test_boxes_are_drawn_where_they_lie_in_an_image_of_any_size(tmp_path):
+    write_objects(tmp_path, [{"thermal": person(40), "visible": NOBODY, "fused": NOBODY}])
+    found = FoundObjects(tmp_path / "objects.csv")
+    assert found.of(0) == {"thermal": [[40, 10, 60, 60, pytest.approx(0.9)]]}
+    assert found.of(1) == FoundObjects(tmp_path / "none.csv").of(0) == {}
+    picture = drawn(np.full((60, 80), 90, np.uint8), found.of(0)["thermal"], (160, 120))
+    assert picture.shape == (60, 80, 3)
+    rows, columns = np.nonzero((picture == 255).all(axis=2))
+    assert (columns.min(), rows.min(), columns.max(), rows.max()) == (20, 5, 30, 30)

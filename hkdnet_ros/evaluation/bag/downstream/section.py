@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,11 +10,13 @@ import numpy as np
 from ....images.frames import VISIBLE
 from ..charts import Array, Chart, Series, points
 from ..lumas import FUSED, IMAGES
-from ..markup import Section, number, paragraph, table
-from ..reading import Result
+from ..markup import Section, number, paragraph, shots, table
+from ..reading import Result, read_panes
+from ..tables import read_table
 from .findings import again_shares, in_common
+from .found import FoundObjects, drawn
 from .objects import BOTH
-from .tracks import Followed
+from .tracks import OBJECTS, Followed
 
 
 def downstream_section(result: Result) -> Section | None:
@@ -131,7 +134,7 @@ def _tracks(result: Result) -> tuple[str, list[Chart]] | None:
         ("of what can be followed", "share"),
         [[text, f"{100 * followed.share(name):.1f} %"] for name, text in _ALONE.items()],
     )
-    return body, _followed_charts(result, followed)
+    return body + _telling_frames(result, followed), _followed_charts(result, followed)
 
 
 _ALONE = {
@@ -139,6 +142,29 @@ _ALONE = {
     "visible_alone": "fused misses and visible shows",
     "none": "no image shows, in a gap",
 }
+
+
+def _telling_frames(result: Result, followed: Followed) -> str:
+    """Return the frame in which fused shows most that visible misses, and the reverse, with what was found."""
+    found = FoundObjects(result.path / OBJECTS)
+    rows = []
+    for key, title in (
+        ("fused_alone", "Most that visible misses and fused shows"),
+        ("visible_alone", "Most that fused misses and visible shows"),
+    ):
+        counts = followed.shown[key]
+        if not counts.any():
+            continue
+        place = int(counts.argmax())
+        frame = int(followed.frames[place])
+        row = next(itertools.islice(read_table(result.path / "frames.csv"), frame, None))
+        size, boxes = (int(row["width"]), int(row["height"])), found.of(frame)
+        panes = read_panes(result.path, frame, int(result.asked["part"]))
+        pictures = {name: drawn(image, boxes.get(name, ()), size) for name, image in panes.items()}
+        seconds = float(result.seconds(result.recorded)[frame])
+        heading = f"frame {frame}, {seconds:.2f} s from the start; {counts[place]} of {followed.objects[place]}"
+        rows.append(f'<h3>{title}<span class="aside">{heading}</span></h3>{shots(pictures, title.lower())}')
+    return "".join(rows)
 
 
 def _followed_charts(result: Result, followed: Followed) -> list[Chart]:
