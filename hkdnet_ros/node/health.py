@@ -181,7 +181,7 @@ def _camera_info(health: Health) -> Report:
 def _registration(health: Health) -> Report:
     found = health.misalignment
     if found is None:
-        return Report("registration", OK, "the scene does not tell, so far, whether thermal lies on the visible image")
+        return Report("registration", OK, "not known how thermal lies on the visible image: the scene does not tell")
     values = {
         "thermal is off to the right (px)": f"{-found.shift.x:+.1f}",
         "thermal is off downwards (px)": f"{-found.shift.y:+.1f}",

@@ -168,8 +168,8 @@ class FusionWork:
         }
         self._statistics.add_published(now_ns)
         self._statistics.add_latencies({**latencies, "age": age_ns / 1e9})
-        figures = Figures(age_ns, latencies, self._statistics.totals(), self.misalignment.found)
-        self._sink.figures(output, figures)
+        misalignment = self.misalignment.found if fused.mode == FUSED else None
+        self._sink.figures(output, Figures(age_ns, latencies, self._statistics.totals(), misalignment))
         if fused.mode == FUSED and fused.thermal is not None and visible is not None:
             self.misalignment.see(fused, fused.thermal, visible, self.registration.latest)
 

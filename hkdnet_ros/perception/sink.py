@@ -52,7 +52,7 @@ class Output:
 class Figures:
     """What is known when a fused frame has gone out: its age in ns, seconds by stage in order, and all counts.
 
-    ``misalignment`` is what the pairs before show, None where they do not tell.
+    ``misalignment`` is what the pairs before show, None where they do not tell, and beside what is no live pair.
     """
 
     age_ns: int

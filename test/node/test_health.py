@@ -108,7 +108,7 @@ def test_a_calibration_that_does_not_fit_is_a_warning_with_its_counts():
 
 
 def test_how_far_thermal_is_off_is_reported_to_the_side_that_it_lies_on():
-    assert "does not tell" in report("registration").message
+    assert "not known" in report("registration").message
     found = Misalignment(Shift(-4.0, 3.0, 0.1), 0.25, 8)
     known = report("registration", misalignment=found)
     assert (known.level, known.message) == (OK, "thermal lies 5.0 px off the visible image")

@@ -301,3 +301,23 @@ def test_the_simulators_rig_is_off_by_what_its_thermal_camera_was_turned(
     assert health.misalignment is not None
     assert (health.misalignment.shift.x, health.misalignment.shift.y) == pytest.approx((expected, 0), abs=1)
     assert bool(health.misaligned) == (abs(yaw) > 0)
+
+
+def test_beside_one_camera_alone_nothing_is_said() -> None:
+    core, scene = CoreRig(FakeEngine(1), Logger()), to_uint8(outlines(8, *SIZE))
+
+    def send(at_s: float, *streams: str) -> None:
+        stamp_ns = core.now_ns = NOW_NS + round(at_s * S)
+        for stream in streams:
+            core.receive(stream, Frame(scene if stream == "thermal" else np.roll(scene, 2, 1), stamp_ns, "", "mono8"))
+        core.it.tick(stamp_ns)
+
+    for at_s in times(0, 9):
+        send(at_s, "thermal", "visible")
+    assert core.sink.given_figures[-1].misalignment is not None
+    assert core.sink.given_figures[-1].misalignment_px == pytest.approx(2, abs=0.2)
+    for at_s in times(9, 13):
+        send(at_s, "visible")
+    assert core.modes == ["fused", "visible"]
+    assert core.sink.given_figures[-1].misalignment is None
+    assert np.isnan(core.sink.given_figures[-1].misalignment_px)
