@@ -39,7 +39,7 @@ _SIDES = {160: 24}  # px of a patch, else 32
 _HELD = 0.005  # see climb(): of one pair whose edges are alike by _ALIKE
 _ALIKE = 0.25  # as those of a scene by day
 _MOST_HELD = 0.05  # above which the pairs tell no more than a similarity
-_CELLS = 8, 6  # across and down, of which a bootstrap draws: neighbouring patches share an object and its parallax
+_CELLS = 8, 6  # across and down, of which a bootstrap of one pair draws: neighbours share an object and its parallax
 _DRAWS = 20
 _LEAST_TEXTURE = 12  # patches
 
@@ -191,8 +191,11 @@ def _uncertainty(evidence: Surfaces, homography: Matrix, pairs: Pairs, held: flo
     scale = whole[0] / evidence.size[0]
     seen = np.clip(transform_points(homography, corners(_size(pairs[0][0]))), 0, np.array(whole) - 1) / scale
     grid = corners(evidence.size)
-    across, down = np.floor(evidence.centres / evidence.size * _CELLS).T.astype(np.int64)
-    cells = [np.flatnonzero(across + _CELLS[0] * down == cell) for cell in np.unique(across + _CELLS[0] * down)]
+    # Objects of many scenes lie at many places, so that cells may be smaller.
+    columns, rows = np.rint(np.array(_CELLS) * len(pairs) ** 0.25)
+    across, down = np.floor(evidence.centres / evidence.size * (columns, rows)).T
+    numbers = across + columns * down
+    cells = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
     moved = []
     for _ in range(_DRAWS):
         drawn = np.concatenate([cells[number] for number in random.integers(0, len(cells), len(cells))])

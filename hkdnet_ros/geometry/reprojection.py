@@ -60,6 +60,8 @@ class Reprojection:
         self.part = self._seen(far, inverse)
         self._inverse = np.ascontiguousarray(inverse[self.part], np.float32)
         self._far = tuple(np.ascontiguousarray(side[self.part], np.float32) for side in far)
+        # Kept, for new memory of this size costs as much time as what is computed in it.
+        self._work = tuple(np.empty_like(self._inverse) for _ in range(4))
 
     def _seen(self, far: list[NDArray[np.float64]], inverse: NDArray[np.float64]) -> tuple[slice, slice]:
         """Return the part of the grid whose rays can cross the view, rows first: from infinity to the closest they go.
@@ -84,10 +86,16 @@ class Reprojection:
 
         ``near`` is that of the whole grid, in 1/m.
         """
-        t = self._inverse * near[self.part]
+        t, scale, x, y = self._work
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            scale = np.reciprocal(np.float32(self._shift) * t + np.float32(1))
-            x, y = ((t * np.float32(move) + far) * scale for move, far in zip(self._moves, self._far, strict=True))
+            np.multiply(self._inverse, near[self.part], out=t)
+            np.multiply(t, np.float32(self._shift), out=scale)
+            scale += np.float32(1)
+            np.reciprocal(scale, out=scale)
+            for place, move, far in zip((x, y), self._moves, self._far, strict=True):
+                np.multiply(t, np.float32(move), out=place)
+                place += far
+                place *= scale
             t *= scale
             width, height = self.size
             inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1) & (t > 0)  # NaN is not
