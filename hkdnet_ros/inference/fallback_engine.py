@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import DeviceError
 from .config import CPU, EngineConfig
 from .engine import Engine, EngineInFront
+from .raw_pair import RawFused, RawPair
 
 Result = TypeVar("Result")
 
@@ -54,6 +55,14 @@ class FallbackEngine(EngineInFront):
         return self._surely(
             lambda: self._engine.fuse(thermal, visible), lambda: self._moved_to_cpu().fuse(thermal, visible)
         )
+
+    def fuse_raw(self, pair: RawPair) -> RawFused | None:
+        """Fuse as the engine does; None where it had to be moved to the CPU, on which images are prepared first."""
+
+        def move() -> None:
+            self._moved_to_cpu()
+
+        return self._surely(lambda: self._engine.fuse_raw(pair), move)
 
     def warm_up(self, height: int, width: int) -> float:
         """Warm up as the engine does, on another device where need be."""

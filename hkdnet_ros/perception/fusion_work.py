@@ -141,7 +141,7 @@ class FusionWork:
             return
         visible = self._decode(task.visible)
         decoded = time.perf_counter()
-        fused = self._fuse(thermal, visible, Extras(wants.validity, wants.temperature))
+        fused = self._fuse(thermal, visible, Extras(wants.validity, wants.temperature, wants.conditioned))
         is_live = task.thermal is None or task.thermal.is_live
         if not is_live:
             fused = dataclasses.replace(fused, mode=HELD)
