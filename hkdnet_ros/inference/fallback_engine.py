@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DeviceError
-from .config import CPU, EngineConfig
+from .config import AUTO, CPU, EngineConfig
 from .engine import Engine, EngineInFront
 from .raw_pair import RawFused, RawPair
 
@@ -97,6 +97,7 @@ class FallbackEngine(EngineInFront):
         return self._engine
 
     def _load_on_cpu(self) -> Engine:
-        # fp16 is for CUDA only.
-        self._config = dataclasses.replace(self._config, device=CPU, precision="auto")
+        # fp16 is for CUDA only, and so is TensorRT.
+        backend = AUTO if self._config.backend == "tensorrt" else self._config.backend
+        self._config = dataclasses.replace(self._config, device=CPU, precision=AUTO, backend=backend)
         return self._load(self._config)

@@ -20,7 +20,7 @@ from .backend import Backend, copy_unit
 from .checkpoint import load_guided, load_student, read_metadata, weights_path
 from .compute_thread import compute
 from .config import EngineConfig
-from .device import DTYPES, choose_device, fast_precision
+from .device import DTYPES, choose_device, fast_precision, memory_of
 from .device_runs import DeviceRuns
 from .memory import give_back_buffers, keep_large_buffers
 from .raw_pair import RawFused, RawPair
@@ -85,7 +85,7 @@ class TorchBackend(Backend):
     """A student or guided network in torch, on CUDA or the CPU."""
 
     def __init__(self, config: EngineConfig) -> None:
-        _on_device(self._load, config)
+        on_device(self._load, config)
 
     def _load(self, config: EngineConfig) -> None:
         keep_large_buffers()
@@ -116,15 +116,15 @@ class TorchBackend(Backend):
         frame: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Return the fused luma of two images; see :meth:`Backend.run`."""
-        return _on_device(self._run, thermal, visible, lap, frame)
+        return on_device(self._run, thermal, visible, lap, frame)
 
     def describe(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
         """Return the statistics of two whole images, (1, 4), which say to their parts how bright the frame is."""
-        return _on_device(self._describe, thermal, visible)
+        return on_device(self._describe, thermal, visible)
 
     def fuse_raw(self, pair: RawPair, lap: Callable[[str], None]) -> RawFused:
         """Return the finished image of a pair; see :meth:`Backend.fuse_raw`."""
-        return _on_device(self._runs.fuse_raw, pair, lap)
+        return on_device(self._runs.fuse_raw, pair, lap)
 
     @property
     def bytes_per_pixel(self) -> float:
@@ -170,13 +170,7 @@ class TorchBackend(Backend):
     @property
     def memory(self) -> tuple[int, int] | None:
         """Bytes in use on the device by anyone, and how many it has; None for the CPU or where it does not answer."""
-        if self._device.type != "cuda":
-            return None
-        try:
-            free, total = torch.cuda.mem_get_info(self._device)
-        except RuntimeError:
-            return None
-        return total - free, total
+        return memory_of(self._device)
 
 
 class _Input:
@@ -215,7 +209,7 @@ def is_device_failure(error: RuntimeError) -> bool:
     return isinstance(error, torch.cuda.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
-def _on_device(function: Callable[..., Any], *args: Any) -> Any:
+def on_device(function: Callable[..., Any], *args: Any) -> Any:
     """Compute ``function(*args)``; a failure of the device becomes a :class:`DeviceError`, with its memory freed."""
     failure: type[DeviceError] = DeviceError
     try:
