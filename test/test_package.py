@@ -44,6 +44,9 @@ ROS_PACKAGES = {
 # Imported only by what needs them, which says so, or is skipped, where they are missing.
 OPTIONAL_PACKAGES = {"onnx", "onnxruntime", "onnxscript", "openvino", "playwright", "pyarrow", "ray"}
 
+# Used where NVIDIA's system has it, and never installed by us.
+SYSTEM_PACKAGES = {"tensorrt"}
+
 # Brought by a package that is required, for the formats that it reads itself: rosbags.
 BROUGHT_PACKAGES = {"backports", "compression", "lz4", "ruamel"}
 
@@ -202,7 +205,7 @@ def third_party(paths: list[Path]) -> set[str]:
     """Return the Python packages that files import, but for ROS's, optional ones and what lies beside the files."""
     roots = {name.split(".")[0] for path in paths for name in imports(path) if not is_ros(name)}
     ours = {"__future__", "hkdnet_ros", *(path.stem for path in paths)}
-    return roots - sys.stdlib_module_names - OPTIONAL_PACKAGES - BROUGHT_PACKAGES - ours
+    return roots - sys.stdlib_module_names - OPTIONAL_PACKAGES - SYSTEM_PACKAGES - BROUGHT_PACKAGES - ours
 
 
 def declared(*tags: str) -> set[str]:

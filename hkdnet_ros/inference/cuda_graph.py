@@ -43,8 +43,10 @@ class GraphRecorder:
             return self._captured(launch)
         except RuntimeError as error:  # CUDA's, and torch's own for what cannot be part of a graph
             self.failures += 1
+            self._pool = None  # the next ones have nothing to do with what is left in it
             if self.failures == 1:
-                reason = (str(error) or type(error).__name__).splitlines()[0]
+                cause = error.__context__ or error  # leaving a capture that was spoilt raises once more
+                reason = (str(cause) or type(cause).__name__).splitlines()[0]
                 _log.warning(
                     "the network could not be captured as a CUDA graph (%s); its kernels are launched one by one, which"
                     " gives the same picture more slowly",
@@ -56,15 +58,17 @@ class GraphRecorder:
         with torch.cuda.device(self._device):
             current, side = torch.cuda.current_stream(), torch.cuda.Stream()
             side.wait_stream(current)
+            pool = self._pool or torch.cuda.graph_pool_handle()
+            graph = torch.cuda.CUDAGraph()
+            # Around the capture, too: torch stays in the stream of one that fails. What libraries keep for a stream
+            # is there from the warm-up on.
             with torch.cuda.stream(side), _fastest_kernels():
                 for _ in range(_WARM_UPS):
                     launch()
+                # Only this thread's calls may spoil the capture: a robot's process has others that use CUDA.
+                with torch.cuda.graph(graph, pool=pool, stream=side, capture_error_mode="thread_local"):
+                    launch()
             current.wait_stream(side)
-            pool = self._pool or torch.cuda.graph_pool_handle()
-            graph = torch.cuda.CUDAGraph()
-            # Only this thread's calls may spoil the capture: a robot's process has others that use CUDA.
-            with torch.cuda.graph(graph, pool=pool, stream=side, capture_error_mode="thread_local"), _fastest_kernels():
-                launch()
             self._pool = pool
         return graph.replay
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.export import Dim
 
@@ -20,8 +21,8 @@ from ..errors import ConfigError, MissingDependencyError, SourceError
 from ..network.guided import Guided
 from ..network.student import Student
 from .checkpoint import read_metadata
-from .precision_trial import agreement
-from .sizes import SMALLEST
+from .precision_trial import agreement, rounding_scene
+from .sizes import SMALLEST, Sizes
 from .torch_backend import compute_in, fold_batch_norms, sizes_of
 
 FORMATS = {".onnx": "ONNX", ".pt2": "torch.export"}
@@ -158,14 +159,12 @@ class Parity(NamedTuple):
 def parity(network: Student | Guided, path: Path, *, height: int, width: int, precision: str = "fp32") -> Parity | None:
     """Return how the file at ``path`` agrees with ``network``, which it was exported from.
 
-    Both fuse random images of the visible size that it was exported for. A file in fp16 is run by TensorRT where the
-    system has it and a GPU, another file of ONNX by ONNX Runtime on the CPU. None for one of ONNX where that is not
-    installed.
+    Both fuse images of the visible size that it was exported for: random ones, and a file in fp16 the scene by which
+    shorter formats are judged. That file is run by TensorRT where the system has it and a GPU, else one of ONNX by ONNX
+    Runtime on the CPU, which has fp16 for few operations and computes the others in fp32. None for one of ONNX where
+    that is not installed.
     """
-    sizes = sizes_of(network)
-    random = np.random.default_rng(0)
-    thermal = random.random((1, 1, *sizes.thermal_for(sizes.output_for((height, width)))), dtype=np.float32)
-    visible = random.random((1, 1, height, width), dtype=np.float32)
+    thermal, visible = (image[None, None] for image in _images(sizes_of(network), height, width, precision))
     inputs = torch.from_numpy(thermal), torch.from_numpy(visible)
     with torch.inference_mode():
         expected = ExportedNetwork(network).eval()(*inputs).numpy()
@@ -184,6 +183,14 @@ def parity(network: Student | Guided, path: Path, *, height: int, width: int, pr
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     (found,) = session.run(["fused"], {"thermal": thermal, "visible": visible})
     return Parity(agreement(expected, found), "ONNX Runtime")
+
+
+def _images(sizes: Sizes, height: int, width: int, precision: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    if precision == HALF:
+        return rounding_scene(sizes, height, width)
+    random = np.random.default_rng(0)
+    thermal = random.random(sizes.thermal_for(sizes.output_for((height, width))), dtype=np.float32)
+    return thermal, random.random((height, width), dtype=np.float32)
 
 
 def _free_sides(thermal: int) -> dict[str, Any]:
