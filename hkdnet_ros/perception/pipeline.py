@@ -114,9 +114,10 @@ class FusionPipeline:
         flatten what thermal shows: then the thermal image itself is enlarged, and the mode of the result is THERMAL.
 
         ``timings`` has "thermal", "registration", "color", "temperature" where that is wanted, and the engine's own
-        stages. Raises :class:`ImageError` for an image that is smaller than 16x16 where no grid enlarges it, for a
-        thermal one that is mostly NaN, and for a visible one of floats, and :class:`RegistrationError` for a pair that
-        cannot be registered.
+        stages; where an engine's device does all of a pair, "registration" and "color" are among those. Raises
+        :class:`ImageError` for an image that is smaller than 16x16 where no grid enlarges it, for a thermal one that is
+        mostly NaN, and for a visible one of floats, and :class:`RegistrationError` for a pair that cannot be
+        registered.
         """
         clock = StageClock()
         taken = self._taken(pair.thermal)

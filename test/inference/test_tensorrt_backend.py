@@ -11,11 +11,14 @@ import pytest
 import torch
 
 from hkdnet_ros.errors import ConfigError, DeviceError, MissingDependencyError
+from hkdnet_ros.images.frames import Frame, Pair
 from hkdnet_ros.inference.cache import cache_folder
 from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.inference.engine_api import load_engine
 from hkdnet_ros.inference.precision_trial import LEAST_AGREEMENT, agreement, rounding_scene
 from hkdnet_ros.inference.sizes import Sizes
+from hkdnet_ros.perception.config import PerceptionConfig
+from hkdnet_ros.perception.pipeline import FusionPipeline
 
 MODULES = ("hkdnet_ros.inference.tensorrt_engine", "hkdnet_ros.inference.tensorrt_backend")
 
@@ -111,6 +114,18 @@ def test_an_engine_is_built_once_for_a_size_and_found_again(stand_in, quick):
     assert len(stand_in.built) == 1
     it.fuse(*pair(it, 24, 24))
     assert stand_in.built[1:] == ["1x1x24x24 1x1x24x24"]
+
+
+def test_a_pair_as_it_comes_goes_through_the_engine(quick, monkeypatch):
+    counts = np.random.default_rng(0).integers(20_000, 30_000, (20, 20)).astype(np.uint16)
+    colours = np.random.default_rng(1).integers(0, 100, (20, 20, 3)).astype(np.uint8)
+    images = Pair(Frame(counts, 1, "thermal", "mono16"), Frame(colours, 2, "visible", "bgr8"))
+    it = quick()
+    found = FusionPipeline(it, PerceptionConfig()).process(images)
+    assert "color" not in found.timings
+    monkeypatch.setattr(it._backend, "takes_raw", False)
+    expected = FusionPipeline(it, PerceptionConfig()).process(images)
+    assert np.abs(found.image.astype(int) - expected.image).max() <= 3
 
 
 def test_another_version_or_gpu_builds_its_own(stand_in, quick, monkeypatch):
