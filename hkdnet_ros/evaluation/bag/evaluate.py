@@ -23,7 +23,7 @@ from ...perception.config import PerceptionConfig
 from ...perception.pairing import NEAREST
 from ...sources.bags.bag_source import BagSource
 from ...sources.camera_source import CameraSource
-from ...sources.opening import open_source
+from ...sources.opening import bag_of, open_source
 from ..detection import FOUND, SURE, Search, class_numbers
 from ..detector import OnnxDetector
 from .folder import ResultFolder
@@ -43,7 +43,8 @@ class Request:
 
     Measures are taken on one frame in ``every``; None: of a short recording on about 200, of a long one on one in 60.
     ``limit`` is how many frames are fused, None for all. ``detector`` is an ONNX file (see
-    :class:`~hkdnet_ros.evaluation.detector.OnnxDetector`), of whose classes ``classes`` count.
+    :class:`~hkdnet_ros.evaluation.detector.OnnxDetector`), of whose classes ``classes`` count. With ``merge`` the
+    written bag holds the messages of the recording, too.
     """
 
     every: int | None = None
@@ -52,6 +53,7 @@ class Request:
     classes: Sequence[str] = ()
     video: bool = True
     part: int = FRAMES
+    merge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def _asked(task: Task, source: CameraSource, every: int) -> dict[str, Any]:
         "limit": request.limit,
         "part": request.part,
         "video": request.video,
+        "merge": request.merge,
         "detector": request.detector.name if request.detector else None,
         "classes": list(request.classes) if request.detector else [],
     }
@@ -131,19 +134,19 @@ def _work(task: Task, source: CameraSource, folder: ResultFolder, every: int, ba
         search = None
         if request.detector is not None:
             search = Search(OnnxDetector(request.detector), class_numbers(request.classes), SURE, FOUND)
-        options = Options(every, request.limit, search, request.video, request.part)
+        options = Options(every, request.limit, search, request.video, request.part, request.merge)
         with contextlib.closing(load_engine(task.engine)) as engine:
             outcome = work_through(source, out, engine, task.config, options, bar)
     except HkdnetError:
         if not (out / "parts").is_dir() or not any((out / "parts").iterdir()):
             folder.remove()  # nothing came of it that a next try could go on from
         raise
-    bag = source if isinstance(source, BagSource) else None
+    bag = bag_of(source)
     folder.finish(
         {
             **outcome.as_json(),
             "contents": _contents(bag) if bag else [],
-            "problems": list(bag.recording.problems) if bag else [],
+            "problems": [*(bag.recording.problems if bag else ()), *outcome.problems],
             "grew": fingerprint(task.files) != before,
             "versions": _versions(),
             "machine": machine(),

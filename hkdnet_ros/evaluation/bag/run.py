@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import functools
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,15 +23,19 @@ from ...perception.config import PerceptionConfig
 from ...perception.incoming import Arrival
 from ...perception.mode import FUSED as FUSED_MODE
 from ...perception.mode import HELD, ModeChange
+from ...perception.registration import NONE
 from ...perception.run import run
 from ...perception.session import Session
 from ...perception.sink import Drop, Figures, Output, Wants
 from ...perception.statistics import Totals
 from ...perception.worker import EVERY
+from ...sources.bags.bag_source import BagSource
 from ...sources.camera_source import CameraSource
+from ...sources.opening import bag_of
 from ..detection import Search
 from .ahead import Small, decoded_ahead
-from .fused_bag import FusedMessages
+from .fused_messages import TYPES, FusedMessages
+from .inputs import Inputs
 from .measures import IN_A_ROW, InARow, Look, columns, is_looked_at, look_at
 from .movie import Movie
 from .ordered_pipe import OrderedPipe
@@ -70,18 +75,25 @@ class Bar(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a recording is worked through: measures on one frame in ``every``, the first ``limit`` frames or all."""
+    """How a recording is worked through: measures on one frame in ``every``, the first ``limit`` frames or all.
+
+    With ``merge`` the messages of the bag itself are written between the fused ones.
+    """
 
     every: int
     limit: int | None = None
     search: Search | None = None
     video: bool = True
     part: int = FRAMES
+    merge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a recording, and how long it took: ``engine_s`` for ``engine_frames``, of ``seconds`` in all."""
+    """What came of a recording, and how long it took: ``engine_s`` for ``engine_frames``, of ``seconds`` in all.
+
+    ``problems`` says what could not be merged.
+    """
 
     frames: int
     both: int
@@ -90,6 +102,7 @@ class Outcome:
     drift_ppm: float | None
     runs_on: Mapping[str, str]
     damage: str
+    problems: Sequence[str]
     has_parquet: bool
     seconds: float
     engine_s: float
@@ -113,12 +126,13 @@ def work_through(
     """
     begun = time.perf_counter()
     messages = FusedMessages()
+    open_inputs = functools.partial(Inputs, _bag(source), TYPES) if options.merge else None
     spent = Spent()
     with _disk_errors(folder), contextlib.ExitStack() as stack:
         movie = Movie(folder, folder / "panes") if options.video else None
         if movie is not None:
             stack.callback(movie.abandon)
-        parts = Parts(folder, (*BASE, *columns(options.search)), messages, movie, options.part)
+        parts = Parts(folder, (*BASE, *columns(options.search)), movie, options.part, open_inputs)
         tables = StreamTables(folder)
         stack.callback(tables.abandon)
         begun_at = parts.frames
@@ -127,7 +141,7 @@ def work_through(
         with OrderedPipe(products.make, products.take, threads=_THREADS, most=_UNDER_WAY) as pipe:
             total = _count(source, options.limit)
             with bar(total=total, desc=Path(source.name).name[-40:], unit="frame") as progress:
-                sink = _Sink(pipe, tables, parts, options.limit, progress, _has_models(source))
+                sink = _Sink(pipe, tables, parts, options.limit, progress, _wants(source, config))
                 watched = WatchedEngine(engine, lambda: sink.frames < begun_at - IN_A_ROW + 1, spent)
                 sink.engine = watched
                 session = Session(config, watched, sink, tables, policy=EVERY)
@@ -144,7 +158,7 @@ def work_through(
             tidy(folder)  # the images of one camera alone are nothing to go on from
             raise SourceError(_nothing(source, session.totals(), tables.spans))
         tables.finish()
-        has_parquet = parts.complete()
+        has_parquet = parts.complete(options.limit is None or sink.frames < options.limit)
         if movie is not None:
             movie.finish()
         stack.pop_all()
@@ -157,6 +171,7 @@ def work_through(
             drift_ppm=health.drift_ppm,
             runs_on=sink.runs_on,
             damage=fed.damage,
+            problems=parts.inputs.all_problems() if parts.inputs else (),
             has_parquet=has_parquet,
             seconds=time.perf_counter() - begun,
             engine_s=spent.seconds,
@@ -251,14 +266,14 @@ class _Sink:
         parts: Parts,
         limit: int | None,
         progress: Progress,
-        has_models: bool,
+        wants: Wants,
     ) -> None:
         self._pipe = pipe
         self._tables = tables
         self._first = parts.frames - IN_A_ROW + 1
         self._limit = limit
         self._progress = progress
-        self._wants = Wants(camera_model=has_models)
+        self._wants = wants
         self._error: BaseException | None = None
         self.engine: Engine
         self.frames = 0
@@ -346,8 +361,18 @@ def _count(source: CameraSource, limit: int | None) -> int | None:
     return count if limit is None else min(count, limit)
 
 
-def _has_models(source: CameraSource) -> bool:
-    return any(source.camera_model(stream) is not None for stream in (THERMAL, VISIBLE))
+def _wants(source: CameraSource, config: PerceptionConfig) -> Wants:
+    return Wants(
+        camera_model=any(source.camera_model(stream) is not None for stream in (THERMAL, VISIBLE)),
+        validity=config.registration.mode != NONE,
+        temperature=config.temperature.is_on,
+    )
+
+
+def _bag(source: CameraSource) -> BagSource:
+    if (bag := bag_of(source)) is None:
+        raise SourceError(f"{source.name}: is no bag that could be merged; evaluate without --merge")
+    return bag
 
 
 def _nothing(source: CameraSource, totals: Totals, spans: Mapping[str, tuple[int, int]]) -> str:

@@ -154,11 +154,11 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(drive, evaluated, tmp_
     written = []
     write = fused_bag.BagPart.write
 
-    def full(part, recorded_ns, frame):
-        written.append(recorded_ns)
+    def full(part, messages):
+        written.append(part)
         if len(written) > 20:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(part, recorded_ns, frame)
+        write(part, messages)
 
     monkeypatch.setattr(fused_bag.BagPart, "write", full)
     with pytest.raises(SourceError) as caught:
