@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ...errors import HkdnetError, ImageError, SourceError
+from ...errors import ConfigError, ImageError, SourceError
 from ...geometry.messages import child_to_parent
 from ...geometry.rigid_transform import RigidTransform
 from ...images.bit_depth import BitDepth
@@ -152,10 +152,16 @@ class BagSource:
         there = [c for c in self.recording.connections if (c.topic, c.msgtype) == (STATIC_TRANSFORMS, TRANSFORMS)]
         for message in self.recording.messages(there) if there else ():
             try:
-                for stamped in self.recording.deserialized(message).transforms:
-                    found.append((str(stamped.header.frame_id), str(stamped.child_frame_id), child_to_parent(stamped)))
-            except HkdnetError as error:
+                sent = self.recording.deserialized(message).transforms
+            except ImageError as error:
                 self._remark(f"{STATIC_TRANSFORMS} passed over: {error}")
+                continue
+            for stamped in sent:
+                parent, child = str(stamped.header.frame_id), str(stamped.child_frame_id)
+                try:
+                    found.append((parent, child, child_to_parent(stamped)))
+                except ConfigError as error:
+                    self._remark(f"{STATIC_TRANSFORMS} passed over from {parent} to {child}: {error}")
         return found
 
     def _incoming(self, stream: str, message: Message) -> Incoming:
