@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import queue
 import threading
 import zipfile
@@ -12,7 +14,7 @@ import cv2
 import numpy as np
 
 from ...errors import SourceError
-from ...sources.video_writer import VideoWriter
+from ...sources.h264_writer import H264, MPEG4, Writer, open_video
 from ..side_by_side import GAP, MOST_WIDTH, STRIP, captioned
 from .lumas import FUSED, IMAGES
 from .panes import Image, part_file
@@ -20,6 +22,8 @@ from .panes import Image, part_file
 NAME = "side_by_side.mp4"
 
 _LOWEST_RATE, _HIGHEST_RATE = 1.0, 120.0
+
+_log = logging.getLogger(__name__)
 
 
 class Movie:
@@ -34,7 +38,7 @@ class Movie:
         self._partial = folder / f".partial_{NAME}"
         self._panes = panes
         self._parts: queue.SimpleQueue[tuple[int, float] | None] = queue.SimpleQueue()
-        self._writer: VideoWriter | None = None
+        self._writer: Writer | None = None
         self._row: _Row | None = None
         self._given_up = False
         self._error: Exception | None = None
@@ -45,16 +49,20 @@ class Movie:
         """Let the frames of a part follow; the ``rate`` in Hz of the first part is that of the video."""
         self._parts.put((part, rate))
 
-    def finish(self) -> None:
-        """Wait for all parts and give the video its name."""
+    def finish(self) -> str:
+        """Wait for all parts, give the video its name and return how it is coded."""
         self._parts.put(None)
         self._thread.join()
         if self._error is not None:
             self._partial.unlink(missing_ok=True)
             raise self._error
-        if self._writer is not None:
-            self._writer.close()
-            self._partial.replace(self._path)
+        if self._writer is None:
+            return ""
+        self._writer.close()
+        self._partial.replace(self._path)
+        if self._writer.codec == MPEG4:
+            _log.warning("%s is %s, which browsers do not play: install ffmpeg for %s", self._path, MPEG4, H264)
+        return self._writer.codec
 
     def abandon(self) -> None:
         """Leave nothing of the video."""
@@ -62,7 +70,8 @@ class Movie:
         self._parts.put(None)
         self._thread.join()
         if self._writer is not None:
-            self._writer.close()
+            with contextlib.suppress(OSError, SourceError):  # what is left unfinished may be what is wrong
+                self._writer.close()
         self._partial.unlink(missing_ok=True)
 
     def _run(self) -> None:
@@ -92,7 +101,7 @@ class Movie:
         row = self._row.showing(panes)
         if self._writer is None:
             held = min(max(rate, _LOWEST_RATE), _HIGHEST_RATE)
-            self._writer = VideoWriter(self._partial, held, (row.shape[1], row.shape[0]))
+            self._writer = open_video(self._partial, held, (row.shape[1], row.shape[0]))
         self._writer.write(row)
 
 

@@ -104,6 +104,7 @@ class Outcome:
     damage: str
     problems: Sequence[str]
     has_parquet: bool
+    video: str
     seconds: float
     engine_s: float
     engine_frames: int
@@ -159,8 +160,7 @@ def work_through(
             raise SourceError(_nothing(source, session.totals(), tables.spans))
         tables.finish()
         has_parquet = parts.complete(options.limit is None or sink.frames < options.limit)
-        if movie is not None:
-            movie.finish()
+        video = movie.finish() if movie is not None else ""
         stack.pop_all()
         health = session.health()
         return Outcome(
@@ -173,6 +173,7 @@ def work_through(
             damage=fed.damage,
             problems=parts.inputs.all_problems() if parts.inputs else (),
             has_parquet=has_parquet,
+            video=video,
             seconds=time.perf_counter() - begun,
             engine_s=spent.seconds,
             engine_frames=spent.frames,

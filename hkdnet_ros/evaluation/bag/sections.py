@@ -305,6 +305,7 @@ def _run(result: Result) -> Section:
         "versions": ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
         "machine": found["machine"],
         "measured": f"one frame in {asked['every']}",
+        "video": f"side_by_side.mp4, {found['video']}" if found["video"] else "not written",
         "Parquet": "frames.parquet" if found["has_parquet"] else "not written: pyarrow is not installed",
     }
     defaults = asked["defaults"]
