@@ -82,6 +82,8 @@ class Parts:
         number = frame.row["frame"]
         assert isinstance(number, int)
         zipped.write(number, frame.panes)
+        if self._movie is not None:
+            self._movie.show(int(str(frame.row["stamp_ns"])), frame.panes)
         self._rows.append(frame.row)
         self._timings.append({"frame": number, **frame.timings})
         if len(self._rows) == self._frames_per_part:
@@ -144,8 +146,7 @@ class Parts:
     def _count(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Count a part that is there, and let the video have it."""
         if self._movie is not None:
-            first, last = (int(str(rows[place]["stamp_ns"])) for place in (0, -1))
-            self._movie.add(self.parts, (len(rows) - 1) * 1e9 / (last - first) if last > first else 0.0)
+            self._movie.add(self.parts, [int(str(row["stamp_ns"])) for row in rows])
         self._recorded_ns = int(str(rows[-1]["recorded_ns"]))
         self.runs_on |= {str(row["model"]): str(row["runs_on"]) for row in rows}
         self.frames += len(rows)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ...errors import ConfigError, DeviceError, SourceError
@@ -51,7 +52,8 @@ BASE = (
 """What is known of every frame; ``level`` is the mean of the fused image, ``crc32`` is of its pixels."""
 
 _THREADS = 2
-_UNDER_WAY = 12  # frames between fusion and disk
+_UNDER_WAY = 192 << 20  # bytes of images between fusion and disk: measuring one frame takes as long as fusing twenty
+_LEAST = 6 << 20  # counted for a frame: 32 are under way at most, for a loss of power costs them
 _MEASURED = 200  # so many frames are measured of a short recording
 _SELDOM = 60  # of a long one, one in so many: measuring one takes as long as fusing ten
 
@@ -90,7 +92,8 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a recording, and how long it took: ``engine_s`` for ``engine_frames``, of ``seconds`` in all.
+    """What came of a recording, and how long it took: ``engine_s`` for ``engine_frames``, of ``seconds`` in all
+    and ``fused_s`` until the last frame was written.
 
     ``problems`` says what could not be merged.
     """
@@ -106,6 +109,7 @@ class Outcome:
     has_parquet: bool
     video: str
     seconds: float
+    fused_s: float
     engine_s: float
     engine_frames: int
     begun_at: int
@@ -154,6 +158,7 @@ def work_through(
                     run(session, fed)
                 session.flush()
                 sink.check()
+        fused_s = time.perf_counter() - begun
         parts.finish_part()
         if sink.both == 0:
             tidy(folder)  # the images of one camera alone are nothing to go on from
@@ -175,6 +180,7 @@ def work_through(
             has_parquet=has_parquet,
             video=video,
             seconds=time.perf_counter() - begun,
+            fused_s=fused_s,
             engine_s=spent.seconds,
             engine_frames=spent.frames,
             begun_at=begun_at,
@@ -313,7 +319,7 @@ class _Sink:
             )
         if number >= self._first and self._error is None:
             try:
-                self._pipe.put(_Job(number, output, figures, status, where))
+                self._pipe.put(_Job(number, output, figures, status, where), _size(output))
             except Exception as error:
                 self._error = error
 
@@ -330,6 +336,14 @@ class _Sink:
         self._error = DeviceError(
             "the device that computes is lost; what was finished is kept, the same command goes on from there"
         )
+
+
+def _size(output: Output) -> int:
+    """Return the bytes that a fused frame and its sources hold in memory."""
+    fused = output.fused
+    images: list[NDArray[Any] | None] = [fused.image, fused.thermal, fused.validity, fused.temperature]
+    images += [frame.image for frame in (output.thermal, output.visible) if frame is not None]
+    return max(_LEAST, sum(image.nbytes for image in images if image is not None))
 
 
 def _row(job: _Job) -> dict[str, object]:

@@ -116,7 +116,7 @@ class Stopping(FakeEngine):
 
 def test_a_run_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(result, drive, evaluated, tmp_path):
     out = tmp_path / "stopped"
-    for at in (50, 10):  # the second stops before another part is done
+    for at in (42, 10):  # the second stops before another part is done
         with pytest.raises(KeyboardInterrupt):
             evaluated(drive, out, Stopping(at))
         assert not read_run(out)["found"]
@@ -132,7 +132,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(result, d
 
 def test_a_run_does_not_go_on_by_another_back_end(drive, evaluated, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        evaluated(drive, tmp_path / "out", Stopping(50))
+        evaluated(drive, tmp_path / "out", Stopping(42))
     engine = FakeEngine()
     engine.backend = "other"
     with pytest.raises(ConfigError) as caught:
