@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import platform
-from collections.abc import Mapping, Sequence
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ... import __version__
-from ...errors import ConfigError, HkdnetError
+from ...errors import ConfigError, HkdnetError, SourceError
 from ...files import write_file
 from ...inference.config import EngineConfig
 from ...inference.engine_api import load_engine
@@ -92,6 +94,9 @@ def run_task(task: Task, bar: Bar = tqdm) -> Path:
     policy = task.config.sync.policy
     if policy != NEAREST:
         raise ConfigError(f"sync.policy is {policy}, which needs ROS; evaluate with -p sync.policy:={NEAREST}")
+    for path in task.files:
+        if task.out.resolve().is_relative_to(path.resolve()):
+            raise SourceError(f"{task.out}: lies in the recording {path}, which is left as it is; choose another --out")
     with contextlib.closing(open_source(task.spec, **task.opening)) as source:
         every = task.request.every or every_for(task.request.limit or len(source))
         with contextlib.closing(ResultFolder(task.out, _asked(task, source, every))) as folder:
@@ -135,7 +140,9 @@ def _work(task: Task, source: CameraSource, folder: ResultFolder, every: int, ba
         if request.detector is not None:
             search = Search(OnnxDetector(request.detector), class_numbers(request.classes), SURE, FOUND)
         options = Options(every, request.limit, search, request.video, request.part, request.merge)
-        with contextlib.closing(load_engine(task.engine)) as engine:
+        with _interrupted_afterwards():
+            loaded = load_engine(task.engine)
+        with contextlib.closing(loaded) as engine:
             outcome = work_through(source, out, engine, task.config, options, bar)
     except HkdnetError:
         if not (out / "parts").is_dir() or not any((out / "parts").iterdir()):
@@ -152,6 +159,30 @@ def _work(task: Task, source: CameraSource, folder: ResultFolder, every: int, ba
             "machine": machine(),
         }
     )
+
+
+@contextlib.contextmanager
+def _interrupted_afterwards() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block, a second one not: in a library's callback it would abort the process.
+
+    Any thread may use this; in all but the main one there is nothing to do.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed = []
+
+    def wait(number: int, frame: object) -> None:
+        pressed.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, wait)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def fingerprint(files: Sequence[Path]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class OrderedPipe(Generic[Item, Result]):
 
     Items of at most ``most`` bytes are under way, one at the least: :meth:`put` waits. What either raises, the next
     :meth:`put` or the end of the block raises, and nothing is taken after it. Use it as a context; where the block
-    raises, what is under way is taken still, unless that is interrupted, too.
+    raises, what is under way is given up.
     """
 
     def __init__(
@@ -63,14 +63,11 @@ class OrderedPipe(Generic[Item, Result]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._under_way.put(None)
-        try:
-            self._taker.join()
-        except BaseException as interruption:
-            self._error = self._error or interruption
+        if error is not None:
+            self._error = self._error or error
             self._pool.shutdown(cancel_futures=True)
-            self._taker.join()
-            raise
+        self._under_way.put(None)
+        self._taker.join()
         self._pool.shutdown()
         if error is None and self._error is not None:
             raise self._error

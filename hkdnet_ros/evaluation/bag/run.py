@@ -28,7 +28,7 @@ from ...perception.registration import NONE
 from ...perception.run import run
 from ...perception.session import Session
 from ...perception.sink import Drop, Figures, Output, Wants
-from ...perception.statistics import Totals
+from ...perception.statistics import BAD_PAIR, NOT_REGISTERED, Totals, bad_image
 from ...perception.worker import EVERY
 from ...sources.bags.bag_source import BagSource
 from ...sources.camera_source import CameraSource
@@ -162,7 +162,7 @@ def work_through(
         parts.finish_part()
         if sink.both == 0:
             tidy(folder)  # the images of one camera alone are nothing to go on from
-            raise SourceError(_nothing(source, session.totals(), tables.spans))
+            raise SourceError(_nothing(source, session.totals(), tables))
         tables.finish()
         has_parquet = parts.complete(options.limit is None or sink.frames < options.limit)
         video = movie.finish() if movie is not None else ""
@@ -390,8 +390,9 @@ def _bag(source: CameraSource) -> BagSource:
     return bag
 
 
-def _nothing(source: CameraSource, totals: Totals, spans: Mapping[str, tuple[int, int]]) -> str:
-    """Return what to say where no pair was fused; ``spans`` are the first and last stamps of each stream."""
+def _nothing(source: CameraSource, totals: Totals, tables: StreamTables) -> str:
+    """Return what to say where no pair was fused."""
+    spans = tables.spans
     for stream, other in ((THERMAL, VISIBLE), (VISIBLE, THERMAL)):
         if not totals.received[stream]:
             return (
@@ -411,6 +412,11 @@ def _nothing(source: CameraSource, totals: Totals, spans: Mapping[str, tuple[int
                 f"; by their stamps, thermal begins {abs(apart):.3f} s {'before' if apart > 0 else 'after'} visible "
                 f"and they do not overlap: where one clock is off, -p sync.thermal_offset:={apart:.3f}"
             )
+    if unset := [stream for stream in (THERMAL, VISIBLE) if stream not in spans]:
+        remedy = " ".join(f"-p sync.{stream}_stamps:=arrival" for stream in unset)
+        return f"{text}; no stamp of {' and '.join(unset)} is set: go by the times of recording with {remedy}"
+    if any(reason in totals.drops for reason in (bad_image(THERMAL), bad_image(VISIBLE), BAD_PAIR, NOT_REGISTERED)):
+        return f"{text}; what was wrong first: {tables.trouble}"
     return text + "; look at sync.slop, sync.thermal_offset and the stamps"
 
 

@@ -37,6 +37,8 @@ class StreamTables:
         self._last: dict[str, Small] = {}
         self.spans: dict[str, tuple[int, int]] = {}
         """The least and the largest stamp of each stream, but for those of 0."""
+        self.trouble = ""
+        """The first warning of the core's."""
         self._lines = 0
 
     def arrived(self, arrival: Arrival, small: Small | None) -> None:
@@ -81,6 +83,8 @@ class StreamTables:
 
     def _say(self, severity: str, line: str) -> None:
         self._lines += 1
+        if severity != "info":
+            self.trouble = self.trouble or line
         if self._lines <= _MOST_LINES:
             self._tables["log"].write({"arrived_ns": self.now_ns, "severity": severity, "line": line})
 
