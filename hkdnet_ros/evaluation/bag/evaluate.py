@@ -13,16 +13,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import cv2
 from tqdm import tqdm
 
 from ... import __version__
 from ...errors import ConfigError, HkdnetError, SourceError
 from ...files import write_file
+from ...images.frames import THERMAL, VISIBLE
 from ...inference.config import EngineConfig
 from ...inference.engine_api import load_engine
 from ...inference.processor import cpu_facts
 from ...perception.config import PerceptionConfig
 from ...perception.pairing import NEAREST
+from ...perception.registration import NONE
 from ...sources.bags.bag_source import BagSource
 from ...sources.camera_source import CameraSource
 from ...sources.opening import bag_of, open_source
@@ -36,7 +39,8 @@ from .run import Bar, Options, every_for, work_through
 
 REPORT = "report.html"
 
-_PACKAGES = ("torch", "numpy", "opencv-python-headless", "rosbags")
+_PACKAGES = ("torch", "numpy", "rosbags", "openvino", "onnxruntime", "tensorrt")
+"""What the result may depend on, where it is installed; OpenCV says its version itself, whoever brought it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,7 @@ def _work(task: Task, source: CameraSource, folder: ResultFolder, every: int, ba
             "contents": _contents(bag) if bag else [],
             "problems": [*(bag.recording.problems if bag else ()), *outcome.problems],
             "grew": fingerprint(task.files) != before,
+            "calibration": _calibration(task, source),
             "versions": _versions(),
             "machine": machine(),
         }
@@ -207,8 +212,17 @@ def _checksum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
 
 
+def _calibration(task: Task, source: CameraSource) -> str:
+    """Return in words what was known of the cameras, and how their images were registered."""
+    known = [stream for stream in (THERMAL, VISIBLE) if source.camera_model(stream) is not None]
+    registration = task.config.registration
+    text = f"registration by {registration.mode}" if registration.mode != NONE else "not registered here"
+    text += f"; camera_info of {' and '.join(known)} in the recording" if known else "; no camera_info in the recording"
+    return text + (f"; {registration.calibration}" if registration.calibration else "")
+
+
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "opencv": cv2.__version__}
     for package in _PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
