@@ -34,7 +34,7 @@ from ...sources.bags.bag_source import BagSource
 from ...sources.camera_source import CameraSource
 from ...sources.opening import bag_of
 from ..detection import Search
-from .ahead import Small, decoded_ahead
+from .ahead import decoded_ahead
 from .fused_messages import TYPES, FusedMessages
 from .inputs import Inputs
 from .measures import IN_A_ROW, InARow, Look, columns, is_looked_at, look_at
@@ -191,7 +191,7 @@ class _Fed:
     """Arrivals as they are fed to the session: noted, and ended by a limit, by damage or by what the sink met."""
 
     def __init__(
-        self, arrivals: Iterator[tuple[Arrival, Small | None]], sink: _Sink, tables: StreamTables, limit: int | None
+        self, arrivals: Iterator[tuple[Arrival, float | None]], sink: _Sink, tables: StreamTables, limit: int | None
     ) -> None:
         self._arrivals = arrivals
         self._sink = sink
@@ -203,7 +203,7 @@ class _Fed:
         count = 0
         while self._limit is None or self._sink.frames < self._limit:
             try:
-                arrival, small = next(self._arrivals)
+                arrival, motion = next(self._arrivals)
             except StopIteration:
                 return
             except SourceError as error:
@@ -212,7 +212,7 @@ class _Fed:
                 self.damage = str(error)
                 return
             count += 1
-            self._tables.arrived(arrival, small)
+            self._tables.arrived(arrival, motion)
             yield arrival
             self._sink.check()
 
