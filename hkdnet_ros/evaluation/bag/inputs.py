@@ -55,8 +55,7 @@ class Inputs:
     def until(self, recorded_ns: int | None) -> Iterator[tuple[int, int, Topic, bytes | memoryview]]:
         """Yield (recorded, sent, topic, data) of all that was recorded up to a time, None for all; times are in ns."""
         while True:
-            message = self._next or next(self._messages, None)
-            self._next = message
+            message = self._next = self._next or self._read()
             if message is None or (recorded_ns is not None and message.recorded_ns > recorded_ns):
                 return
             self._next = None
@@ -74,6 +73,13 @@ class Inputs:
             f"{self._name}: {count} messages on {topic} are damaged and not merged"
             for topic, count in self._damaged.items()
         ]
+
+    def _read(self) -> Message | None:
+        try:
+            return next(self._messages, None)
+        except SourceError as error:  # what came before is fused, and merged with that
+            self.problems.append(str(error))
+            return None
 
     def _as_ros2(self, message: Message) -> bytes | memoryview:
         data = message_data(message.data)
