@@ -31,11 +31,11 @@ from ...sources.camera_source import CameraSource
 from ...sources.opening import bag_of, open_source
 from ..detection import FOUND, SURE, Search, class_numbers
 from ..detector import OnnxDetector
-from .folder import ResultFolder
+from .folder import ResultFolder, title_of
 from .parts import FRAMES, tidy
 from .reading import read_result
 from .report import bag_report
-from .run import Bar, Options, every_for, work_through
+from .run import FOLLOW, Bar, Options, every_for, work_through
 
 REPORT = "report.html"
 
@@ -49,14 +49,16 @@ class Request:
 
     Measures are taken on one frame in ``every``; None: of a short recording on about 200, of a long one on one in 60.
     ``limit`` is how many frames are fused, None for all. ``detector`` is an ONNX file (see
-    :class:`~hkdnet_ros.evaluation.detector.OnnxDetector`), of whose classes ``classes`` count. With ``merge`` the
-    written bag holds the messages of the recording, too.
+    :class:`~hkdnet_ros.evaluation.detector.OnnxDetector`), of whose classes ``classes`` count;
+    what it finds is followed at ``follow`` frames a second, 0 for not at all. With ``merge`` the written bag holds the
+    messages of the recording, too.
     """
 
     every: int | None = None
     limit: int | None = None
     detector: Path | None = None
     classes: Sequence[str] = ()
+    follow: float = FOLLOW
     video: bool = True
     part: int = FRAMES
     merge: bool = False
@@ -118,7 +120,7 @@ def _asked(task: Task, source: CameraSource, every: int) -> dict[str, Any]:
     request = task.request
     return {
         "source": source.name,
-        "title": Path(task.spec).name,
+        "title": title_of(task.spec),
         "opening": dict(task.opening),
         "recording": fingerprint(task.files),
         "hkdnet_ros": __version__,
@@ -132,6 +134,7 @@ def _asked(task: Task, source: CameraSource, every: int) -> dict[str, Any]:
         "merge": request.merge,
         "detector": request.detector.name if request.detector else None,
         "classes": list(request.classes) if request.detector else [],
+        "follow": request.follow if request.detector else 0,
     }
 
 
@@ -143,7 +146,7 @@ def _work(task: Task, source: CameraSource, folder: ResultFolder, every: int, ba
         search = None
         if request.detector is not None:
             search = Search(OnnxDetector(request.detector), class_numbers(request.classes), SURE, FOUND)
-        options = Options(every, request.limit, search, request.video, request.part, request.merge)
+        options = Options(every, request.limit, search, request.follow, request.video, request.part, request.merge)
         with _interrupted_afterwards():
             loaded = load_engine(task.engine)
         with contextlib.closing(loaded) as engine:
