@@ -65,14 +65,15 @@ class FfmpegWriter:
         self.size = size
         width, height = size[0] + size[0] % 2, size[1] + size[1] % 2
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed with the video
-        # Of one thread, so that every run gives the same file. The colours are those that players take HD to have.
+        # Of one thread, so that every run gives the same file. The colours are those that OpenCV takes for granted, and
+        # named in the file for players that look.
         self._ffmpeg = subprocess.Popen(
             [
                 "ffmpeg", "-hide_banner", "-loglevel", "error", "-y", "-fflags", "+bitexact",
                 "-f", "rawvideo", "-pixel_format", "bgr24", "-video_size", f"{width}x{height}",
                 "-framerate", f"{fps:.6f}", "-i", "pipe:0",
-                "-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p",
-                "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709",
+                "-vf", "scale=out_color_matrix=bt601:out_range=tv", "-pix_fmt", "yuv420p",
+                "-colorspace", "smpte170m", "-color_primaries", "bt709", "-color_trc", "bt709",
                 "-c:v", encoder, *(("-preset", "superfast", "-crf", "21") if encoder == "libx264" else ("-b:v", "4M")),
                 "-threads", "1", "-flags:v", "+bitexact", "-movflags", "+faststart", "-f", "mp4", str(path),
             ],

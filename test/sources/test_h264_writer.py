@@ -45,7 +45,7 @@ def test_frames_and_colours_come_back(tmp_path):
         there, image = found.read()
         assert there
         assert image.shape == (50, 66, 3)
-        assert np.abs(image[20, 20].astype(int) - colour).max() < 30
+        assert np.abs(image[20, 20].astype(int) - colour).max() < 8
     assert not found.read()[0]
 
 
