@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from pathlib import Path
 
 import pytest
-from drives import PART, write_drive
+from drives import evaluate_with, write_drive
 from rigging import FakeEngine
 
 from hkdnet_ros.evaluation.bag import evaluate
-from hkdnet_ros.evaluation.bag.evaluate import Request, Task, run_task
-from hkdnet_ros.inference.config import EngineConfig
-from hkdnet_ros.node.parameter_values import values_of
-from hkdnet_ros.node.schema import FusionConfig, build
 
 
 @pytest.fixture(scope="session")
@@ -32,16 +27,6 @@ def evaluated(monkeypatch):
         return evaluate_with(path, out, **asked)
 
     return evaluate_it
-
-
-def evaluate_with(path, out, parameters=None, opening=None, **request):
-    config = build(parameters or {})
-    wanted = Request(**{"every": 4, "part": PART, **request})
-    topics = {"thermal_topic": None, "visible_topic": None, **(opening or {})}
-    engine = EngineConfig(model="realtime")
-    return run_task(
-        Task(str(path), Path(out), engine, config, wanted, values_of(config), values_of(FusionConfig()), topics)
-    )
 
 
 @pytest.fixture(scope="session")
