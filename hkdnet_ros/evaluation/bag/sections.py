@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...images.frames import THERMAL, VISIBLE
-from .alignment import CERTAIN
+from ...perception.misalignment import CERTAIN
 from .charts import BARS, FEWEST, Chart, Series, bins, color, counts, middles, per_span, points
 from .downstream.section import downstream_section
 from .findings import alignment, findings, offset_of, pace, ranked_frames
