@@ -17,6 +17,7 @@ from ..images.blank import is_blank
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..images.resampling import resample
 from ..inference.engine_api import Engine
+from ..inference.memory import keep_large_buffers
 from ..stage_clock import StageClock
 from .config import PerceptionConfig
 from .intake import ThermalIntake
@@ -59,6 +60,7 @@ class FusionPipeline:
         are that already (``is_taken``), as those of a session. Raises :class:`ConfigError` for a file of bad pixels
         or a calibration that cannot be read, and for one that cannot be believed.
         """
+        keep_large_buffers()  # several a frame are beyond what malloc keeps: a third of what the node costs besides
         config = config or PerceptionConfig()
         self._config = config.pipeline
         self._temperature = config.temperature
