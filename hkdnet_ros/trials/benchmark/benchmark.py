@@ -34,6 +34,8 @@ Size = tuple[int, int]  # width, height
 
 RATES = (10.0, 30.0, 60.0)
 """The pairs a second that a node is tried at once its peak is known."""
+COMPARED = 30.0
+"""The pairs a second at which the node without its network is set beside one that passes images through."""
 TRIAL_S = 4.0
 PAPER_LIMIT = 640 * 480
 """Up to so many pixels of the output the paper's network is timed, too: beyond, a frame takes many seconds."""
@@ -140,16 +142,18 @@ def _scaling(config: BenchmarkConfig) -> Scaling:
 
 
 def _node(config: BenchmarkConfig, ways: WayTimes, logs: Path) -> NodeBenchmark:
-    if importlib.util.find_spec("rclpy") is None:
+    if any(importlib.util.find_spec(name) is None for name in ("rclpy", "hkdnet_ros.msg")):
         raise MissingDependencyError("--node needs ROS 2 for Python; run `make bench`, or source a ROS 2 installation")
-    from .node_trial import Setting, try_node
+    from .node_trial import Setting, large_images, try_node
 
     keep_to_this_machine()
     cameras = (config.thermal_size, config.size)
     parameters: Mapping[str, object] = dataclasses.asdict(config.engine)
     setting = Setting.of_fusion(*cameras, TRIAL_S, parameters)
     fastest = min(p50 for name, (p50, _) in ways.percentiles().items() if name.split()[-1] in ("fp32", "bf16", "fp16"))
-    peak = sustained_rate(lambda rate: try_node(setting, rate, logs).dropped, 800 / fastest)
-    found = [try_node(setting, rate, logs) for rate in RATES]
-    passing = Setting.of_pass_through(*cameras, ways.output, TRIAL_S)
-    return NodeBenchmark(peak, found, try_node(passing, min(peak, RATES[-1]) or RATES[0], logs))
+    with large_images(ways.output, logs):
+        peak = sustained_rate(lambda rate: try_node(setting, rate, logs).dropped, 800 / fastest)
+        found = [try_node(setting, rate, logs) for rate in RATES]
+        bare = try_node(Setting.of_bare(*cameras, TRIAL_S), COMPARED, logs)
+        passing = try_node(Setting.of_pass_through(*cameras, TRIAL_S), COMPARED, logs)
+    return NodeBenchmark(peak, found, bare, passing)

@@ -17,11 +17,18 @@ class NodeFigures:
     jitter_ms: float  # standard deviation of the time between two fused images
     cores: float  # processor seconds of the node per second
     resident_mb: float
+    growth_mb: float  # of resident memory, over the images that are counted here
+    own_ms: Sequence[float] = ()  # p50 and p95 from the last arrival to the publication, less the inference; () unknown
 
     @property
     def dropped(self) -> float:
         """The share of pairs of which no fused image came."""
         return max(1 - self.received / max(self.sent, 1), 0.0)
+
+    @property
+    def cost_ms(self) -> float:
+        """Processor time of the node per fused image, in ms."""
+        return 1e3 * self.cores / max(self.rate * (1 - self.dropped), 1e-9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +53,14 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class NodeBenchmark:
-    """A node at several rates, the highest it sustains, and the same rate passed through without fusing."""
+    """A node at several rates, the highest it sustains, and at one rate what others cost.
+
+    ``bare`` is the node without its network, ``pass_through`` a Python node that publishes the same images as they are.
+    """
 
     peak: float
     rates: Sequence[NodeFigures]
+    bare: NodeFigures
     pass_through: NodeFigures
 
 

@@ -39,7 +39,7 @@ def test_a_node_that_keeps_up_with_anything_and_one_that_never_does():
 
 
 def node_figures(rate, received, cores):
-    return NodeFigures(rate, 100, received, (10.0, 20.0, 30.0), 1.5, cores, 400.0)
+    return NodeFigures(rate, 100, received, (10.0, 20.0, 30.0), 1.5, cores, 400.0, 0.25, (2.0, 4.0))
 
 
 def figures(**changes):
@@ -49,7 +49,7 @@ def figures(**changes):
         "2 cores of X", {"torch": "2.1"}, "abc", "nothing", "guided on cpu",
         EngineFigures("320x240", "640x480", "640x480", times), {"network": 20.0},
         Scaling(["80x60", "160x120"], [4800, 19200], [1.0, 4.0], 1.0),
-        NodeBenchmark(28.0, rates, node_figures(28.0, 100, 0.14)),
+        NodeBenchmark(28.0, rates, node_figures(30.0, 100, 0.15), node_figures(30.0, 100, 0.06)),
     )  # fmt: skip
     return dataclasses.replace(plain, **changes)
 
@@ -61,8 +61,9 @@ def test_the_tables_have_every_figure():
     assert "| network | 20.00 |" in text
     assert "to the power of 1.00" in text
     assert "28 pairs a second with less than 5 % dropped" in text
-    assert "| 30 | 10% | 10.0 | 20.0 | 30.0 | 1.5 | 0.90 | 400 |" in text
-    assert "A fused pair costs 33.3 ms of one core, one passed through 5.0 ms." in text
+    assert "| 30 | 10% | 10.0 | 20.0 | 30.0 | 1.5 | 2.0 | 4.0 | 0.90 | 33.3 | 400 | +0.2 |" in text
+    assert "| 30, without the network | 0% | 10.0 | 20.0 | 30.0 | 1.5 | 2.0 | 4.0 | 0.15 | 5.0 | 400 | +0.2 |" in text
+    assert "Without the network the node costs 2.5 times as much" in text
 
 
 def test_what_was_not_measured_has_no_table():
@@ -106,12 +107,31 @@ def test_a_node_is_tried_over_dds(tmp_path):
     from hkdnet_ros.trials.benchmark.node_trial import Setting, try_node
 
     cameras = ((40, 30), (80, 60))
-    passed = try_node(Setting.of_pass_through(*cameras, (160, 120), 1.0), 10.0, tmp_path)
+    passed = try_node(Setting.of_pass_through(*cameras, 1.0), 10.0, tmp_path)
+    bare = try_node(Setting.of_bare(*cameras, 1.0), 10.0, tmp_path)
     fused = try_node(Setting.of_fusion(*cameras, 1.0, {"backend": "torch"}), 10.0, tmp_path)
-    for found in (passed, fused):
+    assert passed.own_ms == ()  # which only the node says
+    for found in (bare, fused):
+        assert 0 < found.own_ms[0] <= found.own_ms[1] < found.age_ms[2]
+    for found in (passed, bare, fused):
         assert 0 < found.received <= found.sent + 1
         assert 0 < found.age_ms[0] <= found.age_ms[1] <= found.age_ms[2]
         assert found.resident_mb > 10
+
+
+def test_processes_get_a_profile_for_large_images_unless_the_environment_names_one(monkeypatch, tmp_path):
+    pytest.importorskip("rclpy", reason="needs ROS 2")
+    from hkdnet_ros.node.distributions import PROFILE_VARIABLES, profile_variable
+    from hkdnet_ros.trials.benchmark.node_trial import large_images
+
+    for name in PROFILE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    with large_images((1280, 720), tmp_path):
+        assert "4 bgr8 images of 1280x720" in Path(os.environ[profile_variable()]).read_text()
+    assert profile_variable() not in os.environ
+    monkeypatch.setenv(profile_variable(), "/my.xml")
+    with large_images((1280, 720), tmp_path):
+        assert os.environ[profile_variable()] == "/my.xml"
 
 
 def test_a_stamp_is_written_into_a_serialised_message():
