@@ -33,12 +33,13 @@ class NodeFigures:
 
 @dataclass(frozen=True, slots=True)
 class EngineFigures:
-    """Ways to make an output of one size, timed in turn."""
+    """Ways to make an output of one size, timed in turn; ``beside`` has the same beside other programs, by name."""
 
     thermal: str
     visible: str
     output: str
     times_ms: Mapping[str, Sequence[float]]  # p50 and p95 by way
+    beside: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,15 @@ class Scaling:
 class NodeBenchmark:
     """A node at several rates, the highest it sustains, and at one rate what others cost.
 
-    ``bare`` is the node without its network, ``pass_through`` a Python node that publishes the same images as they are.
+    ``bare`` is the node without its network, ``pass_through`` a Python node that publishes the same images as they are,
+    ``beside`` the node beside other programs, by their name.
     """
 
     peak: float
     rates: Sequence[NodeFigures]
     bare: NodeFigures
     pass_through: NodeFigures
+    beside: Mapping[str, NodeFigures] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,6 @@ class Benchmark:
     machine: str
     versions: Mapping[str, str]
     revision: str
-    load: str
     model: str
     engine: EngineFigures
     stages_ms: Mapping[str, float] = field(default_factory=dict)

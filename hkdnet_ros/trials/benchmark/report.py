@@ -18,13 +18,21 @@ def _engine(figures: Benchmark) -> Iterator[str]:
     packages = ", ".join(f"{name} {version}" for name, version in figures.versions.items())
     yield f"{figures.model}, thermal {engine.thermal} and visible {engine.visible} to {engine.output}, ms per frame"
     yield ""
-    yield f"{figures.machine}; {packages}; revision {figures.revision}; beside {figures.load}"
+    yield f"{figures.machine}; {packages}; revision {figures.revision}"
     yield ""
-    yield "| way | p50 | p95 | speed of eager torch |"
-    yield "| --- | --- | --- | --- |"
+    loads = "".join(f" beside {load}: p50 | p95 | of idle |" for load in engine.beside)
+    yield f"| way | p50 | p95 | speed of eager torch |{loads}"
+    yield f"|{' --- |' * (4 + 3 * len(engine.beside))}"
     baseline = engine.times_ms[EAGER][0]
     for name, (p50, p95) in engine.times_ms.items():
-        yield f"| {name} | {p50:.1f} | {p95:.1f} | {baseline / p50:.2f} |"
+        cells = [name, f"{p50:.1f}", f"{p95:.1f}", f"{baseline / p50:.2f}"]
+        for times in engine.beside.values():
+            if name in times:
+                loaded = times[name]
+                cells += [f"{loaded[0]:.1f}", f"{loaded[1]:.1f}", f"{loaded[0] / p50:.2f}, {loaded[1] / p95:.2f}"]
+            else:
+                cells += 3 * [""]
+        yield f"| {' | '.join(cells)} |"
 
 
 def _stages(figures: Benchmark) -> Iterator[str]:
@@ -61,6 +69,8 @@ def _node(figures: Benchmark) -> Iterator[str]:
     yield f"|{' --- |' * 12}"
     for found in node.rates:
         yield _row(f"{found.rate:.0f}", found)
+    for load, found in node.beside.items():
+        yield _row(f"{found.rate:.0f}, beside {load}", found)
     yield _row(f"{node.bare.rate:.0f}, without the network", node.bare)
     yield _row(f"{node.pass_through.rate:.0f}, passed through", node.pass_through)
     yield ""

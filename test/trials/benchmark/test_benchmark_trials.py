@@ -12,8 +12,9 @@ import pytest
 
 from hkdnet_ros.cli import main
 from hkdnet_ros.errors import ConfigError
-from hkdnet_ros.trials.benchmark.benchmark import BenchmarkConfig
+from hkdnet_ros.trials.benchmark.benchmark import BenchmarkConfig, write
 from hkdnet_ros.trials.benchmark.figures import Benchmark, EngineFigures, NodeBenchmark, NodeFigures, Scaling
+from hkdnet_ros.trials.benchmark.page import benchmark_page
 from hkdnet_ros.trials.benchmark.peak import HIGHEST, sustained_rate
 from hkdnet_ros.trials.benchmark.report import markdown
 from hkdnet_ros.trials.children import Children
@@ -43,27 +44,55 @@ def node_figures(rate, received, cores):
 
 
 def figures(**changes):
-    times = {"torch eager fp32": (50.0, 60.0), "torch bf16": (25.0, 30.0)}
+    times = {"torch eager fp32": (50.0, 60.0), "torch bf16": (25.0, 30.0), "paper": (900.0, 950.0)}
+    beside = {"spin": {"torch eager fp32": (100.0, 140.0), "torch bf16": (40.0, 60.0)}}
     rates = [node_figures(10.0, 100, 0.3), node_figures(30.0, 90, 0.9)]
     plain = Benchmark(
-        "2 cores of X", {"torch": "2.1"}, "abc", "nothing", "guided on cpu",
-        EngineFigures("320x240", "640x480", "640x480", times), {"network": 20.0},
+        "2 cores of X", {"torch": "2.1"}, "abc", "guided on cpu",
+        EngineFigures("320x240", "640x480", "640x480", times, beside), {"network": 20.0},
         Scaling(["80x60", "160x120"], [4800, 19200], [1.0, 4.0], 1.0),
-        NodeBenchmark(28.0, rates, node_figures(30.0, 100, 0.15), node_figures(30.0, 100, 0.06)),
+        NodeBenchmark(28.0, rates, node_figures(30.0, 100, 0.15), node_figures(30.0, 100, 0.06),
+                      {"spin": node_figures(30.0, 60, 0.8)}),
     )  # fmt: skip
     return dataclasses.replace(plain, **changes)
 
 
 def test_the_tables_have_every_figure():
     text = markdown(figures())
-    assert "2 cores of X; torch 2.1; revision abc; beside nothing" in text
-    assert "| torch bf16 | 25.0 | 30.0 | 2.00 |" in text
+    assert "2 cores of X; torch 2.1; revision abc" in text
+    assert "| torch bf16 | 25.0 | 30.0 | 2.00 | 40.0 | 60.0 | 1.60, 2.00 |" in text
+    assert "| paper | 900.0 | 950.0 | 0.06 |  |  |  |" in text
+    assert "| 30, beside spin | 40% |" in text
     assert "| network | 20.00 |" in text
     assert "to the power of 1.00" in text
     assert "28 pairs a second with less than 5 % dropped" in text
     assert "| 30 | 10% | 10.0 | 20.0 | 30.0 | 1.5 | 2.0 | 4.0 | 0.90 | 33.3 | 400 | +0.2 |" in text
     assert "| 30, without the network | 0% | 10.0 | 20.0 | 30.0 | 1.5 | 2.0 | 4.0 | 0.15 | 5.0 | 400 | +0.2 |" in text
     assert "Without the network the node costs 2.5 times as much" in text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_draws_every_plot(scheme, browser, tmp_path):
+    write(figures(), tmp_path)
+    page = browser.open((tmp_path / "benchmark.html").as_uri(), scheme=scheme)
+    assert page.locator("figure.chart canvas").count() == 8
+    assert "2 cores of X; torch 2.1; revision abc" in page.locator("header").inner_text()
+    page.locator("#ways_spin .u-over").hover(position={"x": 10, "y": 10})
+    assert page.locator("#ways_spin .u-value").all_inner_texts() == ["torch eager fp32", "140", "100"]
+
+
+def test_what_was_not_measured_has_no_plot():
+    page = benchmark_page(figures(scaling=None, node=None))
+    assert 'id="ways_spin"' in page
+    assert 'id="by_size"' not in page
+    assert 'id="age"' not in page
+
+
+def test_a_trial_of_which_nothing_came_leaves_a_gap():
+    node = figures().node
+    silent = dataclasses.replace(node.rates[1], received=0, age_ms=(), own_ms=())
+    page = benchmark_page(figures(node=dataclasses.replace(node, rates=[node.rates[0], silent])))
+    assert '"name":"p99","values":[30.0,null,' in page
 
 
 def test_what_was_not_measured_has_no_table():
@@ -83,8 +112,8 @@ def test_the_command_prints_and_writes(capsys, tmp_path):
 
 
 def test_a_load_that_is_none_is_refused():
-    with pytest.raises(ConfigError, match="--load is stress; choose one of spin, torch"):
-        BenchmarkConfig((64, 48), (16, 16), load="stress")
+    with pytest.raises(ConfigError, match="--load is stress; choose of spin, torch"):
+        BenchmarkConfig((64, 48), (16, 16), loads=["spin", "stress"])
 
 
 @pytest.mark.parametrize("kind", ["spin", "torch"])
