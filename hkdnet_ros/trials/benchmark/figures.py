@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,8 +28,8 @@ class NodeFigures:
 
     @property
     def cost_ms(self) -> float:
-        """Processor time of the node per fused image, in ms."""
-        return 1e3 * self.cores / max(self.rate * (1 - self.dropped), 1e-9)
+        """Processor time of the node per fused image, in ms; infinite where none came."""
+        return 1e3 * self.cores / (self.rate * (1 - self.dropped)) if self.received else math.inf
 
 
 @dataclass(frozen=True, slots=True)

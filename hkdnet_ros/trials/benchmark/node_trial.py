@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,8 +33,8 @@ from .figures import NodeFigures
 Size = tuple[int, int]  # width, height
 
 START_S = 120.0
-WARM_UP_S = 1.5
-"""The first images are not counted: a node warms up on them."""
+SETTLING_S = 1.0
+"""So long after the first fused image nothing is counted: that image is late, and so is what waited behind it."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -95,7 +96,7 @@ class _Sample:
 
 
 def try_node(setting: Setting, rate: float, logs: Path) -> NodeFigures:
-    """Start the node and cameras of ``rate`` pairs a second, and return what was measured once it was warm.
+    """Start the node and cameras of ``rate`` pairs a second, and return what was measured once an image was fused.
 
     Processes write what they say to the folder ``logs``. Raises :class:`ProcessError` where one of them fails.
     """
@@ -118,21 +119,25 @@ def try_node(setting: Setting, rate: float, logs: Path) -> NodeFigures:
         node.create_subscription(FusionStatus, "fused/status", note, QOS)
         fusing = children.start("node", [*setting.node, *remap], logs / "node.log")
         sizes = ["{}x{}".format(*size) for size in (setting.thermal, setting.visible)]
-        seconds = f"{setting.seconds + WARM_UP_S}"
+        seconds = f"{SETTLING_S + setting.seconds}"
         arguments = ["-m", "hkdnet_ros.trials.benchmark.cameras", *sizes, f"{rate}", seconds, "--ros-args", *remap]
         cameras = children.start("cameras", arguments, logs / "cameras.log")
         used: list[_Sample] = []
+        warm_ns = 0
         deadline = time.monotonic() + START_S + 10 * setting.seconds
         while cameras.status() is None:
             executor.spin_once(timeout_sec=0.1)
             if fusing.status() is not None or time.monotonic() > deadline:
-                raise ProcessError(f"the node did not run to the end; see {fusing.log}")
+                raise ProcessError(f"the node fused nothing, or did not run to the end; see {fusing.log}")
+            if came and not warm_ns:
+                warm_ns = time.time_ns() + int(SETTLING_S * 1e9)
+                os.kill(cameras.pid, signal.SIGUSR1)
             if came and (not used or time.time_ns() - used[-1].at_ns > 200_000_000):
                 used.append(_Sample(time.time_ns(), processor_seconds(fusing), fusing.resident_bytes()))
         if cameras.status() != 0 or not came:
             raise ProcessError(f"no fused image came at {rate:g} pairs a second; see {cameras.log}, {fusing.log}")
         sent = int(cameras.last_lines(1)[0])
-        return _figures(rate, sent, came, own, used)
+        return _figures(rate, sent - round(SETTLING_S * rate), warm_ns, came, own, used)
 
 
 def processor_seconds(child: Child) -> float:
@@ -147,21 +152,20 @@ def processor_seconds(child: Child) -> float:
 def _figures(
     rate: float,
     sent: int,
+    warm_ns: int,
     came: Sequence[tuple[int, int]],
     own: Sequence[tuple[int, float]],
     used: Sequence[_Sample],
 ) -> NodeFigures:
-    warm_ns = came[0][1] + int(WARM_UP_S * 1e9)
     warm = [(when, stamp) for when, stamp in came if stamp >= warm_ns]
     ages = [(when - stamp) / 1e6 for when, stamp in warm]
     intervals = np.diff([when for when, _ in warm]) / 1e6
     measured = [sample for sample in used if sample.at_ns >= warm_ns]
     first, last = measured[0], measured[-1]
     own_ms = [milliseconds for when, milliseconds in own if when >= warm_ns]
-    sent_warm = sent - round(WARM_UP_S * rate)
     return NodeFigures(
         rate=rate,
-        sent=sent_warm,
+        sent=sent,
         received=len(warm),
         age_ms=tuple(float(value) for value in np.percentile(ages, (50, 95, 99))) if ages else (),
         jitter_ms=float(np.std(intervals)) if len(intervals) else 0.0,
