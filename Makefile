@@ -78,7 +78,7 @@ $(venv)/.browser: | $(ready)
 
 # rclpy's types differ between distributions; the checks are made with Kilted's.
 test: $(if $(filter kilted,$(ROS)),lint,setup) $(venv)/.browser
-	$(bin)/python -m pytest --durations=10 $(TESTS)
+	$(bin)/python -m pytest --numprocesses=2 --dist=loadfile --durations=10 $(TESTS)
 
 lint: setup
 	$(bin)/ruff check

@@ -18,8 +18,9 @@ from rigging import FakeEngine, Logger, Rig, Spun
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 # Before any test starts a node: the tests neither disturb nor hear a robot, nor other tests on this machine. Higher
-# domains than 101 use ports that Linux also gives to outgoing connections.
-os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))
+# domains than 101 use ports that Linux also gives to outgoing connections. Each process of `pytest -n` has its own.
+process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+os.environ["ROS_DOMAIN_ID"] = str(1 + 4 * random.randrange(25) + process % 4)
 if os.environ.get("ROS_DISTRO") == "humble":
     os.environ["ROS_LOCALHOST_ONLY"] = "1"
 else:

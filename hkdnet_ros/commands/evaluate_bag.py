@@ -15,6 +15,7 @@ from ..evaluation.bag.evaluate import REPORT, Request, Task, run_task
 from ..evaluation.bag.many import Tick, evaluate_many, folders_for, settled
 from ..evaluation.bag.processes import in_processes
 from ..evaluation.bag.ray_pool import on_ray
+from ..evaluation.bag.run import FOLLOW
 from ..evaluation.detection import TRAFFIC
 from ..node.parameter_values import read_config, values_of
 from ..node.schema import FusionConfig
@@ -57,6 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"what it looks for (default: {' '.join(TRAFFIC)})",
     )  # fmt: skip
     parser.add_argument(
+        "--follow", type=float, default=FOLLOW, metavar="HZ",
+        help="follow what it finds at so many frames a second; 0: do not (default: %(default)g)",
+    )  # fmt: skip
+    parser.add_argument(
         "--video", action=argparse.BooleanOptionalAction, default=True, help="write side_by_side.mp4, too"
     )
     parser.add_argument(
@@ -79,6 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; it must be 1 or more")
+    if not 0 <= arguments.follow <= 1000:
+        raise ConfigError(f"--follow is {arguments.follow:g}; expected frames a second, or 0")
     config = read_config(arguments.params, getattr(arguments, "param", ()))
     try:
         if len(arguments.sources) > 1 or arguments.ray is not None:
@@ -121,7 +128,7 @@ def _evaluate_many(arguments: argparse.Namespace, config: FusionConfig) -> int:
 def _task(arguments: argparse.Namespace, config: FusionConfig, spec: str, out: Path) -> Task:
     classes = tuple(getattr(arguments, "classes", TRAFFIC))
     detector = arguments.detector and arguments.detector.absolute()
-    request = Request(arguments.every, arguments.limit, detector, classes, arguments.video)
+    request = Request(arguments.every, arguments.limit, detector, classes, arguments.follow, arguments.video)
     opening = {name: getattr(arguments, name) for name in _OPENING}
     return Task(spec, out, config.engine, config, request, values_of(config), values_of(FusionConfig()), opening)
 

@@ -95,6 +95,11 @@ def _open_folder(path: Path, fps: float, bag: Callable[[Sequence[Path]], CameraS
             return VideoSource(*(video for video in videos if video))
     if is_bag(path):
         return bag([path])
+    if (path / "run.json").is_file():
+        raise SourceError(
+            f"{path}: holds a result of `hkdnet evaluate bag`; name the recording that it was made of, or show the "
+            f"result with `hkdnet view {path}`"
+        )
     inside = sorted(str(folder) for folder in path.iterdir() if is_bag(folder))
     if inside:
         raise SourceError(f"{path}: holds {len(inside)} recordings; name one of them, such as {inside[0]}")

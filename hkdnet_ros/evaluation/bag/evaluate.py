@@ -26,11 +26,11 @@ from ...sources.camera_source import CameraSource
 from ...sources.opening import open_source
 from ..detection import FOUND, SURE, Search, class_numbers
 from ..detector import OnnxDetector
-from .folder import ResultFolder
+from .folder import ResultFolder, title_of
 from .parts import FRAMES, tidy
 from .reading import read_result
 from .report import bag_report
-from .run import Bar, Options, every_for, work_through
+from .run import FOLLOW, Bar, Options, every_for, work_through
 
 REPORT = "report.html"
 
@@ -43,13 +43,15 @@ class Request:
 
     Measures are taken on one frame in ``every``; None: of a short recording on about 200, of a long one on one in 60.
     ``limit`` is how many frames are fused, None for all. ``detector`` is an ONNX file (see
-    :class:`~hkdnet_ros.evaluation.detector.OnnxDetector`), of whose classes ``classes`` count.
+    :class:`~hkdnet_ros.evaluation.detector.OnnxDetector`), of whose classes ``classes`` count;
+    what it finds is followed at ``follow`` frames a second, 0 for not at all.
     """
 
     every: int | None = None
     limit: int | None = None
     detector: Path | None = None
     classes: Sequence[str] = ()
+    follow: float = FOLLOW
     video: bool = True
     part: int = FRAMES
 
@@ -107,7 +109,7 @@ def _asked(task: Task, source: CameraSource, every: int) -> dict[str, Any]:
     request = task.request
     return {
         "source": source.name,
-        "title": Path(task.spec).name,
+        "title": title_of(task.spec),
         "opening": dict(task.opening),
         "recording": fingerprint(task.files),
         "hkdnet_ros": __version__,
@@ -120,6 +122,7 @@ def _asked(task: Task, source: CameraSource, every: int) -> dict[str, Any]:
         "video": request.video,
         "detector": request.detector.name if request.detector else None,
         "classes": list(request.classes) if request.detector else [],
+        "follow": request.follow if request.detector else 0,
     }
 
 
@@ -131,7 +134,7 @@ def _work(task: Task, source: CameraSource, folder: ResultFolder, every: int, ba
         search = None
         if request.detector is not None:
             search = Search(OnnxDetector(request.detector), class_numbers(request.classes), SURE, FOUND)
-        options = Options(every, request.limit, search, request.video, request.part)
+        options = Options(every, request.limit, search, request.follow, request.video, request.part)
         with contextlib.closing(load_engine(task.engine)) as engine:
             outcome = work_through(source, out, engine, task.config, options, bar)
     except HkdnetError:

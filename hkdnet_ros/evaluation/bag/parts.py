@@ -9,10 +9,11 @@ from pathlib import Path
 
 from ...errors import SourceError
 from . import fused_bag
+from .downstream.tracks import OBJECT_COLUMNS, OBJECTS
 from .fused_bag import BagPart, FusedMessages, Serialized
 from .movie import Movie
 from .panes import PanesPart
-from .tables import join_tables, read_table, write_parquet, write_table
+from .tables import Row, join_tables, read_table, write_parquet, write_table
 
 FRAMES = 600
 """Frames of a part: half a minute of work on two cores, and half a gigabyte of raw images."""
@@ -26,6 +27,8 @@ class Written:
     timings: Mapping[str, float]
     messages: Serialized
     panes: Mapping[str, bytes]
+    objects: Sequence[Row] = ()
+    """Rows of objects.csv."""
 
 
 class Parts:
@@ -51,6 +54,7 @@ class Parts:
         self._open: tuple[BagPart, PanesPart] | None = None
         self._rows: list[Mapping[str, object]] = []
         self._timings: list[Mapping[str, object]] = []
+        self._objects: list[Row] = []
         self.frames = 0
         """Frames that are on the disk for good."""
         self.parts = 0
@@ -72,6 +76,7 @@ class Parts:
         zipped.write(number, frame.panes)
         self._rows.append(frame.row)
         self._timings.append({"frame": number, **frame.timings})
+        self._objects += frame.objects
         if len(self._rows) == self._frames_per_part:
             self.finish_part()
 
@@ -84,6 +89,9 @@ class Parts:
         self._open = None
         timings = list(dict.fromkeys(key for row in self._timings for key in row))
         write_table(self._tables / f"{self.parts:05d}.timings.csv", timings, self._timings)
+        if self._objects:
+            write_table(self._tables / f"{self.parts:05d}.{OBJECTS}", OBJECT_COLUMNS, self._objects)
+            self._objects = []
         rows, self._rows, self._timings = self._rows, [], []
         write_table(self._table(self.parts), self._columns, rows)  # last: with it the part is there
         self._count(rows)
@@ -98,6 +106,7 @@ class Parts:
     def complete(self) -> bool:
         """Put the parts together: the bag's metadata.yaml, frames.csv, timings.csv and frames.parquet.
 
+        Where objects were sought, objects.csv is one of them.
         Returns False where there is no pyarrow and so no Parquet. The parts' own tables stay: see :func:`tidy`.
         """
         if self.parts == 0:
@@ -107,6 +116,8 @@ class Parts:
         join_tables(self._folder / "frames.csv", [self._table(number) for number in numbers])
         timings = [self._tables / f"{number:05d}.timings.csv" for number in numbers]
         join_tables(self._folder / "timings.csv", timings)
+        if objects := sorted(self._tables.glob(f"*.{OBJECTS}")):
+            join_tables(self._folder / OBJECTS, objects)
         return write_parquet(self._folder / "frames.csv")
 
     def _table(self, part: int) -> Path:

@@ -30,7 +30,11 @@ from ...perception.worker import EVERY
 from ...sources.camera_source import CameraSource
 from ..detection import Search
 from .ahead import Small, decoded_ahead
+from .downstream.objects import find_in
+from .downstream.tracks import object_rows, write_tracks
+from .folder import title_of
 from .fused_bag import FusedMessages
+from .lumas import lumas_of
 from .measures import IN_A_ROW, InARow, Look, columns, is_looked_at, look_at
 from .movie import Movie
 from .ordered_pipe import OrderedPipe
@@ -44,6 +48,9 @@ BASE = (
     "height", "level", "crc32", "model", "runs_on",
 )  # fmt: skip
 """What is known of every frame; ``level`` is the mean of the fused image, ``crc32`` is of its pixels."""
+
+FOLLOW = 10.0
+"""Frames a second in which objects are followed."""
 
 _THREADS = 2
 _UNDER_WAY = 12  # frames between fusion and disk
@@ -70,11 +77,15 @@ class Bar(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a recording is worked through: measures on one frame in ``every``, the first ``limit`` frames or all."""
+    """How a recording is worked through: measures on one frame in ``every``, the first ``limit`` frames or all.
+
+    Objects are followed at ``follow`` frames a second, with a ``search``; 0 does not follow any.
+    """
 
     every: int
     limit: int | None = None
     search: Search | None = None
+    follow: float = FOLLOW
     video: bool = True
     part: int = FRAMES
 
@@ -126,8 +137,8 @@ def work_through(
         stack.callback(parts.abandon_part)
         with OrderedPipe(products.make, products.take, threads=_THREADS, most=_UNDER_WAY) as pipe:
             total = _count(source, options.limit)
-            with bar(total=total, desc=Path(source.name).name[-40:], unit="frame") as progress:
-                sink = _Sink(pipe, tables, parts, options.limit, progress, _has_models(source))
+            with bar(total=total, desc=title_of(source.name)[-40:], unit="frame") as progress:
+                sink = _Sink(pipe, tables, parts, options, progress, _has_models(source))
                 watched = WatchedEngine(engine, lambda: sink.frames < begun_at - IN_A_ROW + 1, spent)
                 sink.engine = watched
                 session = Session(config, watched, sink, tables, policy=EVERY)
@@ -145,6 +156,8 @@ def work_through(
             raise SourceError(_nothing(source, session.totals(), tables.spans))
         tables.finish()
         has_parquet = parts.complete()
+        if options.search is not None and options.follow:
+            write_tracks(folder, options.search.sure)
         if movie is not None:
             movie.finish()
         stack.pop_all()
@@ -202,6 +215,7 @@ class _Job:
     figures: Figures
     status: Mapping[str, Any]
     runs_on: str
+    is_followed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,17 +237,25 @@ class _Products:
         self._in_a_row = InARow(options.every, options.search)
 
     def make(self, job: _Job) -> _Product:
-        looked_at = is_looked_at(job.number, self._options.every)
-        look = look_at(job.number, job.output, self._options.every, self._options.search) if looked_at else None
-        if job.number < self._begun_at:
-            return _Product(job.number, None, look, looked_at)
+        number, output, options = job.number, job.output, self._options
+        looked_at = is_looked_at(number, options.every)
+        is_new = number >= self._begun_at
+        lumas = lumas_of(output) if looked_at or (job.is_followed and is_new) else None
+        search = options.search
+        found = find_in(lumas, search) if lumas is not None and search is not None else None
+        look = None
+        if looked_at and lumas is not None:
+            look = look_at(number, lumas, output.camera_model, found, options.every, search)
+        if not is_new:
+            return _Product(number, None, look, looked_at)
         written = Written(
             _row(job),
             {stage: seconds * 1e3 for stage, seconds in job.figures.latencies.items()},
-            self._messages.of(job.output, job.figures, job.status),
-            {name: jpeg(image) for name, image in panes_of(job.output).items()},
+            self._messages.of(output, job.figures, job.status),
+            {name: jpeg(image) for name, image in panes_of(output).items()},
+            object_rows(number, output.fused.stamp_ns, found) if job.is_followed and found is not None else (),
         )
-        return _Product(job.number, written, look, looked_at)
+        return _Product(number, written, look, looked_at)
 
     def take(self, product: _Product) -> None:
         values = self._in_a_row.add(product.look) if product.is_looked_at else {}
@@ -249,14 +271,16 @@ class _Sink:
         pipe: OrderedPipe[_Job, _Product],
         tables: StreamTables,
         parts: Parts,
-        limit: int | None,
+        options: Options,
         progress: Progress,
         has_models: bool,
     ) -> None:
         self._pipe = pipe
         self._tables = tables
         self._first = parts.frames - IN_A_ROW + 1
-        self._limit = limit
+        self._limit = options.limit
+        self._follow_ns = round(1e9 / options.follow) if options.search is not None and options.follow else 0
+        self._followed = -1
         self._progress = progress
         self._wants = Wants(camera_model=has_models)
         self._error: BaseException | None = None
@@ -282,6 +306,7 @@ class _Sink:
             return
         number = self.frames
         self.frames += 1
+        is_followed = self._is_followed(output)
         self.both += output.fused.mode in (FUSED_MODE, HELD)
         self._progress.update()
         engine = self.engine
@@ -297,9 +322,16 @@ class _Sink:
             )
         if number >= self._first and self._error is None:
             try:
-                self._pipe.put(_Job(number, output, figures, status, where))
+                self._pipe.put(_Job(number, output, figures, status, where, is_followed))
             except Exception as error:
                 self._error = error
+
+    def _is_followed(self, output: Output) -> bool:
+        """Return whether objects are followed in this frame: in the first of each span of time."""
+        if not self._follow_ns:
+            return False
+        span, self._followed = self._followed, output.fused.stamp_ns // self._follow_ns
+        return span != self._followed
 
     def conditioned(self, thermal: Frame, conditioned: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         """Do nothing: this is not asked for."""

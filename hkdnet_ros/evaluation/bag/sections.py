@@ -11,6 +11,7 @@ import numpy as np
 from ...images.frames import THERMAL, VISIBLE
 from .alignment import CERTAIN
 from .charts import BARS, FEWEST, Chart, Series, bins, color, counts, middles, per_span, points
+from .downstream.section import downstream_section
 from .findings import alignment, findings, offset_of, pace, ranked_frames
 from .lumas import FUSED, IMAGES
 from .markup import Section, cards, duration, finding_list, number, paragraph, shots, table
@@ -23,7 +24,7 @@ _SKEW_BARS = 41
 def sections(result: Result) -> list[Section]:
     """Return all sections of a result, in order."""
     parts = [_summary(result), _frames(result), _input(result), _pairs(result), _latency(result), _quality(result)]
-    parts += [_alignment(result), _downstream(result), _run(result)]
+    parts += [_alignment(result), downstream_section(result), _run(result)]
     return [part for part in parts if part is not None]
 
 
@@ -253,47 +254,6 @@ def _alignment(result: Result) -> Section | None:
     )
     chart = Chart("shift", "Shift of thermal", "px", x, series)
     return Section("alignment", "Registration", paragraph(text), [chart])
-
-
-def _downstream(result: Result) -> Section | None:
-    length = _length(result)
-    times = result.seconds(result.recorded)[result.measured]
-    body, charts = "", []
-    if result.mean(f"inliers.{FUSED}") is not None:
-        rows = [[name, number(result.mean(f"corners.{name}"), 0), number(result.mean(f"inliers.{name}"), 0)]
-                for name in IMAGES]  # fmt: skip
-        body += "<h3>Features</h3>" + paragraph(
-            "ORB corners, at most 500 an image, and how many of them are found again in the next frame where one "
-            "homography puts them, within 3 pixels: what visual odometry and SLAM live on."
-        )
-        body += table(("image", "corners", "found again"), rows)
-        columns = [(name, result.measures[f"inliers.{name}"]) for name in IMAGES]
-        x, series = points(times, columns, length)
-        charts.append(Chart("inliers", "Corners found again", "per frame", x, series, low=0.0))
-    if "objects.visible_kept" in result.measures:
-        sums = {key: float(np.nansum(values)) for key, values in result.measures.items()}
-        body += "<h3>Objects</h3>" + paragraph(
-            f"What {result.asked['detector']} finds on {len(result.measured)} frames. An object counts that is sure "
-            "(0.5 or more) where it is sought; it is shown by another image where it is found (0.3 or more) with an "
-            "IoU of 0.5."
-        )
-        rows = []
-        for name in IMAGES:
-            sought, again = sums[f"sought_again.{name}"], sums[f"found_again.{name}"]
-            rows.append([name, f"{sums[f'objects.{name}']:.0f}", f"{again / sought:.2f}" if sought else "–"])
-        rows.append(["both sources", f"{sums['objects.both']:.0f}", "–"])
-        body += table(("image", "objects", "again in the next frame"), rows)
-        kept, lost = sums["objects.visible_kept"], sums["objects.visible_lost"]
-        alone, gained = sums["objects.thermal_alone"], sums["objects.gained"]
-        body += table(
-            ("objects", "in all", "shown by fused", "not shown"),
-            [["that visible shows", f"{kept + lost:.0f}", f"{kept:.0f}", f"{lost:.0f}"],
-             ["that thermal alone shows", f"{alone:.0f}", f"{gained:.0f}", f"{alone - gained:.0f}"],
-             ["that fused alone shows", f"{sums['objects.fused_alone']:.0f}", "–", "–"]],
-        )  # fmt: skip
-        x, series = points(times, [(name, result.measures[f"objects.{name}"]) for name in IMAGES], length)
-        charts.append(Chart("objects", "Objects", "per frame", x, series, low=0.0))
-    return Section("downstream", "For detectors and SLAM", body, charts) if body else None
 
 
 def _run(result: Result) -> Section:

@@ -45,6 +45,10 @@ def find_images(name: str, connections: Sequence[Connection], stream: str, topic
             f"{name}: no {stream} images on topic {topic}: {', '.join(other)}, which is not read; image topics there: "
             f"{there}"
         )
+    if images and all("fused" in c.topic.split("/") for c in images):
+        raise SourceError(
+            f"{name}: holds images that were fused ({there}) and no camera's; name the recording they were made of"
+        )
     raise SourceError(
         f"{name}: no {stream} images on topic {topic}; image topics there: {there}; name the topic to read"
     )

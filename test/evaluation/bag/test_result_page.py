@@ -13,6 +13,11 @@ def test_the_report_can_be_clicked_through(result, browser, scheme, width, heigh
     page = browser.open((result / "report.html").as_uri(), width=width, height=height, scheme=scheme)
     assert page.title() == "drive"
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width > 640:  # on a phone one swipes through the links
+        links = [link.bounding_box() for link in page.locator("nav a").all()]
+        assert all(link["x"] + link["width"] <= width for link in links)
+    first = page.locator("#run > .scroll td:first-child", has_text="hkdnet_ros")
+    assert first.evaluate("cell => cell.clientWidth") > 60  # a word of ten letters is not cut into syllables
     for name in SECTIONS:
         page.locator(f'nav a[href="#{name}"]').click()
         assert page.locator(f"section#{name}").is_visible()
