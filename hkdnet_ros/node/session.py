@@ -59,6 +59,7 @@ class Outputs:
     status: Publisher
     validity: Publisher
     temperature: Publisher
+    overlay: Publisher
     preview: Publisher  # of the conditioned thermal image
     now_ns: Callable[[], int]  # the node's clock
     device_lost: Callable[[], None]
@@ -183,15 +184,16 @@ class _Publishing:
 
     def wants(self) -> Wants:
         outputs = self._outputs
-        camera_info, validity, temperature = map(
-            _is_heard, (outputs.camera_info, outputs.validity, outputs.temperature)
+        camera_info, validity, temperature, overlay = map(
+            _is_heard, (outputs.camera_info, outputs.validity, outputs.temperature, outputs.overlay)
         )
         others = map(_is_heard, (outputs.image, outputs.compressed, outputs.status))
         return Wants(
-            fused=camera_info or validity or temperature or any(others),
+            fused=camera_info or validity or temperature or overlay or any(others),
             camera_model=camera_info,
             validity=validity,
             temperature=temperature,
+            overlay=overlay,
             conditioned=_is_heard(outputs.preview),
         )
 
@@ -236,6 +238,8 @@ class _Publishing:
             messages.append((outputs.validity, encode_image(fused.validity, "mono8", *header)))
         if fused.temperature is not None:
             messages.append((outputs.temperature, encode_image(fused.temperature, "32FC1", *header)))
+        if fused.overlay is not None:
+            messages.append((outputs.overlay, encode_image(fused.overlay, "bgr8", *header)))
         if output.thermal and fused.thermal is not None and output.is_live and _is_heard(outputs.preview):
             messages.append((outputs.preview, _preview(output.thermal, fused.thermal)))
         return messages

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..images import color
 from ..images.blank import is_blank
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
+from ..images.outlines import outlined
 from ..images.resampling import resample
 from ..inference.engine_api import Engine
 from ..inference.memory import keep_large_buffers
@@ -38,6 +39,7 @@ class Extras:
 
     validity: bool = False
     temperature: bool = False
+    overlay: bool = False
 
 
 NO_EXTRAS = Extras()
@@ -148,6 +150,7 @@ class FusionPipeline:
             timings={**fused.timings, **clock.timings},
             validity=_validity(view, plan.output) if extras.validity else None,
             temperature=temperature,
+            overlay=_overlay(thermal, pair.visible, view, plan.output) if extras.overlay else None,
         )
 
     def process_alone(self, stream: str, frame: Frame, extras: Extras = NO_EXTRAS) -> FusedFrame:
@@ -169,6 +172,7 @@ class FusionPipeline:
             fused = self._fuse(plan, thermal, luma, chroma, frame, stream, clock, view)
             if extras.temperature and self._temperature.is_on:
                 temperature = np.full(fused.image.shape[:2], np.nan, np.float32)
+            overlay = _overlay(None, frame, view, plan.output) if extras.overlay else None
         else:
             frame = self._taken(frame)
             plan = self.plan(frame, None)
@@ -183,8 +187,9 @@ class FusionPipeline:
             fused = dataclasses.replace(fused, thermal=conditioned)
             if extras.temperature:
                 temperature = self._measured(frame, view, plan, clock)
+            overlay = _overlay(conditioned, None, view, plan.output) if extras.overlay else None
         validity = np.zeros(fused.image.shape[:2], np.uint8) if extras.validity else None
-        return dataclasses.replace(fused, validity=validity, temperature=temperature)
+        return dataclasses.replace(fused, validity=validity, temperature=temperature, overlay=overlay)
 
     def condition(self, frame: Frame) -> NDArray[np.float32]:
         """Return the thermal image that would be fused, (H, W) float32 in [0, 1] at its own size, and fuse nothing.
@@ -319,6 +324,15 @@ def _unit(luma: NDArray[Any]) -> NDArray[np.float32]:
         return luma
     unit: NDArray[np.float32] = np.multiply(luma, np.float32(1 / 255), dtype=np.float32)
     return unit
+
+
+def _overlay(thermal: NDArray[np.float32] | None, visible: Frame | None, view: View, size: Size) -> NDArray[np.uint8]:
+    """Return the outlines of heat over the visible image on the output's grid; a camera that is missing is black."""
+    felt = np.zeros(size[::-1], np.float32) if thermal is None else view.thermal(thermal, size)
+    if visible is None:
+        return outlined(felt, np.zeros(size[::-1], np.uint8))
+    seen = color.luma(view.visible(visible.image, size), visible.encoding)
+    return outlined(felt, seen, view.validity(size) if thermal is not None and view.reference == VISIBLE else None)
 
 
 def _validity(view: View, size: Size) -> NDArray[np.uint8]:

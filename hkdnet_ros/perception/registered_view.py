@@ -17,7 +17,7 @@ from ..images.frames import THERMAL, VISIBLE
 from ..images.resampling import resample
 from ..inference.sizes import SMALLEST
 
-_KEPT = 6  # tables of sizes: two inputs and the output of a network, and of the one before
+_KEPT = 7  # tables of sizes: two inputs and the output of a network, and of the one before; one for a look at both
 _LEAST_OVERLAP = 0.01
 _COARSE = 160  # px, the larger side of the grid on which the overlap is looked at
 

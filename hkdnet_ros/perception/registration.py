@@ -95,6 +95,15 @@ class RegistrationConfig:
     visible_rectified: bool = option(
         False, "The visible image is rectified already: the matrix P of its camera_info counts, not K and D."
     )
+    misalignment_limit: float = option(
+        3.0,
+        "A warning is given where the edges of both images say that thermal lies off the visible one by more than this "
+        "in the fused image, and by more than 0.5 % of its width; 0 looks at nothing.",
+        unit="px",
+        low=0.0,
+        high=1000.0,
+        live=True,
+    )
     depth_slop: float = option(
         0.05,
         "A depth image registers a visible one whose stamp differs by this at most.",
@@ -231,6 +240,11 @@ class Registration:
         """Take a depth image of the visible camera's view: 16UC1 in mm or 32FC1 in m, 0 or NaN where there is none."""
         with self._lock:
             self._depths.append(depth)
+
+    @property
+    def latest(self) -> View:
+        """The view of the latest pair."""
+        return self._latest
 
     def alone(self, stream: str) -> View:
         """Return the view of the latest pair where it is that of ``stream``, else one that moves nothing."""

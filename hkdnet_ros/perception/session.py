@@ -105,7 +105,7 @@ class Session:
         self._received = 0.0  # time.perf_counter() when the latest image came
         self._freeze = FreezeDetector()
         self._selector = ModeSelector(config.mode, begun_ns, shutter_action=config.shutter.action)
-        self._work = FusionWork(config, engine, sink, log, self._drops, self._statistics, self._now_ns)
+        self._work = FusionWork(config, engine, sink, log, self._drops, self._statistics, self._now_ns, policy)
         self._worker: Worker[Task] = (
             EveryWorker(self._work.process) if policy == EVERY else LatestWorker(self._work.process, name="fusion")
         )
@@ -219,6 +219,8 @@ class Session:
             calibration=self._work.calibration.health(),
             trouble="" if self._thermal_interruption else self._watch.trouble(),
             delays=self._watch.delays(now_ns),
+            misalignment=self._work.misalignment.found,
+            misaligned=self._work.misalignment.warning,
         )
 
     def reconfigure(self, config: PerceptionConfig) -> None:
@@ -237,6 +239,7 @@ class Session:
     def stop(self) -> None:
         """End the worker after the pair it is at, and pass on nothing more. Waits for that pair."""
         self._give_up(self._worker.stop())
+        self._work.misalignment.stop()
 
     def _advance(self, now_ns: int) -> None:
         self._told_ns = now_ns

@@ -79,6 +79,7 @@ class FusedMessages:
             mode=output.fused.mode,
             skew=self._duration(output.skew_ns),
             age=self._duration(figures.age_ns),
+            misalignment=figures.misalignment_px,
             stages=[],
             stage_latencies=np.zeros(0, np.float32),
             thermal_received=totals.received[THERMAL],
