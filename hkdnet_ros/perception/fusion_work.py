@@ -48,13 +48,14 @@ class Taken:
 class Task:
     """What to fuse, or a single image to super-resolve.
 
-    ``skew_ns`` is that of :class:`~.sink.Output`; ``decided`` is ``time.perf_counter()`` when it was known that this is
-    to be done.
+    ``skew_ns`` is that of :class:`~.sink.Output`; ``received`` is ``time.perf_counter()`` when the image came that
+    decided this, ``decided`` when it was known that this is to be done.
     """
 
     thermal: Taken | None
     visible: Taken | None
     skew_ns: int
+    received: float
     decided: float
 
     @property
@@ -167,6 +168,7 @@ class FusionWork:
         now_ns = self._now_ns()
         age_ns = now_ns - fused.stamp_ns
         latencies = {
+            "receive": task.decided - task.received,
             "queue": begun - task.decided,
             "decode": decoded - begun,
             **{stage: milliseconds / 1000 for stage, milliseconds in fused.timings.items()},

@@ -18,6 +18,7 @@ from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
 from ..images.outlines import outlined
 from ..images.resampling import resample
 from ..inference.engine_api import Engine
+from ..inference.memory import keep_large_buffers
 from ..stage_clock import StageClock
 from .config import PerceptionConfig
 from .intake import ThermalIntake
@@ -63,6 +64,7 @@ class FusionPipeline:
         are that already (``is_taken``), as those of a session. Raises :class:`ConfigError` for a file of bad pixels
         or a calibration that cannot be read, and for one that cannot be believed.
         """
+        keep_large_buffers()  # several a frame are beyond what malloc keeps: a third of what the node costs besides
         config = config or PerceptionConfig()
         self._config = config.pipeline
         self._temperature = config.temperature
