@@ -94,9 +94,10 @@ def measure_clip(folder: Path, rate: float) -> None:
             stamp_ns = round(number / rate * 1e9)
             if x or y:
                 visible = shifted(visible, x, y)
-            frame, fused = Frame(visible, stamp_ns, "", "bgr8"), FusedFrame(visible, stamp_ns, "")
+            felt, seen = Frame(thermal, stamp_ns, "", "32FC1"), Frame(visible, stamp_ns, "", "bgr8")
+            fused = FusedFrame(visible, stamp_ns, "", thermal=thermal)
             begun = time.process_time()
-            watch.see(fused, thermal, frame, View())
+            watch.see(fused, felt, seen, View())
             spent_s += time.process_time() - begun
             if watch.warning and warned_s is None:
                 warned_s = number / rate
@@ -118,7 +119,8 @@ def measure_cost() -> None:
         calling, in_all = time.thread_time(), time.process_time()
         for number in range(400):  # 40 s at 10 Hz
             stamp_ns = number * 100_000_000
-            watch.see(FusedFrame(visible, stamp_ns, ""), thermal, Frame(visible, stamp_ns, "", "bgr8"), View())
+            felt, seen = Frame(thermal, stamp_ns, "", "32FC1"), Frame(visible, stamp_ns, "", "bgr8")
+            watch.see(FusedFrame(visible, stamp_ns, "", thermal=thermal), felt, seen, View())
             if number % 10 == 1:
                 time.sleep(0.05)  # for the look
         calling, in_all = time.thread_time() - calling, time.process_time() - in_all

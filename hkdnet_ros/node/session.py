@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Bool, Header
 
 from ..errors import HkdnetError
-from ..geometry.rigid_transform import RigidTransform
+from ..geometry.messages import child_to_parent
 from ..images import color
 from ..images.bit_depth import BitDepth
 from ..images.frames import VISIBLE, Frame
@@ -125,17 +125,13 @@ class FusionSession:
     def receive_transforms(self, message: Any) -> None:
         """Take a tf2_msgs/TFMessage; what is no transform is logged now and then."""
         for stamped in message.transforms:
-            pose = stamped.transform
-            rotation, translation = pose.rotation, pose.translation
             try:
-                child_to_parent = RigidTransform.from_quaternion(
-                    (rotation.x, rotation.y, rotation.z, rotation.w), (translation.x, translation.y, translation.z)
-                )
+                pose = child_to_parent(stamped)
             except HkdnetError as error:
                 if self._throttle.passes(_BAD_TRANSFORM):
                     self._log.warning(f"/tf_static: {stamped.header.frame_id} to {stamped.child_frame_id}: {error}")
                 continue
-            self._core.receive_transform(stamped.header.frame_id, stamped.child_frame_id, child_to_parent)
+            self._core.receive_transform(stamped.header.frame_id, stamped.child_frame_id, pose)
 
     def receive_shutter(self, message: Bool) -> None:
         """Take the thermal camera's word that its shutter is closed (true) or open, from its last image on."""

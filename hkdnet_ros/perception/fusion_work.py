@@ -48,13 +48,14 @@ class Taken:
 class Task:
     """What to fuse, or a single image to super-resolve.
 
-    ``skew_ns`` is that of :class:`~.sink.Output`; ``decided`` is ``time.perf_counter()`` when it was known that this is
-    to be done.
+    ``skew_ns`` is that of :class:`~.sink.Output`; ``received`` is ``time.perf_counter()`` when the image came that
+    decided this, ``decided`` when it was known that this is to be done.
     """
 
     thermal: Taken | None
     visible: Taken | None
     skew_ns: int
+    received: float
     decided: float
 
     @property
@@ -149,7 +150,13 @@ class FusionWork:
             return
         visible = self._decode(task.visible)
         decoded = time.perf_counter()
-        fused = self._fuse(thermal, visible, Extras(wants.validity, wants.temperature, wants.overlay))
+        extras = Extras(
+            validity=wants.validity,
+            temperature=wants.temperature,
+            overlay=wants.overlay,
+            conditioned=wants.conditioned or self.misalignment.wants_thermal,
+        )
+        fused = self._fuse(thermal, visible, extras)
         is_live = task.thermal is None or task.thermal.is_live
         if not is_live:
             fused = dataclasses.replace(fused, mode=HELD)
@@ -161,6 +168,7 @@ class FusionWork:
         now_ns = self._now_ns()
         age_ns = now_ns - fused.stamp_ns
         latencies = {
+            "receive": task.decided - task.received,
             "queue": begun - task.decided,
             "decode": decoded - begun,
             **{stage: milliseconds / 1000 for stage, milliseconds in fused.timings.items()},
@@ -170,8 +178,8 @@ class FusionWork:
         self._statistics.add_latencies({**latencies, "age": age_ns / 1e9})
         misalignment = self.misalignment.found if fused.mode == FUSED else None
         self._sink.figures(output, Figures(age_ns, latencies, self._statistics.totals(), misalignment))
-        if fused.mode == FUSED and fused.thermal is not None and visible is not None:
-            self.misalignment.see(fused, fused.thermal, visible, self.registration.latest)
+        if fused.mode == FUSED and thermal is not None and visible is not None:
+            self.misalignment.see(fused, thermal, visible, self.registration.latest)
 
     def _decode(self, visible: Taken | None) -> Frame | None:
         try:

@@ -96,13 +96,18 @@ class MisalignmentWatch:
             "(hkdnet calibrate), unless most of what is seen is off the registered distance"
         )
 
-    def see(self, fused: FusedFrame, thermal: NDArray[np.float32], visible: Frame, view: View) -> None:
-        """Take a pair that was fused in ``view``; ``thermal`` (H, W) is conditioned, in [0, 1]."""
+    @property
+    def wants_thermal(self) -> bool:
+        """Whether the conditioned thermal image of the next pair is needed."""
+        return self.limit > 0 and self._before is not None
+
+    def see(self, fused: FusedFrame, thermal: Frame, visible: Frame, view: View) -> None:
+        """Take a pair that was fused in ``view``; where :attr:`wants_thermal`, with the conditioned thermal image."""
         height, width = fused.image.shape[:2]
         size, stamp_ns = reduced_size((width, height)), visible.stamp_ns
         if self.limit == 0 or min(size) < LEAST_SIDE:
             return
-        seen = (width, height, fused.reference, fused.window, thermal.shape)
+        seen = (width, height, fused.reference, fused.window, thermal.image.shape)
         if seen != self._seen:
             self.begin_anew()
             self._seen = seen
@@ -120,11 +125,13 @@ class MisalignmentWatch:
         if not 0 <= apart_ns <= _APART_NS[1]:
             self._before = gray, stamp_ns
             return
+        if fused.thermal is None:  # it was not wanted when this pair was fused
+            return
         self._before, self._looked_ns = None, before[1]
         if stamp_ns - self._counted_ns > _FORGOTTEN_NS:
             self._forget()
         self._worker.put(
-            _Glance(stamp_ns, before[0], apart_ns, view.thermal(thermal, size), gray, view.validity(size), width)
+            _Glance(stamp_ns, before[0], apart_ns, view.thermal(fused.thermal, size), gray, view.validity(size), width)
         )
 
     def begin_anew(self) -> None:

@@ -46,8 +46,8 @@ class Watched:
         stamp_ns = NOW_NS + round(at_s * S)
         frame = Frame(to_uint8(noisy[1]), stamp_ns, "", "mono8")
         height, width = visible.shape
-        fused = FusedFrame(np.zeros((height * 640 // width, 640), np.uint8), stamp_ns, "")
-        self.it.see(fused, noisy[0], frame, View())
+        fused = FusedFrame(np.zeros((height * 640 // width, 640), np.uint8), stamp_ns, "", thermal=noisy[0])
+        self.it.see(fused, Frame(noisy[0], stamp_ns, "", "32FC1"), frame, View())
 
     def stand(self, begin_s: float, end_s: float, x: float = 0, y: float = 0, seed: int = 0) -> None:
         """Look at one scene for some time, the visible image shifted by pixels of the output; black is hot."""

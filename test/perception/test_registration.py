@@ -225,9 +225,9 @@ def test_crop_shows_the_largest_part_that_both_see(file):
 def test_tables_are_made_once_and_anew_when_something_changes(file):
     registration = Registration(RegistrationConfig(mode="rectify", calibration=file))
     first = registration.view(thermal_frame(), visible_frame())
-    table = first._warp((320, 200))
+    table = first.warp((320, 200))
     assert registration.view(thermal_frame(), visible_frame()) is first
-    assert first._warp((320, 200)) is table
+    assert first.warp((320, 200)) is table
     registration.reconfigure(RegistrationConfig(mode="rectify", calibration=file, distance=3.0))
     second = registration.view(thermal_frame(), visible_frame())
     assert second is not first

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...images.frames import THERMAL, VISIBLE
 from ...metrics.fusion import LESS_IS_BETTER
-from .alignment import CERTAIN
+from ...perception.misalignment import CERTAIN
 from .clock_offset import ClockOffset, clock_offset
 from .downstream.findings import downstream_findings
 from .finding import BAD, GOOD, NOTE, Finding

@@ -14,10 +14,10 @@ from ...geometry.projection import check_lens
 from ...images.camera_model import CameraModel
 from ...metrics.flicker import FlickerMeter, still_pixels
 from ...metrics.fusion import fusion_metrics, measurable
+from ...perception import misalignment
 from ..baselines import average, laplacian_pyramid
 from ..boxes import Objects
 from ..detection import Search
-from .alignment import shift_between
 from .downstream.features import Corners, corners, homography, matched
 from .downstream.objects import AGAIN_KEYS, COUNT_KEYS, counts, found_again
 from .downstream.pose import MOVED, Motion, motion, turn_between
@@ -81,8 +81,9 @@ def look_at(
     values: dict[str, float] = {}
     if is_measured(number, every):
         values = _quality(lumas)
-        shift = shift_between(lumas.thermal, lumas.visible)
-        if shift is not None:
+        edges = misalignment.look_at(lumas.thermal, lumas.visible)
+        if edges is not None:
+            shift = misalignment.shift_of([edges], lumas.visible.shape[1])
             values |= {"shift_x": shift.x, "shift_y": shift.y, "shift_certainty": shift.certainty}
         if found is not None and search is not None:
             values |= counts(found, search)

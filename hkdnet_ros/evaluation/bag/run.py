@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import functools
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ...errors import ConfigError, DeviceError, SourceError
@@ -22,18 +24,22 @@ from ...perception.config import PerceptionConfig
 from ...perception.incoming import Arrival
 from ...perception.mode import FUSED as FUSED_MODE
 from ...perception.mode import HELD, ModeChange
+from ...perception.registration import NONE
 from ...perception.run import run
 from ...perception.session import Session
 from ...perception.sink import Drop, Figures, Output, Wants
-from ...perception.statistics import Totals
+from ...perception.statistics import BAD_PAIR, NOT_REGISTERED, Totals, bad_image
 from ...perception.worker import EVERY
+from ...sources.bags.bag_source import BagSource
 from ...sources.camera_source import CameraSource
+from ...sources.opening import bag_of
 from ..detection import Search
-from .ahead import Small, decoded_ahead
+from .ahead import decoded_ahead
 from .downstream.objects import find_in
 from .downstream.tracks import object_rows, write_tracks
 from .folder import title_of
-from .fused_bag import FusedMessages
+from .fused_messages import TYPES, FusedMessages
+from .inputs import Inputs
 from .lumas import lumas_of
 from .measures import IN_A_ROW, InARow, Look, columns, is_looked_at, look_at
 from .movie import Movie
@@ -53,7 +59,8 @@ FOLLOW = 10.0
 """Frames a second in which objects are followed."""
 
 _THREADS = 2
-_UNDER_WAY = 12  # frames between fusion and disk
+_UNDER_WAY = 192 << 20  # bytes of images between fusion and disk: measuring one frame takes as long as fusing twenty
+_LEAST = 6 << 20  # counted for a frame: 32 are under way at most, for a loss of power costs them
 _MEASURED = 200  # so many frames are measured of a short recording
 _SELDOM = 60  # of a long one, one in so many: measuring one takes as long as fusing ten
 
@@ -79,7 +86,8 @@ class Bar(Protocol):
 class Options:
     """How a recording is worked through: measures on one frame in ``every``, the first ``limit`` frames or all.
 
-    Objects are followed at ``follow`` frames a second, with a ``search``; 0 does not follow any.
+    Objects are followed at ``follow`` frames a second, with a ``search``; 0 does not follow any. With ``merge`` the
+    messages of the bag itself are written between the fused ones.
     """
 
     every: int
@@ -88,11 +96,16 @@ class Options:
     follow: float = FOLLOW
     video: bool = True
     part: int = FRAMES
+    merge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a recording, and how long it took: ``engine_s`` for ``engine_frames``, of ``seconds`` in all."""
+    """What came of a recording, and how long it took: ``engine_s`` for ``engine_frames``, of ``seconds`` in all
+    and ``fused_s`` until the last frame was written.
+
+    ``problems`` says what could not be merged.
+    """
 
     frames: int
     both: int
@@ -101,8 +114,11 @@ class Outcome:
     drift_ppm: float | None
     runs_on: Mapping[str, str]
     damage: str
+    problems: Sequence[str]
     has_parquet: bool
+    video: str
     seconds: float
+    fused_s: float
     engine_s: float
     engine_frames: int
     begun_at: int
@@ -124,12 +140,13 @@ def work_through(
     """
     begun = time.perf_counter()
     messages = FusedMessages()
+    open_inputs = functools.partial(Inputs, _bag(source), TYPES) if options.merge else None
     spent = Spent()
     with _disk_errors(folder), contextlib.ExitStack() as stack:
         movie = Movie(folder, folder / "panes") if options.video else None
         if movie is not None:
             stack.callback(movie.abandon)
-        parts = Parts(folder, (*BASE, *columns(options.search)), messages, movie, options.part)
+        parts = Parts(folder, (*BASE, *columns(options.search)), movie, options.part, open_inputs)
         tables = StreamTables(folder)
         stack.callback(tables.abandon)
         begun_at = parts.frames
@@ -138,7 +155,7 @@ def work_through(
         with OrderedPipe(products.make, products.take, threads=_THREADS, most=_UNDER_WAY) as pipe:
             total = _count(source, options.limit)
             with bar(total=total, desc=title_of(source.name)[-40:], unit="frame") as progress:
-                sink = _Sink(pipe, tables, parts, options, progress, _has_models(source))
+                sink = _Sink(pipe, tables, parts, options, progress, _wants(source, config))
                 watched = WatchedEngine(engine, lambda: sink.frames < begun_at - IN_A_ROW + 1, spent)
                 sink.engine = watched
                 session = Session(config, watched, sink, tables, policy=EVERY)
@@ -150,16 +167,16 @@ def work_through(
                     run(session, fed)
                 session.flush()
                 sink.check()
+        fused_s = time.perf_counter() - begun
         parts.finish_part()
         if sink.both == 0:
             tidy(folder)  # the images of one camera alone are nothing to go on from
-            raise SourceError(_nothing(source, session.totals(), tables.spans))
+            raise SourceError(_nothing(source, session.totals(), tables))
         tables.finish()
-        has_parquet = parts.complete()
+        has_parquet = parts.complete(options.limit is None or sink.frames < options.limit)
         if options.search is not None and options.follow:
             write_tracks(folder, options.search.sure)
-        if movie is not None:
-            movie.finish()
+        video = movie.finish() if movie is not None else ""
         stack.pop_all()
         health = session.health()
         return Outcome(
@@ -170,8 +187,11 @@ def work_through(
             drift_ppm=health.drift_ppm,
             runs_on=sink.runs_on,
             damage=fed.damage,
+            problems=parts.inputs.all_problems() if parts.inputs else (),
             has_parquet=has_parquet,
+            video=video,
             seconds=time.perf_counter() - begun,
+            fused_s=fused_s,
             engine_s=spent.seconds,
             engine_frames=spent.frames,
             begun_at=begun_at,
@@ -182,7 +202,7 @@ class _Fed:
     """Arrivals as they are fed to the session: noted, and ended by a limit, by damage or by what the sink met."""
 
     def __init__(
-        self, arrivals: Iterator[tuple[Arrival, Small | None]], sink: _Sink, tables: StreamTables, limit: int | None
+        self, arrivals: Iterator[tuple[Arrival, float | None]], sink: _Sink, tables: StreamTables, limit: int | None
     ) -> None:
         self._arrivals = arrivals
         self._sink = sink
@@ -194,7 +214,7 @@ class _Fed:
         count = 0
         while self._limit is None or self._sink.frames < self._limit:
             try:
-                arrival, small = next(self._arrivals)
+                arrival, motion = next(self._arrivals)
             except StopIteration:
                 return
             except SourceError as error:
@@ -203,7 +223,7 @@ class _Fed:
                 self.damage = str(error)
                 return
             count += 1
-            self._tables.arrived(arrival, small)
+            self._tables.arrived(arrival, motion)
             yield arrival
             self._sink.check()
 
@@ -273,7 +293,7 @@ class _Sink:
         parts: Parts,
         options: Options,
         progress: Progress,
-        has_models: bool,
+        wants: Wants,
     ) -> None:
         self._pipe = pipe
         self._tables = tables
@@ -282,7 +302,7 @@ class _Sink:
         self._follow_ns = round(1e9 / options.follow) if options.search is not None and options.follow else 0
         self._followed = -1
         self._progress = progress
-        self._wants = Wants(camera_model=has_models)
+        self._wants = wants
         self._error: BaseException | None = None
         self.engine: Engine
         self.frames = 0
@@ -322,7 +342,7 @@ class _Sink:
             )
         if number >= self._first and self._error is None:
             try:
-                self._pipe.put(_Job(number, output, figures, status, where, is_followed))
+                self._pipe.put(_Job(number, output, figures, status, where, is_followed), _size(output))
             except Exception as error:
                 self._error = error
 
@@ -346,6 +366,14 @@ class _Sink:
         self._error = DeviceError(
             "the device that computes is lost; what was finished is kept, the same command goes on from there"
         )
+
+
+def _size(output: Output) -> int:
+    """Return the bytes that a fused frame and its sources hold in memory."""
+    fused = output.fused
+    images: list[NDArray[Any] | None] = [fused.image, fused.thermal, fused.validity, fused.temperature]
+    images += [frame.image for frame in (output.thermal, output.visible) if frame is not None]
+    return max(_LEAST, sum(image.nbytes for image in images if image is not None))
 
 
 def _row(job: _Job) -> dict[str, object]:
@@ -378,12 +406,23 @@ def _count(source: CameraSource, limit: int | None) -> int | None:
     return count if limit is None else min(count, limit)
 
 
-def _has_models(source: CameraSource) -> bool:
-    return any(source.camera_model(stream) is not None for stream in (THERMAL, VISIBLE))
+def _wants(source: CameraSource, config: PerceptionConfig) -> Wants:
+    return Wants(
+        camera_model=any(source.camera_model(stream) is not None for stream in (THERMAL, VISIBLE)),
+        validity=config.registration.mode != NONE,
+        temperature=config.temperature.is_on,
+    )
 
 
-def _nothing(source: CameraSource, totals: Totals, spans: Mapping[str, tuple[int, int]]) -> str:
-    """Return what to say where no pair was fused; ``spans`` are the first and last stamps of each stream."""
+def _bag(source: CameraSource) -> BagSource:
+    if (bag := bag_of(source)) is None:
+        raise SourceError(f"{source.name}: is no bag that could be merged; evaluate without --merge")
+    return bag
+
+
+def _nothing(source: CameraSource, totals: Totals, tables: StreamTables) -> str:
+    """Return what to say where no pair was fused."""
+    spans = tables.spans
     for stream, other in ((THERMAL, VISIBLE), (VISIBLE, THERMAL)):
         if not totals.received[stream]:
             return (
@@ -403,6 +442,11 @@ def _nothing(source: CameraSource, totals: Totals, spans: Mapping[str, tuple[int
                 f"; by their stamps, thermal begins {abs(apart):.3f} s {'before' if apart > 0 else 'after'} visible "
                 f"and they do not overlap: where one clock is off, -p sync.thermal_offset:={apart:.3f}"
             )
+    if unset := [stream for stream in (THERMAL, VISIBLE) if stream not in spans]:
+        remedy = " ".join(f"-p sync.{stream}_stamps:=arrival" for stream in unset)
+        return f"{text}; no stamp of {' and '.join(unset)} is set: go by the times of recording with {remedy}"
+    if any(reason in totals.drops for reason in (bad_image(THERMAL), bad_image(VISIBLE), BAD_PAIR, NOT_REGISTERED)):
+        return f"{text}; what was wrong first: {tables.trouble}"
     return text + "; look at sync.slop, sync.thermal_offset and the stamps"
 
 

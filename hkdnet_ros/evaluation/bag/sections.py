@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...images.frames import THERMAL, VISIBLE
-from .alignment import CERTAIN
+from ...perception.misalignment import CERTAIN
 from .charts import BARS, FEWEST, Chart, Series, bins, color, counts, middles, per_span, points
 from .downstream.section import downstream_section
 from .findings import alignment, findings, offset_of, pace, ranked_frames
@@ -19,6 +19,7 @@ from .measures import FLICKER_KEYS, METHODS, QUALITY_KEYS
 from .reading import Result, drop_counts, read_panes
 
 _SKEW_BARS = 41
+_STAGES = 6
 
 
 def sections(result: Result) -> list[Section]:
@@ -127,6 +128,14 @@ def _pairs(result: Result) -> Section:
                 "skews", "Skew of pairs", "pairs", x, [bars], kind=BARS, note=note, axis="skew", labels=labels, low=0.0
             )
         )
+        edges = bins(length, FEWEST * length / len(result.skews))
+        recorded = result.seconds(result.recorded)
+        over_time = [
+            Series(f"p{percentile}", per_span(recorded, np.abs(result.skews) / 1e6, edges, percentile), name)
+            for percentile, name in ((50, "one"), (95, "two"))
+        ]
+        note = "How far apart the two images of a pair are, either way."
+        charts.append(Chart("skew", "Skew over time", "ms", middles(edges), over_time, note=note, low=0.0))
     offset = offset_of(result)
     if offset is not None:
         body += table(
@@ -139,6 +148,12 @@ def _pairs(result: Result) -> Section:
     if drift is not None:
         body += paragraph(f"The thermal camera's clock runs {drift:+.1f} us per s against the visible one's.")
     edges = bins(length, 1.0)
+    unit = f"in {edges[1]:.3g} s"
+    times_of = {
+        mode: result.seconds(result.recorded[result.mode_of == place]) for place, mode in enumerate(result.modes)
+    }
+    fused = [Series(mode, counts(at, edges), color(mode, place)) for place, (mode, at) in enumerate(times_of.items())]
+    charts.append(Chart("frames-by-mode", "Frames by mode", unit, middles(edges), fused, low=0.0))
     drops = drop_counts(result)
     if drops:
         body += table(("dropped", "count"), [[reason, count] for reason, count in drops.most_common()])
@@ -149,7 +164,6 @@ def _pairs(result: Result) -> Section:
             Series(reason, counts(result.seconds(np.array(times[reason], np.int64)), edges), color("", place))
             for place, (reason, _) in enumerate(drops.most_common(6))
         ]
-        unit = f"in {edges[1]:.3g} s"
         charts.append(Chart("drops", "Drops", unit, middles(edges), series, low=0.0))
     return Section("pairs", "Pairs, drops and modes", _modes(result, length) + body, charts)
 
@@ -203,9 +217,16 @@ def _latency(result: Result) -> Section | None:
         f"second; the network alone gave {own:.2f} per second."
         + (f" An earlier go had done {found['begun_at']} frames." if found["begun_at"] else "")
     )
-    chart = Chart("latency", "Time per frame", "ms", middles(edges), series, low=0.0)
+    largest = sorted(stages, key=lambda name: -float(np.nanmedian(stages[name])))[:_STAGES]
+    by_stage = [
+        Series(name, per_span(times, stages[name][: len(times)], edges, 50), color("", place))
+        for place, name in enumerate(largest)
+    ]
+    per_frame = Chart("latency", "Time per frame", "ms", middles(edges), series, low=0.0)
+    note = f"The median of each of the {len(largest)} longest."
+    per_stage = Chart("stages", "Time by stage", "ms", middles(edges), by_stage, note=note, low=0.0)
     return Section("latency", "Time by stage", paragraph(text) + table(("stage", "p50 ms", "p95 ms", "most ms"), rows),
-                   [chart])  # fmt: skip
+                   [per_frame, per_stage])  # fmt: skip
 
 
 def _quality(result: Result) -> Section | None:
@@ -259,12 +280,15 @@ def _alignment(result: Result) -> Section | None:
 def _run(result: Result) -> Section:
     asked, found = result.asked, result.found
     facts: Mapping[str, object] = {
-        "recording": asked["source"],
+        "recording": f"{asked['source']} ({asked['recording']['bytes'] / 1e6:.1f} MB)",
         "network": "; ".join(f"{name}, {where}" for name, where in found["runs_on"].items()) or "none was needed",
+        "weights": asked["weights"] or "those of the package",
+        "calibration": found["calibration"],
         "hkdnet_ros": asked["hkdnet_ros"],
         "versions": ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
         "machine": found["machine"],
         "measured": f"one frame in {asked['every']}",
+        "video": f"side_by_side.mp4, {found['video']}" if found["video"] else "not written",
         "Parquet": "frames.parquet" if found["has_parquet"] else "not written: pyarrow is not installed",
     }
     defaults = asked["defaults"]

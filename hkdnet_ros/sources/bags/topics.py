@@ -9,6 +9,8 @@ from .bag_file import CDR, ROS1, Connection
 
 IMAGE, COMPRESSED, CAMERA_INFO = (f"sensor_msgs/msg/{name}" for name in ("Image", "CompressedImage", "CameraInfo"))
 SHUTTER_FLAG = "std_msgs/msg/Bool"
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
+STATIC_TRANSFORMS = "/tf_static"
 
 
 def find_images(name: str, connections: Sequence[Connection], stream: str, topic: str) -> list[Connection]:

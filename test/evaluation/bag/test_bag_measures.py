@@ -1,4 +1,4 @@
-"""What is measured of recordings, against what is known: shifts, clocks, features, flicker, objects."""
+"""What is measured of recordings, against what is known: clocks, features, flicker, objects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from hkdnet_ros.evaluation.bag.alignment import REACH, shift_between
 from hkdnet_ros.evaluation.bag.clock_offset import clock_offset
 from hkdnet_ros.evaluation.bag.downstream.features import corners, homography, matched
 from hkdnet_ros.evaluation.bag.downstream.objects import counts, found_again
@@ -27,38 +26,6 @@ def scene(seed=0, size=(240, 320)):
     """Smooth blobs, dark and bright."""
     noise = np.random.default_rng(seed).normal(128, 90, size).astype(np.float32)
     return np.clip(cv2.GaussianBlur(noise, (0, 0), 4) * 4 - 384, 0, 255).astype(np.uint8)
-
-
-@pytest.mark.parametrize("moved", [(0, 0), (5, -3), (-9, 7), (2.5, 1.5)])
-def test_a_shift_is_found_through_another_contrast(moved):
-    visible = scene()
-    x, y = moved
-    matrix = np.array([[1, 0, -x], [0, 1, -y]], np.float32)
-    thermal = 255 - cv2.warpAffine(visible, matrix, visible.shape[::-1], borderMode=cv2.BORDER_REFLECT) // 2
-    shift = shift_between(thermal.astype(np.uint8), visible)
-    assert shift.is_certain
-    assert (shift.x, shift.y) == pytest.approx(moved, abs=0.15)
-
-
-def test_a_shift_in_a_large_image_is_in_its_own_pixels():
-    visible = cv2.resize(scene(), (960, 720), interpolation=cv2.INTER_CUBIC)
-    shift = shift_between(np.roll(visible, (-6, 12), (0, 1)), visible)
-    assert (shift.x, shift.y) == pytest.approx((-12, 6), abs=0.5)
-
-
-def test_the_likeness_of_shifts_is_that_of_opencv():
-    from hkdnet_ros.evaluation.bag.alignment import _edges, _likeness
-
-    thermal, visible = _edges(scene(1), 1), _edges(scene(2), 1)
-    inner = thermal[REACH:-REACH, REACH:-REACH].astype(np.float32)
-    expected = cv2.matchTemplate(visible.astype(np.float32), inner, cv2.TM_CCOEFF_NORMED)
-    np.testing.assert_allclose(_likeness(thermal, visible), expected, atol=1e-5)
-
-
-def test_images_with_nothing_in_common_are_not_certain():
-    assert not shift_between(scene(1), scene(2)).is_certain
-    assert shift_between(np.full((240, 320), 9, np.uint8), scene()) is None
-    assert shift_between(scene(size=(40, 40)), scene(size=(40, 40))) is None
 
 
 def moving(times, rng):

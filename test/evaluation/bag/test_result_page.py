@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hkdnet_ros.sources import h264_writer
+
 SECTIONS = ("summary", "frames", "input", "pairs", "latency", "quality", "downstream", "run")
 
 
@@ -22,7 +24,7 @@ def test_the_report_can_be_clicked_through(result, browser, scheme, width, heigh
         page.locator(f'nav a[href="#{name}"]').click()
         assert page.locator(f"section#{name}").is_visible()
     charts = page.locator(".chart")
-    assert charts.count() >= 10
+    assert charts.count() >= 13
     for number in range(charts.count()):
         chart = charts.nth(number)
         chart.scroll_into_view_if_needed()
@@ -60,3 +62,11 @@ def test_the_page_needs_no_network(result):
     assert 'src="http' not in text
     assert 'href="http' not in text
     assert len(text) < 2_000_000
+
+
+def test_the_video_plays_in_a_browser(result, browser):
+    if not h264_writer._ffmpeg_encoder():
+        pytest.skip("needs ffmpeg with H.264; `apt install ffmpeg` brings it")
+    page = browser.open((result / "side_by_side.mp4").as_uri())
+    page.wait_for_function("document.querySelector('video').currentTime > 0")
+    assert page.evaluate("document.querySelector('video').videoWidth") == 3 * 128 + 2 * 4
