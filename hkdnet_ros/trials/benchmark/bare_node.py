@@ -34,6 +34,7 @@ class NoNetwork:
     device = "cpu"
     precision = "fp32"
     memory = None
+    takes_raw = False
 
     def __init__(self, config: EngineConfig) -> None:
         """Take any configuration."""
