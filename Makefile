@@ -22,7 +22,7 @@ help:
 	@echo '             SOURCE=$(SOURCE): "simulator", a folder of image pairs, two videos, or a bag'
 	@echo '             THERMAL_TOPIC=..., VISIBLE_TOPIC=...: the image topics of a bag'
 	@echo 'make soak    run the node under one fault after the other for MINUTES=$(MINUTES); report in out/soak'
-	@echo 'make bench   measure what a frame costs, alone and beside other programs; tables in out/bench'
+	@echo 'make bench   measure what a frame costs, alone and beside other programs; tables and plots in out/bench'
 	@echo 'make test    run the checks and tests; TESTS="test/node test/launch" runs those alone'
 	@echo 'make lint    run the checks alone: ruff and mypy'
 	@echo 'make lock    pin the newest versions of requirements/*.in in kilted.txt and jazzy.txt there'
@@ -78,7 +78,7 @@ $(venv)/.browser: | $(ready)
 
 # rclpy's types differ between distributions; the checks are made with Kilted's.
 test: $(if $(filter kilted,$(ROS)),lint,setup) $(venv)/.browser
-	$(bin)/python -m pytest --durations=10 $(TESTS)
+	$(bin)/python -m pytest --numprocesses=2 --dist=loadfile --durations=10 $(TESTS)
 
 lint: setup
 	$(bin)/ruff check
@@ -154,13 +154,11 @@ soak: setup
 	$(run) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(($$$$ % 100 + 1)) \
 		$(hkdnet) soak --minutes $(MINUTES) --out out/soak
 
-# Of the case that robots bring, and of cameras of one size; then beside other programs.
+# Of the case that robots bring, with the node; and of cameras of one size. Both beside other programs, too.
 bench: setup
 	$(run) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(($$$$ % 100 + 1)) \
-		$(hkdnet) benchmark --thermal-size 160x120 --size 640x480 --by-size --node --out out/bench/guided
-	$(run) $(hkdnet) benchmark --size 320x240 --out out/bench/realtime
-	$(run) $(hkdnet) benchmark --size 320x240 --load spin --out out/bench/realtime_beside_spin
-	$(run) $(hkdnet) benchmark --size 320x240 --load torch --out out/bench/realtime_beside_torch
+		$(hkdnet) benchmark --thermal-size 160x120 --size 640x480 --load spin torch --by-size --node --out out/bench/guided
+	$(run) $(hkdnet) benchmark --size 320x240 --load spin torch --out out/bench/realtime
 
 clean:
 	rm -rf .venv .venv-jazzy .venv-ros build install log *.egg-info

@@ -2,7 +2,7 @@
 
 torch's GNU OpenMP lets a thread that has finished its part of an operation spin until the others have. Where another
 program has one of the cores, the team spins away the time that its last thread waits for, in each of the hundreds of
-operations of a frame. docs/speed.md has the figures.
+operations of a frame. docs/performance.md has the figures.
 """
 
 from __future__ import annotations

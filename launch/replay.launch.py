@@ -47,7 +47,13 @@ ARGUMENTS = [
         "loop", default_value="false", choices=["true", "false"], description="begin again at the end"
     ),
     DeclareLaunchArgument(
-        "rviz", default_value="false", choices=["true", "false"], description="show the three images in rviz"
+        "rviz", default_value="false", choices=["true", "false"], description="show the images in rviz"
+    ),
+    DeclareLaunchArgument(
+        "view",
+        default_value="fusion",
+        choices=["fusion", "calibration"],
+        description="what rviz shows: the three images, or thermal's edges drawn over the visible image, too",
     ),
 ]
 
@@ -149,7 +155,7 @@ def player_and_rviz(context: LaunchContext) -> list[Node | RegisterEventHandler]
             package="rviz2",
             executable="rviz2",
             namespace=LaunchConfiguration("namespace"),
-            arguments=["-d", str(SHARE / "config" / "fusion.rviz")],
+            arguments=["-d", str(SHARE / "config" / f"{value(context, 'view')}.rviz")],
             remappings=camera_topics(context),
             condition=IfCondition(LaunchConfiguration("rviz")),
         ),

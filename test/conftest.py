@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import os
 import random
 import shutil
@@ -17,8 +18,9 @@ from rigging import FakeEngine, Logger, Rig, Spun
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 # Before any test starts a node: the tests neither disturb nor hear a robot, nor other tests on this machine. Higher
-# domains than 101 use ports that Linux also gives to outgoing connections.
-os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))
+# domains than 101 use ports that Linux also gives to outgoing connections. Each process of `pytest -n` has its own.
+process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+os.environ["ROS_DOMAIN_ID"] = str(1 + 4 * random.randrange(25) + process % 4)
 if os.environ.get("ROS_DISTRO") == "humble":
     os.environ["ROS_LOCALHOST_ONLY"] = "1"
 else:
@@ -126,3 +128,49 @@ def remote(spun):
     from remote import Remote
 
     return Remote(spun)
+
+
+@dataclasses.dataclass
+class Browser:
+    """Pages of a headless Chromium, and what they complained of."""
+
+    it: object
+    pages: list[object] = dataclasses.field(default_factory=list)
+    complaints: list[str] = dataclasses.field(default_factory=list)
+
+    def open(self, url, *, width=1280, height=900, scheme="light"):
+        page = self.it.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page.on(
+            "console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None
+        )
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.pages.append(page)
+        page.goto(url)
+        return page
+
+    def _complained(self, text):
+        self.complaints.append(text)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright; run `make setup`")
+    with playwright.sync_playwright() as driver:
+        path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+        quiet = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+        try:
+            chromium = driver.chromium.launch(executable_path=path, args=[*quiet, "--no-sandbox"])
+        except playwright.Error as error:
+            pytest.skip(f"no Chromium starts here: {str(error).splitlines()[0]}; `apt install chromium` brings one")
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def browser(chromium):
+    """A browser whose pages must not complain."""
+    browser = Browser(chromium)
+    yield browser
+    for page in browser.pages:
+        page.close()
+    assert browser.complaints == []

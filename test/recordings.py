@@ -109,6 +109,10 @@ class BagWriter:
         data = self.store.cdr_to_ros1(data, name) if self._ros1 or self._serialization == "ros1" else data
         self._writer.write(self.connect(topic, name, writer), recorded_ns, bytes(data)[:cut])
 
+    def raw(self, connection, recorded_ns, data):
+        """Append serialised bytes to a connection of :meth:`connect`."""
+        self._writer.write(connection, recorded_ns, data)
+
     def foreign(self, topic, recorded_ns, definition):
         """Append a message of a type that nobody here knows."""
         hashed = {"md5sum": "0" * 32} if self._ros1 else {"rihs01": "RIHS01_" + "0" * 64}

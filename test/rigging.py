@@ -30,6 +30,7 @@ class FakeEngine:
     device = "cpu"
     precision = "fp32"
     memory = None
+    takes_raw = False
 
     def __init__(self, scale=2):
         self.scale = scale

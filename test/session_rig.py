@@ -41,8 +41,8 @@ class Session:
 
     def __init__(self, engine, logger, **parameters):
         self.images, self.compressed, self.camera_infos, self.statuses = Kept(), Kept(), Kept(), Kept()
-        self.previews, self.validities, self.temperatures = Kept(), Kept(), Kept()
-        for kept in (self.compressed, self.previews, self.validities, self.temperatures):
+        self.previews, self.validities, self.temperatures, self.overlays = Kept(), Kept(), Kept(), Kept()
+        for kept in (self.compressed, self.previews, self.validities, self.temperatures, self.overlays):
             kept.subscribers = 0
         self.logger = logger
         self.now_ns, self.devices_lost = NOW_NS + 50 * MS, []
@@ -53,6 +53,7 @@ class Session:
             status=self.statuses,
             validity=self.validities,
             temperature=self.temperatures,
+            overlay=self.overlays,
             preview=self.previews,
             now_ns=lambda: self.now_ns,
             device_lost=lambda: self.devices_lost.append(True),

@@ -44,6 +44,9 @@ ROS_PACKAGES = {
 # Imported only by what needs them, which says so, or is skipped, where they are missing.
 OPTIONAL_PACKAGES = {"onnx", "onnxruntime", "onnxscript", "openvino", "playwright", "pyarrow", "ray"}
 
+# Used where NVIDIA's system has it, and never installed by us.
+SYSTEM_PACKAGES = {"tensorrt"}
+
 # Brought by a package that is required, for the formats that it reads itself: rosbags.
 BROUGHT_PACKAGES = {"backports", "compression", "lz4", "ruamel"}
 
@@ -202,7 +205,7 @@ def third_party(paths: list[Path]) -> set[str]:
     """Return the Python packages that files import, but for ROS's, optional ones and what lies beside the files."""
     roots = {name.split(".")[0] for path in paths for name in imports(path) if not is_ros(name)}
     ours = {"__future__", "hkdnet_ros", *(path.stem for path in paths)}
-    return roots - sys.stdlib_module_names - OPTIONAL_PACKAGES - BROUGHT_PACKAGES - ours
+    return roots - sys.stdlib_module_names - OPTIONAL_PACKAGES - SYSTEM_PACKAGES - BROUGHT_PACKAGES - ours
 
 
 def declared(*tags: str) -> set[str]:
@@ -263,7 +266,7 @@ def test_the_lists_of_requirements_name_what_is_imported_and_no_other() -> None:
     of_tests = {DISTRIBUTIONS.get(name, name) for name in third_party(TESTS)} - of_package - {"torch"}
     wheels = listed("wheels.in")
     assert wheels["The package itself"] == of_package
-    assert wheels["Checks and tests"] == of_tests | OPTIONAL_PACKAGES | {"mypy", "ruff"}
+    assert wheels["Checks and tests"] == of_tests | OPTIONAL_PACKAGES | {"mypy", "pytest-xdist", "ruff"}
     (robot, tests) = listed("robot.txt").values()
     assert robot == of_package - {"opencv-python-headless", "PyYAML"}  # ROS brings its own
     assert tests == of_tests

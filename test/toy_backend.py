@@ -13,6 +13,7 @@ class ToyBackend:
     """Averages the two images and repeats each pixel; its fastest format is bf16, which has ``levels`` gray levels."""
 
     memory = None
+    takes_raw = False
     reach = None
     bytes_per_pixel = 12.0
     sizes = Sizes(thermal=2, visible=2)

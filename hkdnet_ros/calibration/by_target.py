@@ -16,7 +16,10 @@ from ..geometry.projection import project, rays
 from ..geometry.rigid_transform import RigidTransform
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE
+from ..options import check_options, option
 from .targets import Sighting
+
+AUTO, PLUMB_BOB, EQUIDISTANT = "auto", "plumb_bob", "equidistant"
 
 FEWEST_VIEWS = 8
 """Views in which both cameras have to see the target."""
@@ -24,8 +27,32 @@ FEWEST_VIEWS = 8
 _LEAST_TILT = 12.0  # degrees, between target and image in some views; without, focal length and distance are one
 _LEAST_COVER = 0.3  # of each side of the image, that points have to span
 _LARGEST_ERROR = 1.0  # px
+_WIDE = 40.0  # degrees from the axis to the corner of the image, from which on a lens may be a fisheye
+_PLAINLY_LESS = 0.95  # of the error by plumb_bob: over thousands of points a twentieth is no chance
 _CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 200, 1e-9)
 _Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LensConfig:
+    """Which model a lens that is estimated has."""
+
+    thermal_lens: str = option(
+        AUTO,
+        "The thermal lens has this model; auto takes equidistant, that of fisheyes, for a wide lens whose views it "
+        "explains plainly better.",
+        choices=(AUTO, PLUMB_BOB, EQUIDISTANT),
+    )
+    visible_lens: str = option(
+        AUTO, "The visible lens has this model; auto as for the thermal one.", choices=(AUTO, PLUMB_BOB, EQUIDISTANT)
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def of(self, stream: str) -> str:
+        """Return the model of the lens of one stream."""
+        return self.thermal_lens if stream == THERMAL else self.visible_lens
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +83,13 @@ def calibrate_by_target(
     views: Sequence[TargetView],
     sizes: dict[str, tuple[int, int]],
     lenses: dict[str, CameraModel] | None = None,
+    config: LensConfig | None = None,
 ) -> TargetCalibration:
     """Return lenses and pose from views of a target with ``points`` (N, 3) in metres.
 
     ``sizes`` are width and height of the images by stream. Lenses that ``lenses`` knows are taken as they are, others
-    are estimated: five coefficients of plumb_bob, the third radial one 0.
+    are estimated, by the models of ``config``: five coefficients of plumb_bob, the third radial one 0, or the four of
+    equidistant.
 
     Raises :class:`CalibrationError` with what is missing: views, tilt, or places in the image.
     """
@@ -78,10 +107,14 @@ def calibrate_by_target(
         _check_cover(stream, seen[stream], sizes[stream])
         given = (lenses or {}).get(stream)
         models[stream] = given or _lens(
-            points, [getattr(v, stream) for v in views if getattr(v, stream)], sizes[stream]
+            points,
+            [getattr(view, stream) for view in views if getattr(view, stream)],
+            sizes[stream],
+            (config or LensConfig()).of(stream),
+            stream,
         )
     _check_tilt(points, seen[VISIBLE], models[VISIBLE])
-    if not lenses:
+    if not lenses and all(model.distortion_model == PLUMB_BOB for model in models.values()):
         models = _refined_together(points, both, models)
     pose = _pose(points, both, models)
     errors = [_transfer(points, thermal, visible, models, pose) for thermal, visible in both]
@@ -97,14 +130,40 @@ def calibrate_by_target(
     )
 
 
-def _lens(points: _Array, sightings: Sequence[Sighting], size: tuple[int, int]) -> CameraModel:
+def _lens(points: _Array, sightings: Sequence[Sighting], size: tuple[int, int], kind: str, stream: str) -> CameraModel:
     """Return the lens that explains the views of one camera."""
     objects = [points[sighting.ids].astype(np.float32) for sighting in sightings]
     pixels = [sighting.pixels.astype(np.float32) for sighting in sightings]
-    _, k, d, _, _ = cv2.calibrateCamera(
+    error, k, d, _, _ = cv2.calibrateCamera(
         objects, pixels, size, np.eye(3), np.zeros(5), flags=cv2.CALIB_FIX_K3, criteria=_CRITERIA
     )
-    return _model(size, k, d)
+    corner = np.degrees(np.arctan(np.hypot(*size) / 2 / k[0, 0]))
+    if kind == PLUMB_BOB or (kind == AUTO and corner < _WIDE):
+        return _model(size, k, d)
+    fisheye = _fisheye(objects, pixels, size, k)
+    if fisheye is None and kind == EQUIDISTANT:
+        raise CalibrationError(
+            f"no fisheye lens (equidistant) explains the views of the {stream} camera; expected views near all borders "
+            f"of its image: show the target there, or leave --{stream}-lens at auto"
+        )
+    if fisheye is None or (kind == AUTO and fisheye[0] > _PLAINLY_LESS * error):
+        return _model(size, k, d)
+    return _model(size, *fisheye[1:], EQUIDISTANT)
+
+
+def _fisheye(
+    objects: Sequence[_Array], pixels: Sequence[_Array], size: tuple[int, int], begun: _Array
+) -> tuple[float, _Array, _Array] | None:
+    """Return error (RMS, px), camera matrix and coefficients of a fisheye lens; None where OpenCV finds none."""
+    flags = cv2.fisheye.CALIB_RECOMPUTE_EXTRINSIC | cv2.fisheye.CALIB_FIX_SKEW
+    try:
+        error, k, d, _, _ = cv2.fisheye.calibrate(
+            [np.float64(one[:, None]) for one in objects], [np.float64(one[:, None]) for one in pixels], size,
+            begun.copy(), np.zeros((4, 1)), flags=flags | cv2.fisheye.CALIB_USE_INTRINSIC_GUESS, criteria=_CRITERIA,
+        )  # fmt: skip
+    except cv2.error:  # its own checks and a singular system alike
+        return None
+    return (error, k, d) if np.isfinite([error, *k.ravel(), *d.ravel()]).all() else None
 
 
 def _refined_together(
@@ -127,8 +186,10 @@ def _refined_together(
     return {THERMAL: _model(models[THERMAL].image_size, k1, d1), VISIBLE: _model(models[VISIBLE].image_size, k2, d2)}
 
 
-def _model(size: tuple[int, int], k: _Array, d: _Array) -> CameraModel:
-    return CameraModel(*size, "", k=_flat(k), d=_flat(d), p=_flat(np.hstack([k, np.zeros((3, 1))])))
+def _model(size: tuple[int, int], k: _Array, d: _Array, kind: str = PLUMB_BOB) -> CameraModel:
+    return CameraModel(
+        *size, "", k=_flat(k), d=_flat(d), distortion_model=kind, p=_flat(np.hstack([k, np.zeros((3, 1))]))
+    )
 
 
 def _pose(points: _Array, both: Sequence[tuple[Sighting, Sighting]], models: dict[str, CameraModel]) -> RigidTransform:

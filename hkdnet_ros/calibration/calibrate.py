@@ -19,7 +19,7 @@ from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE
 from ..sources.camera_source import CameraSource
 from .by_scene import FRAMES, calibrate_by_scene
-from .by_target import TargetView, calibrate_by_target
+from .by_target import LensConfig, TargetView, calibrate_by_target
 from .clock_offset import measured_offset
 from .overlay import overlay, table_of
 from .recorded import RecordedPairs, read_pairs
@@ -54,7 +54,7 @@ def calibrate_scene(recorded: RecordedPairs, models: dict[str, CameraModel | Non
     )
     lines = (
         f"homography by the edges of {found.frames} pairs: they agree by {found.likeness:.2f} (1 is all)",
-        f"error: {found.error:.2f} px of the visible image at the corners of the common view (RMS over patches); what "
+        f"error: {found.error:.2f} px of the visible image at the corners of the common view (RMS over places); what "
         "is nearer or further than most of the scene is off by its parallax",
     )
     notes = {"method": "edges", "pairs": found.frames, "likeness": round(found.likeness, 3),
@@ -63,9 +63,12 @@ def calibrate_scene(recorded: RecordedPairs, models: dict[str, CameraModel | Non
 
 
 def calibrate_target(
-    recorded: RecordedPairs, config: TargetConfig, lenses: dict[str, CameraModel] | None = None
+    recorded: RecordedPairs,
+    config: TargetConfig,
+    lenses: dict[str, CameraModel] | None = None,
+    models: LensConfig | None = None,
 ) -> Calibrated:
-    """Return lenses and pose by the views of a target; ``lenses`` that are known are kept.
+    """Return lenses and pose by the views of a target; ``lenses`` that are known are kept, others as ``models`` says.
 
     Raises :class:`CalibrationError` with what is missing.
     """
@@ -73,12 +76,13 @@ def calibrate_target(
     views = [_look(target, thermal, visible) for thermal, visible in recorded.pairs]
     found = calibrate_by_target(
         target.points, views, {THERMAL: recorded.thermal_size, VISIBLE: recorded.visible_size},
-        {stream: image_model(model) for stream, model in (lenses or {}).items()},
+        {stream: image_model(model) for stream, model in (lenses or {}).items()}, models,
     )  # fmt: skip
     pose = found.calibration.thermal_to_visible
     assert pose is not None
     lines = (
-        f"lenses and pose by {found.views} views of the {config.target} in both cameras, of {len(views)} pairs",
+        f"lenses ({_kinds(found.calibration)}) and pose by {found.views} views of the {config.target} in both cameras, "
+        f"of {len(views)} pairs",
         f"error: {found.error:.2f} px of the thermal image (RMS of the target's points from where the visible image "
         f"says they are), {max(found.errors):.2f} px in the worst view",
         f"thermal camera at {np.round(pose.translation, 4).tolist()} m in the visible one's axes, turned by "
@@ -93,6 +97,7 @@ def calibrate(
     out: Path,
     *,
     target: TargetConfig | None = None,
+    lenses: LensConfig | None = None,
     keep_lenses: bool = False,
     every: float = 0.5,
     frames: int = 0,
@@ -101,7 +106,8 @@ def calibrate(
 ) -> str:
     """Calibrate from ``source``, write calibration.yaml and overlays to ``out``, and return what is to be said.
 
-    Without ``target`` the scene's edges are used. ``keep_lenses`` takes the lenses that the recording knows as right.
+    Without ``target`` the scene's edges are used. ``keep_lenses`` takes the lenses that the recording knows as right;
+    else ``lenses`` says by which models they are estimated.
     ``frames`` pairs are looked at, ``every`` seconds apart; 0 for as many as are of use. ``thermal_offset``, in
     seconds, is in the thermal stamps of ``source`` already.
 
@@ -119,7 +125,7 @@ def calibrate(
     if target is None:
         found = calibrate_scene(recorded, models)
     else:
-        found = calibrate_target(recorded, target, known if keep_lenses else None)
+        found = calibrate_target(recorded, target, known if keep_lenses else None, lenses)
     make_folder(out)
     path = out / "calibration.yaml"
     offset_s, said = _offset(source, thermal_offset)
@@ -196,6 +202,11 @@ def _look(target: Target, thermal: Any, visible: Any) -> TargetView:
     if felt is not None and seen is not None and target.is_symmetric:
         felt = counted_alike(felt, seen)
     return TargetView(felt, seen)
+
+
+def _kinds(calibration: PairCalibration) -> str:
+    models = (THERMAL, calibration.thermal), (VISIBLE, calibration.visible)
+    return ", ".join(f"{stream} {model.distortion_model}" for stream, model in models if model is not None)
 
 
 def _sized(size: tuple[int, int]) -> CameraModel:

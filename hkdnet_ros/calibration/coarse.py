@@ -16,7 +16,7 @@ from .warping import Matrix, corners, resizing, warped
 
 Gray = NDArray[np.float32]
 
-_LONGER_SIDE = 128  # px
+_LONGER_SIDE = 192  # px; with 128, three of eleven night pairs were lost
 _SCALES = np.geomspace(0.33, 1.9, 26)  # of thermal, beside a thermal image as wide as the visible one
 _TURNS = np.radians((-3.0, 0.0, 3.0))
 _LEAST_SHARE = 0.25  # of the smaller view that has to lie in the other

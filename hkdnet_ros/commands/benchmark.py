@@ -26,12 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also the whole node over DDS: the highest rate it sustains, and 10, 30 and 60 pairs a second (minutes)",
     )  # fmt: skip
     parser.add_argument(
-        "--load", choices=("spin", "torch"), default=argparse.SUPPRESS,
-        help="what else runs meanwhile: a busy Python process, or a torch program of as many threads as cores",
+        "--load", nargs="+", choices=("spin", "torch"), default=[],
+        help="also beside each of these: a busy Python process, or a torch program of as many threads as cores",
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, default=argparse.SUPPRESS, metavar="DIR",
-        help="write the figures to this folder: benchmark.json, and benchmark.md as printed",
+        help="write the figures to this folder: benchmark.html with plots, benchmark.md as printed, benchmark.json",
     )  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         frames=arguments.frames,
         by_size=arguments.by_size,
         node=arguments.node,
-        load=getattr(arguments, "load", ""),
+        loads=arguments.load,
         engine=read_options(arguments, EngineConfig),
     )
     figures = measure(config)

@@ -7,6 +7,7 @@ import contextlib
 from pathlib import Path
 
 from ..arguments import add_options, read_options
+from ..calibration.by_target import LensConfig
 from ..calibration.calibrate import DISTANCE, calibrate, view
 from ..calibration.targets import TARGETS, TargetConfig
 from ..sources.opening import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC, open_source
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "give a homography",
     )  # fmt: skip
     add_options(parser, TargetConfig, skip=("target",))
+    add_options(parser, LensConfig)
     parser.add_argument(
         "--keep-lenses", action="store_true", help="take the lenses of the recording's camera_info as right"
     )
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--every", type=float, default=0.5, metavar="SECONDS", help="time between two pairs")
     parser.add_argument(
-        "--frames", type=int, default=0, metavar="N", help="pairs to look at; 0 for 20, or 200 with a target"
+        "--frames", type=int, default=0, metavar="N", help="pairs to look at; 0 for 40, or 200 with a target"
     )
     parser.add_argument("--slop", type=float, default=0.02, metavar="SECONDS", help="largest skew of a pair")
     parser.add_argument(
@@ -59,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.view is not None:
             print(view(source, arguments.view, arguments.out, distance=arguments.distance, **reading))
         else:
-            print(calibrate(source, arguments.out, target=target, keep_lenses=arguments.keep_lenses,
+            print(calibrate(source, arguments.out, target=target, lenses=read_options(arguments, LensConfig),
+                            keep_lenses=arguments.keep_lenses,
                             thermal_offset=arguments.thermal_offset, **reading))  # fmt: skip
     return 0

@@ -15,14 +15,18 @@ from ..evaluation.bag.evaluate import REPORT, Request, Task, run_task
 from ..evaluation.bag.many import Tick, evaluate_many, folders_for, settled
 from ..evaluation.bag.processes import in_processes
 from ..evaluation.bag.ray_pool import on_ray
+from ..evaluation.bag.run import FOLLOW
 from ..evaluation.detection import TRAFFIC
 from ..node.parameter_values import read_config, values_of
 from ..node.schema import FusionConfig
+from ..perception.registration import DEPTH
 from ..sources.camera_source import NOMINAL_FPS
 from ..sources.opening import FORMS
 
-_OPENING = ("size", "thermal_size", "fps", "thermal_topic", "visible_topic")
+_OPENING = ("size", "thermal_size", "fps", "thermal_topic", "visible_topic", "depth_topic")
 """Options that are passed on to :func:`~hkdnet_ros.sources.opening.open_source`."""
+
+_DEPTH = "depth/image_raw"  # as the node calls it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{stream}-topic", metavar="TOPIC", help=f"{stream} images inside a bag (default: told by their names)"
         )
+    parser.add_argument(
+        "--depth-topic",
+        metavar="TOPIC",
+        help=f"depth images inside a bag, with registration.mode depth (default: {_DEPTH})",
+    )
     parser.add_argument("--size", type=parse_size, metavar="WxH", help="bring the visible images to this size first")
     parser.add_argument("--thermal-size", type=parse_size, metavar="WxH", help="bring the thermal images to this size")
     parser.add_argument(
@@ -57,7 +66,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"what it looks for (default: {' '.join(TRAFFIC)})",
     )  # fmt: skip
     parser.add_argument(
+        "--follow", type=float, default=FOLLOW, metavar="HZ",
+        help="follow what it finds at so many frames a second; 0: do not (default: %(default)g)",
+    )  # fmt: skip
+    parser.add_argument(
         "--video", action=argparse.BooleanOptionalAction, default=True, help="write side_by_side.mp4, too"
+    )
+    parser.add_argument(
+        "--merge", action="store_true", help="write all that the bag holds into the new one, too, in order of time"
     )
     parser.add_argument(
         "--jobs", type=int, metavar="N",
@@ -79,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; it must be 1 or more")
+    if not 0 <= arguments.follow <= 1000:
+        raise ConfigError(f"--follow is {arguments.follow:g}; expected frames a second, or 0")
     config = read_config(arguments.params, getattr(arguments, "param", ()))
     try:
         if len(arguments.sources) > 1 or arguments.ray is not None:
@@ -121,8 +139,12 @@ def _evaluate_many(arguments: argparse.Namespace, config: FusionConfig) -> int:
 def _task(arguments: argparse.Namespace, config: FusionConfig, spec: str, out: Path) -> Task:
     classes = tuple(getattr(arguments, "classes", TRAFFIC))
     detector = arguments.detector and arguments.detector.absolute()
-    request = Request(arguments.every, arguments.limit, detector, classes, arguments.video)
+    request = Request(
+        arguments.every, arguments.limit, detector, classes, arguments.follow, arguments.video, merge=arguments.merge
+    )
     opening = {name: getattr(arguments, name) for name in _OPENING}
+    if config.registration.mode == DEPTH:
+        opening["depth_topic"] = opening["depth_topic"] or _DEPTH
     return Task(spec, out, config.engine, config, request, values_of(config), values_of(FusionConfig()), opening)
 
 

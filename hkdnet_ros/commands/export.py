@@ -19,6 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_options(parser, EngineConfig, skip=("model", "device", "precision", "backend", "threads"))
     parser.add_argument(
+        "--precision", choices=("fp32", "fp16"), default="fp32",
+        help="format computed in: fp16 is for TensorRT, in an .onnx file that is strongly typed",
+    )  # fmt: skip
+    parser.add_argument(
         "--size", type=parse_size, default=argparse.SUPPRESS, metavar="WxH",
         help="size of the visible image, fixed in the exported file; if not given, guided takes images of any size and "
         "another network {}x{}".format(*SIZE),
@@ -40,15 +44,22 @@ def run(arguments: argparse.Namespace) -> int:
     width, height = getattr(arguments, "size", SIZE)
     any_size = "size" not in arguments and sizes.visible == 1
     metadata = provenance(network, weights)
-    export(network, arguments.out, height=height, width=width, any_size=any_size, metadata=metadata)
-    agrees = parity(network, arguments.out, height=height, width=width)
+    precision = config.precision
+    export(
+        network, arguments.out, height=height, width=width, any_size=any_size, precision=precision, metadata=metadata
+    )
+    found = parity(network, arguments.out, height=height, width=width, precision=precision)
     written = f"wrote {arguments.out}: {FORMATS[arguments.out.suffix]}"
-    if agrees is None:
+    if precision != "fp32":
+        written += f" in {precision}"
+    if found is None:
         print("not compared with torch: ONNX Runtime is not installed (pip install onnxruntime)")
-    elif agrees < LEAST_AGREEMENT:
-        raise CheckpointError(f"{arguments.out} agrees with torch to {agrees:.0f} dB only; do not use it")
+    elif found.agreement < LEAST_AGREEMENT:
+        raise CheckpointError(
+            f"{arguments.out} agrees with torch to {found.agreement:.0f} dB only, run by {found.by}; do not use it"
+        )
     else:
-        written += f" (agrees with torch to {agrees:.0f} dB)"
+        written += f" (agrees with torch to {found.agreement:.0f} dB, run by {found.by})"
     if any_size:
         print(
             f"{written}, visible and output of any multiples of {BLOCK} pixels, thermal 1/{sizes.thermal} as wide and "

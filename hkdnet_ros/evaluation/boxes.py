@@ -96,15 +96,25 @@ def without_doubles(objects: Objects, iou: float) -> Objects:
 def matched(sought: Objects, found: Objects) -> NDArray[np.bool_]:
     """Return for each of ``sought`` (N,) whether it is among ``found``: of its class, and the IoU SAME_OBJECT or more.
 
-    One to one: what is found once answers for one that is sought. The pairs that overlap most are taken first.
+    One to one: what is found once answers for one that is sought.
     """
-    iou = _overlaps_in_class(sought, found)
     answer = np.zeros(len(sought), np.bool_)
-    while iou.size and iou.max() >= SAME_OBJECT:
-        row, column = np.unravel_index(np.argmax(iou), iou.shape)
-        answer[row] = True
-        iou[row], iou[:, column] = 0, 0
+    answer[[row for row, _ in assigned(sought, found, SAME_OBJECT)]] = True
     return answer
+
+
+def assigned(first: Objects, second: Objects, iou: float) -> list[tuple[int, int]]:
+    """Return pairs of places, in ``first`` and in ``second``, of one class and with ``iou`` or more, one to one.
+
+    The pairs that overlap most are taken first.
+    """
+    left = _overlaps_in_class(first, second)
+    pairs = []
+    while left.size and left.max() >= iou:
+        row, column = divmod(int(left.argmax()), left.shape[1])
+        pairs.append((row, column))
+        left[row], left[:, column] = 0, 0
+    return pairs
 
 
 def covered(objects: Objects, others: Objects) -> NDArray[np.bool_]:

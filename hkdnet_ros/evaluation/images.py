@@ -22,6 +22,7 @@ from .contact_sheet import contact_sheet
 from .measurements import (
     MeasuredPair,
     Measurement,
+    ReadSources,
     input_fact,
     mean_values,
     measure_pair,
@@ -30,12 +31,16 @@ from .measurements import (
     write_measurements,
 )
 from .methods import open_methods, open_teacher
+from .registered_sources import RegisteredSources, Registering
 from .report import report
 
 SHEET_ROWS = 8
 
 SHEET_WIDTH = 400
 """Pixels of a column; where visible keeps its full size, to look at detail is the point, and images keep theirs."""
+
+OF_TRUE = " of true pairs"
+"""Ends the name of a method that was given the true pairs in the place of registered ones."""
 
 
 def evaluate_images(
@@ -48,6 +53,7 @@ def evaluate_images(
     teacher_device: str = "auto",
     peers: Path | None = None,
     limit: int | None = None,
+    registering: Registering | None = None,
 ) -> str:
     """Write values.csv, report.md and contact_sheet.png to ``out`` and return the report.
 
@@ -55,7 +61,7 @@ def evaluate_images(
     least as much as visible, and fused back to full size by ``models`` (see :func:`open_methods`) and by baselines.
     Results are measured against the pair, and against what the weights in ``teacher`` make of it; published methods'
     values from the table ``peers``, whose scale is thermal's, stand beside them. The sheet has full size where visible
-    has.
+    has. With ``registering`` the pairs are registered first.
 
     Raises :class:`ConfigError` and :class:`CheckpointError` as engines do, :class:`SourceError` for pairs and tables
     that cannot be used and for a folder that cannot be written.
@@ -67,12 +73,13 @@ def evaluate_images(
         pairs = pairs[:limit]
     scale, guided = sizes.thermal, sizes.visible == 1
     published = read_peers(peers, scale, [pair.name for pair in pairs]) if peers else []
+    reads = [read_sources] if registering is None else RegisteredSources(registering, pairs).reads
     make_folder(out)
     sides: list[int] = []
     problems: list[str] = []
     for pair in tqdm(pairs, desc="check", unit="pair"):  # so that a bad file is named now and not after an hour
         try:
-            sides += read_sources(pair, scale)[0].shape
+            sides += [side for read in reads for side in read(pair, scale)[0].shape]
         except SourceError as error:
             problems.append(str(error))
     check_usable(pairs, problems)
@@ -83,6 +90,8 @@ def evaluate_images(
         "input": input_fact(sizes),
         "made by": f"hkdnet_ros {__version__}",
     }
+    if registering is not None:
+        facts |= registering.facts()
     if published:
         facts["published values"] = str(peers)
     if len(keys) < len(FUSION_KEYS):
@@ -94,7 +103,7 @@ def evaluate_images(
         facts["teacher"] = str(teacher)
     with contextlib.ExitStack() as stack:
         methods, runs_on = open_methods(sizes, models, stack)
-        measurements, sheet = _measure(pairs, sizes, methods, teach, keys)
+        measurements, sheet = _measure(pairs, sizes, methods, teach, keys, reads)
 
     names = ("thermal", "visible", *methods)
     rows = [(pair.name, (pair.thermal, pair.visible, *pair.fused.values())) for pair in sheet]
@@ -108,15 +117,27 @@ def evaluate_images(
 
 
 def _measure(
-    pairs: Sequence[PairPaths], sizes: Sizes, methods: dict[str, Method], teacher: Method | None, keys: Sequence[str]
+    pairs: Sequence[PairPaths],
+    sizes: Sizes,
+    methods: dict[str, Method],
+    teacher: Method | None,
+    keys: Sequence[str],
+    reads: Sequence[ReadSources],
 ) -> tuple[list[Measurement], list[MeasuredPair]]:
-    """Return all measurements, and some pairs, evenly spread, with their images."""
+    """Return all measurements, and some pairs, evenly spread, with their images.
+
+    The second of ``reads``, where there is one, reads the true pairs.
+    """
+    read, *truth = reads
     shown = {round(index) for index in np.linspace(0, len(pairs) - 1, SHEET_ROWS)}
     measurements: list[Measurement] = []
     sheet = []
     for index, paths in enumerate(tqdm(pairs, desc="measure", unit="pair")):
-        pair = measure_pair(paths, sizes, methods, teacher, keys)
+        pair = measure_pair(paths, sizes, methods, teacher, keys, read, *truth)
         measurements += pair.measurements
+        for read_truth in truth:
+            of_true = {f"{name}{OF_TRUE}": method for name, method in methods.items()}
+            measurements += measure_pair(paths, sizes, of_true, teacher, keys, read_truth).measurements
         if index in shown:
             sheet.append(pair)
     return measurements, sheet

@@ -8,7 +8,7 @@ itself, as it is and stretched alike.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ ENLARGED = "bicubic>"
 
 LEAST_THERMAL_RANGE = 8
 
-_Image = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +50,43 @@ class MeasuredPair:
     """One pair with what each method made of it; 8-bit gray images of one size."""
 
     name: str
-    thermal: _Image
-    visible: _Image
-    fused: Mapping[str, _Image]
+    thermal: Image
+    visible: Image
+    fused: Mapping[str, Image]
     measurements: Sequence[Measurement]
 
 
-def read_sources(paths: PairPaths, scale: int) -> tuple[_Image, _Image]:
+def read_sources(paths: PairPaths, scale: int) -> tuple[Image, Image]:
     """Return thermal and visible as 8-bit gray, cropped to a multiple of ``scale``.
 
     Thermal is brought to gray levels as the node does it. Raises :class:`SourceError` for what :func:`read_pair`
     refuses and for a thermal image of so few gray levels that it shows nothing; :class:`ImageError` for one smaller
     than ``scale``.
     """
-    images = [np.rint(image * 255).astype(np.uint8) for image in read_pair(paths)]
-    levels = int(np.ptp(images[0])) + 1
+    thermal, visible = (np.rint(image * 255).astype(np.uint8) for image in read_pair(paths))
+    return full_size(paths, thermal, visible, scale)
+
+
+def full_size(paths: PairPaths, thermal: Image, visible: Image, scale: int) -> tuple[Image, Image]:
+    """Return 8-bit gray images of one size cropped to a multiple of ``scale``.
+
+    Raises :class:`SourceError` for a thermal image of so few gray levels that it shows nothing, :class:`ImageError` for
+    one smaller than ``scale``.
+    """
+    levels = int(np.ptp(thermal)) + 1
     if levels < LEAST_THERMAL_RANGE:
         raise SourceError(
             f"{paths.thermal}: spans {levels} of 256 gray levels; it shows nothing, as behind a closed shutter: remove "
             "the pair"
         )
-    thermal, visible = (crop_to_multiple(image, scale) for image in images)
-    return thermal, visible
+    return crop_to_multiple(thermal, scale), crop_to_multiple(visible, scale)
 
 
-def reduced_pair(thermal: _Image, visible: _Image, sizes: Sizes) -> tuple[_Image, _Image]:
+ReadSources = Callable[[PairPaths, int], tuple[Image, Image]]
+"""Reads a pair as :func:`read_sources` does."""
+
+
+def reduced_pair(thermal: Image, visible: Image, sizes: Sizes) -> tuple[Image, Image]:
     """Return thermal and visible as methods get them: full-size images, multiples of ``sizes``, reduced as it says."""
     return reduce_bilinear(thermal, sizes.thermal), reduce_bilinear(visible, sizes.visible)
 
@@ -93,17 +105,22 @@ def measure_pair(
     methods: Mapping[str, Method],
     teacher: Method | None = None,
     keys: Sequence[str] = FUSION_KEYS,
+    read: ReadSources = read_sources,
+    against: ReadSources | None = None,
 ) -> MeasuredPair:
     """Fuse the pair, reduced as ``sizes`` says, by each method; measure each by ``keys``, as it is and stretched.
 
-    Thermal is never larger than visible. With a ``teacher``, the unstretched results are measured also against what it
-    makes of the pair itself. Raises what :func:`read_sources` does, and :class:`ImageError` naming the pair and the
-    method where an image cannot be fused or measured.
+    Thermal is never larger than visible. The pair is what ``read`` returns, and what results are measured against too,
+    unless ``against`` reads another one of the same size for that. With a ``teacher``, the unstretched results are
+    measured also against what it makes of that pair itself. Raises what the reading does, and :class:`ImageError`
+    naming the pair and the method where an image cannot be fused or measured.
     """
-    thermal, visible = read_sources(paths, sizes.thermal)
+    thermal, visible = read(paths, sizes.thermal)
     reduced = reduced_pair(thermal, visible, sizes)
+    if against is not None:
+        thermal, visible = against(paths, sizes.thermal)
     taught = teacher(thermal, visible) if teacher else None
-    fused_images: dict[str, _Image] = {}
+    fused_images: dict[str, Image] = {}
     measurements = []
     for method, fuse in methods.items():
         try:

@@ -69,7 +69,7 @@ class _Measuring:
         self.values: list[Mapping[str, float]] = []
 
     def wants(self) -> Wants:
-        return Wants()
+        return Wants(conditioned=True)
 
     def fused(self, output: Output) -> Mapping[str, float]:
         fused = output.fused

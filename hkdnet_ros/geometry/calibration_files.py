@@ -17,7 +17,7 @@ from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE
 from .calibration import PairCalibration
 from .projection import check_lens
-from .rigid_transform import RigidTransform
+from .rigid_transform import RigidTransform, check_baseline
 from .yaml_fields import Fields
 
 FORMAT = "hkdnet_ros calibration 1"
@@ -27,6 +27,10 @@ KALIBR_CAMERAS = ("cam0", "cam1")
 
 # kalibr's distortion_model -> that of sensor_msgs, whose coefficients have the same order
 _KALIBR_LENSES = {"radtan": "plumb_bob", "equi": "equidistant", "none": "plumb_bob"}
+
+
+# In a kalibr camera's rostopic, by which it says what it is.
+_THERMAL_WORDS = "thermal", "lwir", "infrared", "flir", "boson", "lepton"
 
 
 def load_calibration(path: str | Path, kalibr_cameras: tuple[str, str] = KALIBR_CAMERAS) -> PairCalibration:
@@ -104,9 +108,12 @@ def _own_transform(fields: Fields) -> RigidTransform:
     translation = fields.numbers("translation", 3)
     if "quaternion" in fields:
         quaternion = fields.numbers("quaternion", 4)
-        return _at(fields.place, lambda: RigidTransform.from_quaternion(quaternion, translation))
-    rotation = fields.numbers("rotation", 9)
-    return _at(fields.place, lambda: RigidTransform(rotation, translation))
+        pose = _at(fields.place, lambda: RigidTransform.from_quaternion(quaternion, translation))
+    else:
+        rotation = fields.numbers("rotation", 9)
+        pose = _at(fields.place, lambda: RigidTransform(rotation, translation))
+    check_baseline(pose, fields.place)
+    return pose
 
 
 def _kalibr(fields: Fields, cameras: tuple[str, str]) -> PairCalibration:
@@ -117,16 +124,30 @@ def _kalibr(fields: Fields, cameras: tuple[str, str]) -> PairCalibration:
             raise ConfigError(f"{fields.place}: has no camera {name!r}; expected one of {', '.join(chain)}")
     if thermal == visible:
         raise ConfigError(f"thermal and visible are both {thermal!r}; expected two cameras of {', '.join(chain)}")
+    _check_roles(fields, cameras)
     models = [_kalibr_camera(fields.fields(name)) for name in cameras]
     first_to = {name: _first_to(fields, chain, name) for name in cameras}
+    pose = first_to[thermal].inverse.then(first_to[visible])
+    check_baseline(pose, f"{fields.place}: the chain from {thermal} to {visible}")
     shifts = [fields.fields(name).number("timeshift_cam_imu", 0.0) for name in cameras]
     return PairCalibration(
         thermal=models[0],
         visible=models[1],
-        thermal_to_visible=first_to[thermal].inverse.then(first_to[visible]),
+        thermal_to_visible=pose,
         # kalibr: time of the IMU = time of the camera + its shift
         thermal_offset=shifts[0] - shifts[1],
     )
+
+
+def _check_roles(fields: Fields, cameras: tuple[str, str]) -> None:
+    """Raise :class:`ConfigError` where the topics in the file say that the thermal camera is the other one."""
+    thermal, visible = (fields.fields(name).text("rostopic").lower() for name in cameras)
+    if not any(word in thermal for word in _THERMAL_WORDS) and any(word in visible for word in _THERMAL_WORDS):
+        raise ConfigError(
+            f"{fields.place}: {cameras[1]}, taken as visible, was calibrated from {visible!r}, and {cameras[0]}, taken "
+            f"as thermal, from {thermal!r}; expected the roles the other way round: set registration.kalibr_thermal to "
+            f"{cameras[1]} and registration.kalibr_visible to {cameras[0]}"
+        )
 
 
 def _first_to(fields: Fields, chain: list[str], name: str) -> RigidTransform:
@@ -159,7 +180,10 @@ def _kalibr_camera(fields: Fields) -> CameraModel:
     if lens not in _KALIBR_LENSES:
         raise ConfigError(f"{fields.place}: distortion_model is {lens!r}; expected one of {', '.join(_KALIBR_LENSES)}")
     fx, fy, cx, cy = fields.numbers("intrinsics", 4)
-    width, height = (int(side) for side in fields.numbers("resolution", 2))
+    sides = fields.numbers("resolution", 2)
+    if min(sides) < 1 or any(side % 1 for side in sides):
+        raise ConfigError(f"{fields.place}: resolution is {list(sides)}; expected width and height, whole pixels")
+    width, height = map(int, sides)
     d = fields.numbers("distortion_coeffs", 4) if lens != "none" else ()
     model = CameraModel(width, height, "", (fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0), d, _KALIBR_LENSES[lens])
     check_lens(model, fields.place)
@@ -184,7 +208,7 @@ def _camera(fields: Fields) -> CameraModel:
         else CameraModel(1, 1, "", ()).r,
         p=fields.numbers("projection_matrix", 12) if "projection_matrix" in fields else (0.0,) * 12,
     )
-    if model.k[0] != 0:
+    if any(model.k):
         check_lens(model, fields.place)
     return model
 

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images.camera_model import CameraModel
-from .depth_warp import WIDEST, metres
+from .correspondence import through_window
+from .depth_warp import WIDEST
 from .lookup import pixel_grid
 from .projection import rays
+from .reprojection import Reprojection, nearness, surrounding
 from .rigid_transform import RigidTransform
 
 
@@ -22,17 +24,21 @@ class DepthView:
     """
 
     def __init__(self, owner: CameraModel, other: CameraModel, owner_to_other: RigidTransform) -> None:
-        directions = rays(pixel_grid((owner.width, owner.height)), owner) @ owner_to_other.matrix[:3, :3].T
-        self._directions = tuple(np.ascontiguousarray(directions[..., axis], np.float32) for axis in range(3))
-        self._shift = owner_to_other.translation
         seen = rays(pixel_grid((other.width, other.height)), other)[..., :2]
         low = np.maximum(np.nanmin(seen, axis=(0, 1)), -WIDEST)
         high = np.minimum(np.nanmax(seen, axis=(0, 1)), WIDEST)
-        self._focal = other.k[0], other.k[4]
-        self._centre = -low[0] * self._focal[0], -low[1] * self._focal[1]
-        self._size = tuple(int(np.ceil(side)) + 1 for side in (high - low) * self._focal)
-        places = np.nan_to_num(seen * self._focal + self._centre, nan=-2.0)
-        self._maps = tuple(np.ascontiguousarray(places[..., axis], np.float32) for axis in range(2))
+        focal = other.k[0], other.k[4]
+        centre = -low[0] * focal[0], -low[1] * focal[1]
+        width, height = (int(np.ceil(side)) + 1 for side in (high - low) * focal)
+        # A depth image much finer than the other view is looked at as finely as that, which says as much there.
+        zoom = min(1.0, other.k[0] / owner.k[0])
+        self._grid = max(1, round(owner.width * zoom)), max(1, round(owner.height * zoom))
+        whole = (0, 0, owner.width, owner.height)
+        directions = through_window(lambda pixels: rays(pixels, owner), self._grid, whole)(pixel_grid(self._grid))
+        self._to_pinhole = Reprojection(directions, owner_to_other, focal, centre, (width, height))
+        places = np.nan_to_num(seen * focal + centre, nan=-2.0)
+        x, y = (np.ascontiguousarray(places[..., axis], np.float32) for axis in range(2))
+        self._maps = cv2.convertMaps(x, y, cv2.CV_16SC2, nninterpolation=True)
 
     def of(self, depth: NDArray[Any]) -> NDArray[np.float32]:
         """Return the depth (H, W) in metres in the other view, of what is nearest at each pixel; 0 where there is none.
@@ -40,21 +46,10 @@ class DepthView:
         ``depth`` is (H, W), uint16 in mm or float32 in m, along the owner's axis. A pixel that no point falls on takes
         the nearest of those around it, for one image may be finer than the other.
         """
-        z = metres(depth)
-        x, y, far = (direction * z + np.float32(s) for direction, s in zip(self._directions, self._shift, strict=True))
-        width, height = self._size
-        with np.errstate(divide="ignore", invalid="ignore"):
-            nearness = np.float32(1) / far
-            x = x * nearness * np.float32(self._focal[0]) + np.float32(self._centre[0])
-            y = y * nearness * np.float32(self._focal[1]) + np.float32(self._centre[1])
-            inside = (z > 0) & (far > 0) & (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
-        place = np.rint(y[inside]).astype(np.intp) * width + np.rint(x[inside]).astype(np.intp)
-        flat = np.zeros(height * width, np.float32)
-        np.maximum.at(flat, place, nearness[inside])
-        seen = flat.reshape(height, width)
-        around = np.asarray(cv2.dilate(seen, np.ones((3, 3), np.uint8)), np.float32)
-        seen = np.where(seen > 0, seen, around)
-        bent = cv2.remap(seen, self._maps[0], self._maps[1], cv2.INTER_NEAREST, borderValue=0)
-        in_metres = np.zeros_like(bent)
-        np.divide(1, bent, out=in_metres, where=bent > 0)
-        return np.asarray(in_metres, np.float32)
+        near = nearness(cv2.resize(depth, self._grid, interpolation=cv2.INTER_NEAREST), np.nan)
+        x, y, t, _ = self._to_pinhole.places(near)
+        _, nearest = self._to_pinhole.front(x, y, t)
+        nearest = np.where(nearest > 0, nearest, surrounding(nearest))
+        bent = cv2.remap(nearest, *self._maps, cv2.INTER_NEAREST, borderValue=0)
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.where(bent > 0, np.float32(1) / bent, 0), np.float32)

@@ -1,7 +1,7 @@
 """One camera's image brought to the view of another pixel by pixel, by the depth that the other sees, with occlusion.
 
 Per image that has to be quick. So the source's lens is taken out first, by a table that is made once: what is left for
-each pixel of each depth image is a pinhole.
+each pixel of each depth image is a pinhole (reprojection.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ..images.camera_model import CameraModel
 from .correspondence import Window, through_window
 from .lookup import LookupTable, Size, pixel_grid
 from .projection import project, rays
+from .reprojection import Reprojection, nearness, surrounding
 from .rigid_transform import RigidTransform
 
 WIDEST = 2.5
@@ -24,7 +25,6 @@ WIDEST = 2.5
 
 _NEAREST = 0.3  # m, for whose parallax the view without distortion has a margin
 _MOST_PARALLAX = 1.5  # px, by which a pixel may lie behind another at the same place and still be seen
-_FARTHEST = 1e6  # m; infinity, and what some cameras send for it
 _KEPT = 6  # grids
 
 
@@ -54,19 +54,15 @@ class DepthGeometry:
         left, top, width, height = window
         # Nearest: between two depths there is nothing.
         z = cv2.resize(depth[top : top + height, left : left + width], size, interpolation=cv2.INTER_NEAREST)
-        z = metres(z)
-        z[z == 0] = self._distance
-        return _warp(grid, z, float(np.linalg.norm(self._pose.translation)))
+        return _warp(grid, nearness(z, 1 / self._distance), float(np.linalg.norm(self._pose.translation)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
     """What does not change from image to image."""
 
-    directions: tuple[NDArray[np.float32], ...]  # x, y, z of the grid's rays in the source's axes, NaN where none
-    shift: tuple[float, ...]
-    focal: tuple[float, float]
-    centre: tuple[float, float]
+    to_pinhole: Reprojection
+    focal: float
     straight: LookupTable  # the source's image without distortion
     inner: NDArray[np.uint8]  # 255 where that shows something, and beside it, too
 
@@ -74,11 +70,10 @@ class _Grid:
     def of(cls, reference: CameraModel, source: CameraModel, pose: RigidTransform, size: Size, window: Window) -> _Grid:
         seen = through_window(lambda pixels: rays(pixels, reference)[..., :2], size, window)(pixel_grid(size))
         ahead = np.concatenate([seen, np.ones((*seen.shape[:2], 1))], axis=-1)
-        directions = ahead @ pose.matrix[:3, :3].T
         # No finer than the grid, so that nothing aliases, and no finer than the source, which has no more to show.
         zoom = min(1.0, reference.k[0] * size[0] / window[2] / source.k[0])
         focal = source.k[0] * zoom, source.k[4] * zoom
-        low, high = _bounds(source, directions, float(np.linalg.norm(pose.translation)) / _NEAREST)
+        low, high = _bounds(source, ahead @ pose.matrix[:3, :3].T, float(np.linalg.norm(pose.translation)) / _NEAREST)
         width, height = (max(2, int(np.ceil(side))) for side in (high - low) * focal)
         centre = -low[0] * focal[0], -low[1] * focal[1]
         pinhole = CameraModel(width, height, "", (focal[0], 0.0, centre[0], 0.0, focal[1], centre[1], 0.0, 0.0, 1.0))
@@ -86,34 +81,38 @@ class _Grid:
             lambda pixels: project(rays(pixels, pinhole), source), (width, height), (source.width, source.height)
         )
         inner = cv2.erode(straight.validity, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
-        x, y, z = (np.ascontiguousarray(directions[..., axis], np.float32) for axis in range(3))
-        return cls((x, y, z), pose.translation, focal, centre, straight, np.asarray(inner, np.uint8))
+        to_pinhole = Reprojection(ahead, pose, focal, centre, (width, height))
+        return cls(to_pinhole, focal[0], straight, np.asarray(inner, np.uint8))
 
 
 class DepthWarp:
     """Where the pixels of a grid lie in a source's image at one moment."""
 
     def __init__(
-        self, straight: LookupTable, x: NDArray[np.float32], y: NDArray[np.float32], validity: NDArray[np.uint8]
+        self,
+        straight: LookupTable,
+        places: tuple[NDArray[np.float32], NDArray[np.float32]],
+        part: tuple[slice, slice],
+        validity: NDArray[np.uint8],
     ) -> None:
+        """``places`` are x and y in the grid of ``straight``, of the ``part`` outside which nothing is valid."""
         self.validity = validity
         """(H, W) uint8, 255 where the source image shows the pixel, 0 where it does not or something hides it."""
         self.is_complete = bool(validity.all())
-        self._straight, self._x, self._y = straight, x, y
+        self._straight, self._part = straight, part
+        self._x: NDArray[Any]
+        self._y: NDArray[Any]
+        self._x, self._y = cv2.convertMaps(*places, cv2.CV_16SC2) if places[0].size else places
 
     def apply(self, image: NDArray[Any], interpolation: int = cv2.INTER_CUBIC) -> NDArray[Any]:
         """Return ``image`` on the grid: (H, W) or (H, W, C), uint8, uint16 or float32; 0 where it is not valid."""
-        straight = self._straight.apply(image, interpolation)
-        on_grid = cv2.remap(straight, self._x, self._y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return on_grid if self.is_complete else cv2.copyTo(on_grid, self.validity)
-
-
-def metres(depth: NDArray[Any]) -> NDArray[np.float32]:
-    """Return a depth image, uint16 in mm or float32 in m, in metres; 0 where it has no value."""
-    z: NDArray[np.float32] = np.multiply(depth, np.float32(1e-3 if depth.dtype == np.uint16 else 1), dtype=np.float32)
-    with np.errstate(invalid="ignore"):
-        z[~((z > 0) & (z < _FARTHEST))] = 0
-    return z
+        on_grid = np.zeros((*self.validity.shape, *image.shape[2:]), image.dtype)
+        part = on_grid[self._part]
+        if part.size:
+            straight = self._straight.apply(image, interpolation)
+            seen = cv2.remap(straight, self._x, self._y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            part[:] = cv2.copyTo(seen, np.ascontiguousarray(self.validity[self._part]))
+        return on_grid
 
 
 def _bounds(
@@ -132,28 +131,16 @@ def _bounds(
     return low, np.maximum(high, low)
 
 
-def _warp(grid: _Grid, z: NDArray[np.float32], baseline: float) -> DepthWarp:
-    (fx, fy), (cx, cy) = grid.focal, grid.centre
-    x, y, far = (direction * z + np.float32(s) for direction, s in zip(grid.directions, grid.shift, strict=True))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inverse = np.float32(1) / far
-        x *= inverse
-        y *= inverse
-    x *= np.float32(fx)
-    x += np.float32(cx)
-    y *= np.float32(fy)
-    y += np.float32(cy)
-    height, width = grid.inner.shape
-    with np.errstate(invalid="ignore"):
-        inside = (far > 0) & (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    place = np.rint(y[inside]).astype(np.intp) * width + np.rint(x[inside]).astype(np.intp)
-    nearness = inverse[inside]
-    # What is nearest at each place of the source's image, and beside it: its surfaces have holes where it is finer.
-    front = np.zeros(height * width, np.float32)
-    np.maximum.at(front, place, nearness)
-    front = cv2.dilate(front.reshape(height, width), np.ones((3, 3), np.uint8)).ravel()
-    is_seen = (front[place] - nearness) * np.float32(fx * baseline) <= _MOST_PARALLAX
-    validity = np.zeros(z.shape, np.uint8)
-    validity[inside] = np.where(is_seen, grid.inner.ravel()[place], 0)
-    x[~inside] = y[~inside] = 0  # not shown, and quicker than a place outside
-    return DepthWarp(grid.straight, x, y, validity)
+def _warp(grid: _Grid, near: NDArray[np.float32], baseline: float) -> DepthWarp:
+    reprojection = grid.to_pinhole
+    validity = np.zeros(near.shape, np.uint8)
+    x, y, t, inside = reprojection.places(near)
+    if not x.size:
+        return DepthWarp(grid.straight, (x, y), reprojection.part, validity)
+    index, nearest = reprojection.front(x, y, t)
+    front = surrounding(nearest)
+    front[grid.inner == 0] = np.inf  # nothing is seen there
+    # What lies behind by no more than this is on the surface seen.
+    hidden = front.take(index) - t > np.float32(_MOST_PARALLAX / max(grid.focal * baseline, 1e-9))
+    validity[reprojection.part] = (inside & ~hidden).view(np.uint8) * np.uint8(255)
+    return DepthWarp(grid.straight, (x, y), reprojection.part, validity)

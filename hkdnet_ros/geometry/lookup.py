@@ -46,22 +46,35 @@ class LookupTable:
         if self.is_resampling:
             return
         left, top, width, height = _used(traced, inside, source_size)
-        self._part = slice(top, top + height), slice(left, left + width)
-        self._shrunk, self._samples = (width, height), 1
+        self.part = slice(top, top + height), slice(left, left + width)
+        """What of the source image is looked at, rows and columns."""
+        self.shrunk: Size = (width, height)
+        """The size that this part is first brought to, by area."""
+        self._samples = 1
         if inside.any():
             (fine_x, fine_y), (coarse_x, coarse_y) = _scales(traced, inside)
-            self._shrunk = _shrunk(width, fine_x), _shrunk(height, fine_y)
+            self.shrunk = _shrunk(width, fine_x), _shrunk(height, fine_y)
             left_over = max(coarse_x / max(fine_x, 1), coarse_y / max(fine_y, 1))
             most = min(_OVERSAMPLED, max(1, int(np.sqrt(_MOST_SAMPLES / (size[0] * size[1])))))
             self._samples = min(int(np.ceil(left_over / _ENOUGH)), most)
             if self._samples > 1:
                 traced = trace(pixel_grid(size, self._samples))
-        self._maps = _fixed_maps(traced - (left, top), (width, height), self._shrunk, self._samples)
+        self._maps = _fixed_maps(traced - (left, top), (width, height), self.shrunk, self._samples)
 
     @property
     def coverage(self) -> float:
         """The share of the grid that the source image shows."""
         return float(np.count_nonzero(self.validity) / self.validity.size)
+
+    def places(self) -> NDArray[np.float64]:
+        """Return where :meth:`apply` looks in the shrunk part: (n * H, n * W, 2) pixels, n samples to one of the grid.
+
+        In steps of 1/32 pixel, as OpenCV goes. A table that :attr:`is_resampling` has none.
+        """
+        whole, fraction = self._maps
+        parts = np.stack([fraction & 31, fraction >> 5], axis=-1)
+        places: NDArray[np.float64] = whole + parts / 32
+        return places
 
     def apply(self, image: NDArray[Any], interpolation: int = cv2.INTER_CUBIC) -> NDArray[Any]:
         """Return ``image`` on the grid: (H, W) or (H, W, C), uint8, uint16 or float32; 0 where it does not show it.
@@ -71,7 +84,7 @@ class LookupTable:
         """
         if self.is_resampling:
             return resample(image, *self.size, growing=interpolation)
-        shrunk = resample(image[self._part], *self._shrunk, growing=interpolation)
+        shrunk = resample(image[self.part], *self.shrunk, growing=interpolation)
         on_grid = cv2.remap(shrunk, *self._maps, interpolation, borderMode=cv2.BORDER_REPLICATE)
         if self._samples > 1:
             on_grid = cv2.resize(on_grid, self.size, interpolation=cv2.INTER_AREA)

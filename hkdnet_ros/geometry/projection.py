@@ -22,6 +22,8 @@ Points = NDArray[np.float64]
 _COEFFICIENTS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,), "fisheye": (4,)}
 _FISHEYE = ("equidistant", "fisheye")
 _WIDEST = np.radians(89)  # of a ray that has a place in a plane ahead
+_FOCAL_SHARES = 0.04, 100.0  # of the image's width that a focal length may be: 170 degrees of a pinhole, and 0.6
+_MOST_ASPECT = 4.0  # of the two focal lengths, which differ where pixels were left out one way
 _RESIDUAL = 0.05  # px, by which a ray may miss the pixel that it was found for
 
 
@@ -43,10 +45,13 @@ def rectified_model(model: CameraModel) -> CameraModel:
 
 def check_lens(model: CameraModel, name: str) -> None:
     """Raise :class:`ConfigError` where ``model``, called ``name``, cannot be computed with."""
-    if model.k[0] == 0:
+    if not any(model.k):
         raise ConfigError(f"{name} is not calibrated (K is zero); calibrate it, or use mode homography")
+    if model.k[0] == 0:
+        raise ConfigError(f"{name} has a focal length of 0 pixels; expected K as [fx, 0, cx, 0, fy, cy, 0, 0, 1]")
     if model.defect:
         raise ConfigError(f"{name} {model.defect}; expected a calibration as sensor_msgs/CameraInfo defines it")
+    _check_matrix(model, name)
     if not any(model.d) and model.distortion_model not in _FISHEYE:
         return
     counts = _COEFFICIENTS.get(model.distortion_model)
@@ -58,6 +63,27 @@ def check_lens(model: CameraModel, name: str) -> None:
         raise ConfigError(
             f"{name} has {len(model.d)} coefficients of {model.distortion_model}; expected "
             f"{' or '.join(map(str, counts))}"
+        )
+
+
+def _check_matrix(model: CameraModel, name: str) -> None:
+    """Raise :class:`ConfigError` where K is none of an image of this size: in other units, or written by columns."""
+    fx, _, cx, _, fy, cy, *last = model.k
+    if tuple(last) != (0.0, 0.0, 1.0):
+        raise ConfigError(
+            f"{name} has a matrix K whose last row is {list(last)}; expected [0, 0, 1]: K is written row by row, as "
+            "[fx, 0, cx, 0, fy, cy, 0, 0, 1]"
+        )
+    low, high = (share * model.width for share in _FOCAL_SHARES)
+    if not low <= fx <= high or not 1 / _MOST_ASPECT <= fx / fy <= _MOST_ASPECT:
+        raise ConfigError(
+            f"{name} has focal lengths of {fx:g} and {fy:g} for an image {model.width} pixels wide; expected {low:.4g} "
+            f"to {high:.4g}, about alike: they are in pixels, not in millimetres"
+        )
+    if not -model.width <= cx <= 2 * model.width or not -model.height <= cy <= 2 * model.height:
+        raise ConfigError(
+            f"{name} has its centre at ({cx:g}, {cy:g}), far from an image of {model.width}x{model.height}; expected "
+            "cx and cy in its pixels"
         )
 
 

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError
 
+LARGEST_BASELINE = 5.0
+"""Metres between two cameras of one robot."""
+
 _TOLERANCE = 1e-3  # of a rotation that was written with four digits
 
 
@@ -90,3 +93,13 @@ class RigidTransform:
         matrix = self.matrix
         moved: NDArray[np.float64] = points @ matrix[:3, :3].T + matrix[:3, 3]
         return moved
+
+
+def check_baseline(pose: RigidTransform, name: str) -> None:
+    """Raise :class:`ConfigError` where two cameras, whose pose is called ``name``, are too far apart for one robot."""
+    baseline = float(np.linalg.norm(pose.translation))
+    if baseline > LARGEST_BASELINE:
+        raise ConfigError(
+            f"{name} puts the cameras {baseline:.4g} m apart; expected {LARGEST_BASELINE:g} m at most: translations "
+            "are in metres, not millimetres"
+        )

@@ -85,8 +85,8 @@ class FusedFrame:
 
     ``reference`` is the camera whose view and calibration the image has, ``window`` the part of that camera's image
     that it shows (left, top, width, height), None for all of it. Where they were asked for, ``validity`` is (H, W)
-    uint8, 255 where both cameras see the place, else 0, and ``temperature`` (H, W) float32 in kelvin, NaN where none is
-    measured; both have the size of ``image``.
+    uint8, 255 where both cameras see the place, else 0, ``temperature`` (H, W) float32 in kelvin, NaN where none is
+    measured, and ``overlay`` (H, W, 3) bgr8, outlines of heat over the visible image; all have the size of ``image``.
     """
 
     image: NDArray[np.uint8]
@@ -99,3 +99,4 @@ class FusedFrame:
     window: tuple[int, int, int, int] | None = None
     validity: NDArray[np.uint8] | None = None
     temperature: NDArray[np.float32] | None = None
+    overlay: NDArray[np.uint8] | None = None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..network.presets import GUIDED
 from .config import EngineConfig
 from .engine import Engine, EngineInFront
+from .raw_pair import RawFused, RawPair
 from .sizes import SMALLEST
 
 SHARPER = 1.5
@@ -60,6 +61,10 @@ class AutoEngine(EngineInFront):
     def fuse(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
         """Fuse as the chosen engine does."""
         return self._engine.fuse(thermal, visible)
+
+    def fuse_raw(self, pair: RawPair) -> RawFused | None:
+        """Fuse as the chosen engine does."""
+        return self._engine.fuse_raw(pair)
 
     def warm_up(self, height: int, width: int) -> float:
         """Warm up as the chosen engine does."""

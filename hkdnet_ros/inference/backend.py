@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .config import EngineConfig
+from .raw_pair import RawFused, RawPair
 from .sizes import Sizes
 from .tiles import Reach
 
@@ -30,6 +31,8 @@ class Backend(Protocol):
     """The format computed in: ``fp32``, ``fp16`` or ``bf16``."""
     reach: Reach | None
     """How far the network looks; None where each pixel depends on all, so that it cannot be run in parts."""
+    takes_raw: bool = False
+    """Whether :meth:`fuse_raw` can be called: on a device to which images go anyway."""
 
     def __init__(self, config: EngineConfig) -> None:
         """Load the network. Precision ``auto`` is the fastest format of the device: whether it keeps the picture is
@@ -57,9 +60,17 @@ class Backend(Protocol):
 
         The images are of ``sizes``, each uint8 or float32 in [0, 1], maybe read-only and strided. ``lap("upload")`` is
         called once they lie where the network reads them, ``lap("network")`` once it has run; the rest counts as
-        download. ``frame`` is what :meth:`describe` says of the images that these are parts of, None where they are
-        whole. Raises :class:`OutOfMemoryError` where memory runs out and :class:`DeviceError` where the device is lost.
+        download. A device that is not waited for in between counts copies as network. ``frame`` is what
+        :meth:`describe` says of the images that these are parts of, None where they are whole. Raises
+        :class:`OutOfMemoryError` where memory runs out and :class:`DeviceError` where the device is lost.
         """
+
+    def fuse_raw(self, pair: RawPair, lap: Callable[[str], None]) -> RawFused:
+        """Do all of it on the device: return the finished image of two that are as their cameras sent them.
+
+        Called where :attr:`takes_raw` only. Raises what :meth:`run` does.
+        """
+        raise NotImplementedError
 
     def close(self) -> None:
         """Free the network's memory, here and on the device; what it is, its attributes still say."""

@@ -22,7 +22,7 @@ from .checkpoint import weights_path
 from .compute_thread import compute
 from .config import AUTO, CPU, EngineConfig
 from .device import choose_device, has_bf16
-from .engine_api import CANDIDATES, Engine, load_engine
+from .engine_api import CANDIDATES, CUDA_CANDIDATES, Engine, load_engine
 from .torch_backend import load_fusing
 
 Size = tuple[int, int]  # width, height
@@ -136,13 +136,16 @@ def _in_turn(
 
 def _open_engines(config: EngineConfig, place: torch.device, stack: contextlib.ExitStack) -> dict[str, Engine]:
     """Return an engine for each back end, the one asked for or all that are installed, in each format."""
+    possible = CANDIDATES if place.type == CPU else CUDA_CANDIDATES
     names = (
-        [name for name in CANDIDATES if importlib.util.find_spec(name)] if config.backend == AUTO else [config.backend]
+        [name for name in possible if importlib.util.find_spec(name)] if config.backend == AUTO else [config.backend]
     )
     formats = ["fp32"] + ["bf16"] * has_bf16(place) + ["fp16"] * (place.type == "cuda")
     engines = {}
-    for backend in names if place.type == CPU else names[:1]:
+    for backend in names:
         for precision in formats:
+            if (backend, precision) == ("tensorrt", "bf16"):
+                continue  # which it does not compute in
             engine = load_engine(dataclasses.replace(config, backend=backend, precision=precision))
             engines[f"{backend} {precision}"] = stack.enter_context(contextlib.closing(engine))
     return engines

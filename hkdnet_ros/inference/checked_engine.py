@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from ..errors import ImageError
 from ..stage_clock import StageClock
 from .backend import Backend
+from .raw_pair import RawFused, RawPair
 from .sizes import Sizes
-from .tiles import run_bounded
+from .tiles import LARGEST_WHOLE, run_bounded
 
 
 class CheckedEngine:
@@ -91,11 +92,30 @@ class CheckedEngine:
         clock = StageClock()
         raw = run_bounded(self._backend, thermal, visible, clock.lap)
         if not (math.isfinite(raw.min()) and math.isfinite(raw.max())):
-            raise ImageError(
-                f"the output of {self.model_name} is not finite in {self.precision}; set precision to fp32"
-            )
+            raise self._overflow()
         # The caller gets memory of its own: the back end's is written again by the next call.
         fused = np.clip(raw, 0, 1, out=np.empty(raw.shape, np.float32))
+        clock.lap("download")
+        self._timings = clock.timings
+        return fused
+
+    @property
+    def takes_raw(self) -> bool:
+        """Whether whole frames are fused on the device."""
+        return self._backend.takes_raw
+
+    def fuse_raw(self, pair: RawPair) -> RawFused | None:
+        """Return the finished image of a pair as its cameras sent it; None where it is large and is run in parts.
+
+        Raises :class:`ImageError` where the network overflows, and :class:`OutOfMemoryError` as :meth:`fuse` does.
+        """
+        height, width = self.sizes.output_for(pair.plan.visible_input[::-1])
+        if height * width > LARGEST_WHOLE:
+            return None
+        clock = StageClock()
+        fused = self._backend.fuse_raw(pair, clock.lap)
+        if not fused.is_finite:
+            raise self._overflow()
         clock.lap("download")
         self._timings = clock.timings
         return fused
@@ -103,6 +123,9 @@ class CheckedEngine:
     def close(self) -> None:
         """Free the network's memory, here and on the device; the engine cannot be used afterwards."""
         self._backend.close()
+
+    def _overflow(self) -> ImageError:
+        return ImageError(f"the output of {self.model_name} is not finite in {self.precision}; set precision to fp32")
 
 
 def check_values(name: str, image: NDArray[Any]) -> None:

@@ -41,8 +41,9 @@ class EngineConfig:
     )
     backend: str = option(
         AUTO,
-        "This library runs the network: torch, openvino (CPU only), or onnxruntime, where model is a file of hkdnet "
-        "export; auto is the faster of the first two, measured once and remembered.",
+        "This library runs the network: torch, openvino (CPU only), tensorrt (CUDA only, where the system has it), or "
+        "onnxruntime, where model is a file of hkdnet export; auto is the fastest of the others, measured once and "
+        "remembered.",
     )
     threads: int = option(0, "The network uses this many CPU threads; 0 means one per core.", low=0, high=256)
 

@@ -25,6 +25,17 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def memory_of(device: torch.device) -> tuple[int, int] | None:
+    """Return the bytes in use on ``device`` by anyone, and how many it has; None for the CPU or one that is lost."""
+    if device.type != "cuda":
+        return None
+    try:
+        free, total = torch.cuda.mem_get_info(device)
+    except RuntimeError:
+        return None
+    return total - free, total
+
+
 def has_bf16(device: torch.device) -> bool:
     """Tell whether ``device`` computes in bfloat16 at speed."""
     return torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .raw_pair import RawFused, RawPair
 from .sizes import Sizes
 
 
@@ -46,6 +47,10 @@ class Engine(Protocol):
     def memory(self) -> tuple[int, int] | None:
         """Bytes in use on the device, and how many it has; None for the CPU."""
 
+    @property
+    def takes_raw(self) -> bool:
+        """Whether :meth:`fuse_raw` saves work: only on devices."""
+
     def choose(self, thermal: Sequence[int], visible: Sequence[int]) -> Engine:
         """Return the engine for cameras of these two sizes, (width, height): this one, or the one of several."""
 
@@ -54,6 +59,12 @@ class Engine(Protocol):
 
         The images may be read-only and strided: views on a message. Raises :class:`ImageError` for images that cannot
         be used and :class:`DeviceError` where the device runs out of memory or is lost.
+        """
+
+    def fuse_raw(self, pair: RawPair) -> RawFused | None:
+        """Return the finished image of a pair as its cameras sent it; None where :meth:`fuse` has to be called.
+
+        That may be from now on, as where a device was lost. Raises what :meth:`fuse` does.
         """
 
     def warm_up(self, height: int, width: int) -> float:
@@ -99,3 +110,7 @@ class EngineInFront:
     @property
     def memory(self) -> tuple[int, int] | None:
         return self._engine.memory
+
+    @property
+    def takes_raw(self) -> bool:
+        return self._engine.takes_raw

@@ -15,17 +15,21 @@ from .config import AUTO, EngineConfig
 from .engine import Engine
 from .precision_trial import choose_precision
 
-__all__ = ["BACKENDS", "CANDIDATES", "Engine", "load_engine", "runs_on"]
+__all__ = ["BACKENDS", "CANDIDATES", "CUDA_CANDIDATES", "Engine", "load_engine", "runs_on"]
 
 BACKENDS = {
     "torch": "hkdnet_ros.inference.torch_backend:TorchBackend",
     "openvino": "hkdnet_ros.inference.openvino_backend:OpenVinoBackend",
     "onnxruntime": "hkdnet_ros.inference.onnx_backend:OnnxBackend",
+    "tensorrt": "hkdnet_ros.inference.tensorrt_backend:TensorRtBackend",
 }
 """Each back end's module and class, a :class:`~hkdnet_ros.inference.backend.Backend`; imported when it is asked for."""
 
 CANDIDATES = ("torch", "openvino")
-"""What back end ``auto`` chooses from; each is named as its Python package is."""
+"""What back end ``auto`` chooses from on a CPU; each is named as its Python package is."""
+
+CUDA_CANDIDATES = ("torch", "tensorrt")
+"""The same on CUDA."""
 
 
 def runs_on(engine: Engine) -> str:
@@ -59,7 +63,7 @@ def load_engine(config: EngineConfig | None = None) -> Engine:
 def _fastest(config: EngineConfig) -> Engine:
     with _packages_there():
         from .backend_choice import choose_backend
-    return choose_backend(load_engine, config, CANDIDATES)
+    return choose_backend(load_engine, config, CANDIDATES, CUDA_CANDIDATES)
 
 
 @contextlib.contextmanager

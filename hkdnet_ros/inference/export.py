@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.export import Dim
 
@@ -19,9 +21,9 @@ from ..errors import ConfigError, MissingDependencyError, SourceError
 from ..network.guided import Guided
 from ..network.student import Student
 from .checkpoint import read_metadata
-from .precision_trial import agreement
-from .sizes import SMALLEST
-from .torch_backend import fold_batch_norms, sizes_of
+from .precision_trial import agreement, rounding_scene
+from .sizes import SMALLEST, Sizes
+from .torch_backend import compute_in, fold_batch_norms, sizes_of
 
 FORMATS = {".onnx": "ONNX", ".pt2": "torch.export"}
 
@@ -29,6 +31,11 @@ BLOCK = 8
 """A file for images of any size takes multiples of this many pixels: a guided network computes on blocks of 8x8."""
 
 LARGEST = 8192
+
+OPSET = 20
+"""The version of ONNX's operators: the latest that TensorRT 10.3, of JetPack 6, reads."""
+
+HALF = "fp16"
 
 METADATA_FILE = "metadata.json"
 """Where a .pt2 file has its metadata, beside the program; an ONNX file has a place for it."""
@@ -72,6 +79,7 @@ def export(
     height: int,
     width: int,
     any_size: bool = False,
+    precision: str = "fp32",
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write ``network`` for a visible image of ``height`` x ``width``, as the suffix of ``path`` says: .onnx or .pt2.
@@ -79,12 +87,17 @@ def export(
     ``metadata`` goes with it (:func:`provenance`).
     The thermal image has the size that belongs to it. With ``any_size``, which a guided network alone can, the file
     takes visible images of all multiples of BLOCK pixels; a student's size is fixed, since the pooling of keys in its
-    attentions follows from it. Raises :class:`ConfigError` for another suffix, a size below 16x16 and ``any_size`` with
-    a student or a size that is no such multiple, :class:`MissingDependencyError` where ONNX's packages are missing,
-    :class:`SourceError` for a file that cannot be written.
+    attentions follows from it.
+
+    In ``precision`` fp16 inputs and output are float32 and all between them has its format in the file, as TensorRT
+    wants it. Raises :class:`ConfigError` for another suffix, fp16 in anything but ONNX, a size below 16x16 and
+    ``any_size`` with a student or a size that is no such multiple, :class:`MissingDependencyError` where ONNX's
+    packages are missing, :class:`SourceError` for a file that cannot be written.
     """
     if path.suffix not in FORMATS:
         raise ConfigError(f"{path.name}: the suffix says the format; choose one of {', '.join(FORMATS)}")
+    if precision == HALF and path.suffix != ".onnx":
+        raise ConfigError(f"{path.name}: {HALF} is for TensorRT, which reads .onnx; export it to NAME.onnx")
     if min(height, width) < SMALLEST:
         raise ConfigError(f"size is {width}x{height}; expected at least {SMALLEST}x{SMALLEST}")
     if any_size and (isinstance(network, Student) or height % BLOCK or width % BLOCK):
@@ -92,52 +105,92 @@ def export(
     if not path.parent.is_dir():
         raise SourceError(f"{path.parent} is no folder; create it or choose another --out")
     module = ExportedNetwork(network).eval()
+    if precision == HALF:
+        module = copy.deepcopy(module)  # folded already, which in fp16 would cost digits
+        compute_in(module.network, torch.float16)
     sizes = sizes_of(network)
     thermal_size = sizes.thermal_for(sizes.output_for((height, width)))
     example = (torch.full((1, 1, *thermal_size), 0.5), torch.full((1, 1, height, width), 0.25))
     free = _free_sides(sizes.thermal) if any_size else None
-    facts = {**(metadata or {}), **({"multiples_of": str(BLOCK)} if any_size else {})}
-    program = torch.export.export(module, example, dynamic_shapes=free)
+    facts = {**(metadata or {}), "precision": precision, **({"multiples_of": str(BLOCK)} if any_size else {})}
     try:
         if path.suffix == ".pt2":
+            program = torch.export.export(module, example, dynamic_shapes=free)
             torch.export.save(program, path, extra_files={METADATA_FILE: json.dumps(facts)})
-            return
-        missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
-        if missing:
-            raise MissingDependencyError(f"ONNX export needs {' and '.join(missing)}; pip install {' '.join(missing)}")
-        converted = torch.onnx.export(
-            program, input_names=["thermal", "visible"], output_names=["fused"], dynamo=True, external_data=False,
-            verbose=False,
-        )  # fmt: skip
-        assert converted is not None  # as it is when given no file
-        converted.model.metadata_props.update(facts)
-        converted.save(str(path))
+        else:
+            path.write_bytes(to_onnx(module, example, ("thermal", "visible"), free=free, metadata=facts))
     except OSError as error:
         raise SourceError(f"cannot write {path}: {error}") from error
 
 
-def parity(network: Student | Guided, path: Path, *, height: int, width: int) -> float | None:
-    """Return how well the file at ``path`` agrees with ``network``, which it was exported from: PSNR in dB.
+def to_onnx(
+    module: nn.Module,
+    example: Sequence[Tensor],
+    names: Sequence[str],
+    *,
+    free: dict[str, Any] | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return ``module``, which takes what ``example`` is like by these names, as a file of ONNX.
 
-    Both fuse random images of the visible size that it was exported for. None for an ONNX file where ONNX Runtime is
-    not installed.
+    ``free`` are the sides that may differ. Raises :class:`MissingDependencyError` where ONNX's packages are missing.
     """
-    sizes = sizes_of(network)
-    random = np.random.default_rng(0)
-    thermal = random.random((1, 1, *sizes.thermal_for(sizes.output_for((height, width)))), dtype=np.float32)
-    visible = random.random((1, 1, height, width), dtype=np.float32)
+    missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(f"ONNX export needs {' and '.join(missing)}; pip install {' '.join(missing)}")
+    with torch.inference_mode(False), torch.no_grad():  # whose tensors torch.export does not take
+        program = torch.export.export(module, tuple(example), dynamic_shapes=free)
+        converted = torch.onnx.export(
+            program, input_names=list(names), output_names=["fused"], dynamo=True, external_data=False, verbose=False,
+            opset_version=OPSET,
+        )  # fmt: skip
+    assert converted is not None  # as it is when given no file
+    converted.model.metadata_props.update(metadata or {})
+    return converted.model_proto.SerializeToString()
+
+
+class Parity(NamedTuple):
+    """How well a file agrees with the network that it was exported from, in fp32: PSNR in dB, and what ran it."""
+
+    agreement: float
+    by: str
+
+
+def parity(network: Student | Guided, path: Path, *, height: int, width: int, precision: str = "fp32") -> Parity | None:
+    """Return how the file at ``path`` agrees with ``network``, which it was exported from.
+
+    Both fuse images of the visible size that it was exported for: random ones, and a file in fp16 the scene by which
+    shorter formats are judged. That file is run by TensorRT where the system has it and a GPU, else one of ONNX by ONNX
+    Runtime on the CPU, which has fp16 for few operations and computes the others in fp32. None for one of ONNX where
+    that is not installed.
+    """
+    thermal, visible = (image[None, None] for image in _images(sizes_of(network), height, width, precision))
     inputs = torch.from_numpy(thermal), torch.from_numpy(visible)
     with torch.inference_mode():
         expected = ExportedNetwork(network).eval()(*inputs).numpy()
         if path.suffix == ".pt2":
-            return agreement(expected, torch.export.load(path).module()(*inputs).numpy())
+            return Parity(agreement(expected, torch.export.load(path).module()(*inputs).numpy()), "torch.export")
+    if precision == HALF and torch.cuda.is_available() and importlib.util.find_spec("tensorrt") is not None:
+        from .tensorrt_engine import run_once
+
+        return Parity(agreement(expected, run_once(path, inputs, expected.shape)), "TensorRT")
     if importlib.util.find_spec("onnxruntime") is None:
         return None
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     (found,) = session.run(["fused"], {"thermal": thermal, "visible": visible})
-    return agreement(expected, found)
+    return Parity(agreement(expected, found), "ONNX Runtime")
+
+
+def _images(sizes: Sizes, height: int, width: int, precision: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    if precision == HALF:
+        return rounding_scene(sizes, height, width)
+    random = np.random.default_rng(0)
+    thermal = random.random(sizes.thermal_for(sizes.output_for((height, width))), dtype=np.float32)
+    return thermal, random.random((height, width), dtype=np.float32)
 
 
 def _free_sides(thermal: int) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DeviceError
-from .config import CPU, EngineConfig
+from .config import AUTO, CPU, EngineConfig
 from .engine import Engine, EngineInFront
+from .raw_pair import RawFused, RawPair
 
 Result = TypeVar("Result")
 
@@ -55,6 +56,14 @@ class FallbackEngine(EngineInFront):
             lambda: self._engine.fuse(thermal, visible), lambda: self._moved_to_cpu().fuse(thermal, visible)
         )
 
+    def fuse_raw(self, pair: RawPair) -> RawFused | None:
+        """Fuse as the engine does; None where it had to be moved to the CPU, on which images are prepared first."""
+
+        def move() -> None:
+            self._moved_to_cpu()
+
+        return self._surely(lambda: self._engine.fuse_raw(pair), move)
+
     def warm_up(self, height: int, width: int) -> float:
         """Warm up as the engine does, on another device where need be."""
         return self._surely(
@@ -88,6 +97,7 @@ class FallbackEngine(EngineInFront):
         return self._engine
 
     def _load_on_cpu(self) -> Engine:
-        # fp16 is for CUDA only.
-        self._config = dataclasses.replace(self._config, device=CPU, precision="auto")
+        # fp16 is for CUDA only, and so is TensorRT.
+        backend = AUTO if self._config.backend == "tensorrt" else self._config.backend
+        self._config = dataclasses.replace(self._config, device=CPU, precision=AUTO, backend=backend)
         return self._load(self._config)

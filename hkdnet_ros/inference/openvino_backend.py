@@ -26,13 +26,14 @@ from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 from torch import Tensor, nn
 
 from ..errors import ConfigError, OutOfMemoryError
-from ..network.guided import Guided, frame_statistics
+from ..network.guided import Guided
 from ..network.student import Student
 from .backend import Backend, copy_unit
 from .cache import cache_folder, fingerprint
 from .checkpoint import weights_path
 from .compute_thread import compute
 from .config import CPU, EngineConfig
+from .exported_modules import PartOfFrame, WholeNetwork, describe
 from .processor import cpu_has_bf16
 from .torch_backend import fold_batch_norms, is_out_of_memory, load_fusing, reach_of, sizes_of
 
@@ -65,30 +66,6 @@ class SplitStudent(nn.Module):
         fine = [self.student.fine(parts) for parts in (thermal, visible)]
         whole = [parts[:, :1] + parts[:, 2:] for parts in (thermal, visible)]
         return self.student.finish(*fine, *whole).fused
-
-
-class WholeNetwork(nn.Module):
-    """A network whose output is the fused luma alone."""
-
-    def __init__(self, network: Student | Guided) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, thermal: Tensor, visible: Tensor) -> Tensor:
-        """Fuse two lumas to one of the output's size."""
-        return self.network(thermal, visible).fused
-
-
-class PartOfFrame(nn.Module):
-    """A guided network that is told the statistics of the frame that its images are parts of."""
-
-    def __init__(self, network: Guided) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, thermal: Tensor, visible: Tensor, frame: Tensor) -> Tensor:
-        """Fuse two lumas to one of the output's size; ``frame`` is (1, 4)."""
-        return self.network(thermal, visible, frame).fused
 
 
 def split(image: NDArray[np.float32], out: NDArray[np.float32]) -> None:
@@ -161,12 +138,7 @@ class OpenVinoBackend(Backend):
 
     def describe(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
         """Return the statistics of two whole images, (1, 4), which say to their parts how bright the frame is."""
-        images = []
-        for image in (thermal, visible):
-            images.append(np.empty((1, 1, *image.shape), np.float32))
-            copy_unit(image, images[-1][0, 0])
-        found: NDArray[np.float32] = compute(frame_statistics, *map(torch.from_numpy, images)).numpy()
-        return found
+        return describe(thermal, visible)
 
     def close(self) -> None:
         """Free the networks' memory; the back end cannot be run afterwards."""

@@ -52,15 +52,18 @@ def agreement(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     return 10 * math.log10(1 / error) if error > 0 else math.inf
 
 
-def rounding_scene(sizes: Sizes, side: int = 96) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def rounding_scene(
+    sizes: Sizes, side: int = 96, width: int | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return thermal and visible with what matters to rounding: ramps, edges, fine texture, a hot disc.
 
-    The visible image is ``side`` x ``side``, thermal as ``sizes`` says.
+    The visible image is ``side`` high and ``width`` wide, without that ``side``; thermal is as ``sizes`` says.
     """
-    y, x = _coordinates((side, side))
+    shape = side, width or side
+    y, x = _coordinates(shape)
     texture = 0.1 * np.sin(40 * math.pi * x) * np.sin(28 * math.pi * y)
     visible = np.clip(0.5 * x + 0.3 * (y > 0.4) + texture + 0.1, 0, 1)
-    y, x = _coordinates(sizes.thermal_for(sizes.output_for((side, side))))
+    y, x = _coordinates(sizes.thermal_for(sizes.output_for(shape)))
     disc = (x - 0.6) ** 2 + (y - 0.5) ** 2 < 0.03
     thermal = np.clip(0.3 * y + 0.6 * disc + 0.05, 0, 1)
     return thermal.astype(np.float32), visible.astype(np.float32)

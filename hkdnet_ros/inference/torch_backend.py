@@ -20,8 +20,10 @@ from .backend import Backend, copy_unit
 from .checkpoint import load_guided, load_student, read_metadata, weights_path
 from .compute_thread import compute
 from .config import EngineConfig
-from .device import DTYPES, choose_device, fast_precision
+from .device import DTYPES, choose_device, fast_precision, memory_of
+from .device_runs import DeviceRuns
 from .memory import give_back_buffers, keep_large_buffers
+from .raw_pair import RawFused, RawPair
 from .sizes import Sizes
 from .tiles import Reach
 
@@ -83,7 +85,7 @@ class TorchBackend(Backend):
     """A student or guided network in torch, on CUDA or the CPU."""
 
     def __init__(self, config: EngineConfig) -> None:
-        _on_device(self._load, config)
+        on_device(self._load, config)
 
     def _load(self, config: EngineConfig) -> None:
         keep_large_buffers()
@@ -102,18 +104,27 @@ class TorchBackend(Backend):
         self._network.to(self._device).requires_grad_(False)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         compute_in(self._network, DTYPES[self.precision])
-        self._inputs = (_Input(self._device), _Input(self._device))  # thermal, visible
-        self._output = torch.empty(0)
+        self._inputs = (_Input(), _Input())  # thermal, visible; on the CPU
+        self._runs = DeviceRuns(self._device, self.sizes, lambda *_: self._fused)
+        self.takes_raw = self._device.type == "cuda"
 
     def run(
-        self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None], frame: Tensor | None = None
+        self,
+        thermal: NDArray[Any],
+        visible: NDArray[Any],
+        lap: Callable[[str], None],
+        frame: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Return the fused luma of two images; see :meth:`Backend.run`."""
-        return _on_device(self._run, thermal, visible, lap, frame)
+        return on_device(self._run, thermal, visible, lap, frame)
 
-    def describe(self, thermal: NDArray[Any], visible: NDArray[Any]) -> Tensor:
-        """Return the statistics of two whole images, from which parts of them are told how bright the frame is."""
-        return _on_device(self._describe, thermal, visible)
+    def describe(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the statistics of two whole images, (1, 4), which say to their parts how bright the frame is."""
+        return on_device(self._describe, thermal, visible)
+
+    def fuse_raw(self, pair: RawPair, lap: Callable[[str], None]) -> RawFused:
+        """Return the finished image of a pair; see :meth:`Backend.fuse_raw`."""
+        return on_device(self._runs.fuse_raw, pair, lap)
 
     @property
     def bytes_per_pixel(self) -> float:
@@ -121,30 +132,36 @@ class TorchBackend(Backend):
         return 4 * self._network.floats_per_pixel
 
     @torch.inference_mode()
-    def _describe(self, thermal: NDArray[Any], visible: NDArray[Any]) -> Tensor:
-        return frame_statistics(*self._fill(thermal, visible))
-
-    def _fill(self, thermal: NDArray[Any], visible: NDArray[Any]) -> list[Tensor]:
-        return [own.fill(image) for own, image in zip(self._inputs, (thermal, visible), strict=True)]
+    def _describe(self, thermal: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.float32]:
+        images = (own.fill(image).to(self._device) for own, image in zip(self._inputs, (thermal, visible), strict=True))
+        found: NDArray[np.float32] = frame_statistics(*images).cpu().numpy()
+        return found
 
     @torch.inference_mode()
     def _run(
-        self, thermal: NDArray[Any], visible: NDArray[Any], lap: Callable[[str], None], frame: Tensor | None
+        self,
+        thermal: NDArray[Any],
+        visible: NDArray[Any],
+        lap: Callable[[str], None],
+        frame: NDArray[np.float32] | None,
     ) -> NDArray[np.float32]:
-        inputs = self._fill(thermal, visible)
-        self._wait()
+        if self._device.type == "cuda":
+            return self._runs.run(thermal, visible, lap, frame)
+        inputs = [own.fill(image) for own, image in zip(self._inputs, (thermal, visible), strict=True)]
         lap("upload")
-        with full_float32():
-            fused = (self._network(*inputs) if frame is None else self._network(*inputs, frame)).fused[0, 0]
-        self._wait()
+        fused = self._fused(*inputs, *([] if frame is None else [torch.from_numpy(frame)]))[0, 0]
         lap("network")
-        return self._download(fused)
+        return fused.numpy()
+
+    def _fused(self, *inputs: Tensor) -> Tensor:
+        with full_float32():
+            return self._network(*inputs).fused
 
     def close(self) -> None:
         """Free the network's memory, here and on the device; it cannot be run afterwards."""
         self._network = None  # type: ignore[assignment]
-        self._inputs = (_Input(self._device), _Input(self._device))
-        self._output = torch.empty(0)
+        self._inputs = (_Input(), _Input())
+        self._runs.clear()
         if self._device.type == "cuda":
             with contextlib.suppress(RuntimeError):  # a device that is lost
                 torch.cuda.empty_cache()
@@ -153,44 +170,21 @@ class TorchBackend(Backend):
     @property
     def memory(self) -> tuple[int, int] | None:
         """Bytes in use on the device by anyone, and how many it has; None for the CPU or where it does not answer."""
-        if self._device.type != "cuda":
-            return None
-        try:
-            free, total = torch.cuda.mem_get_info(self._device)
-        except RuntimeError:
-            return None
-        return total - free, total
-
-    def _wait(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-
-    def _download(self, fused: Tensor) -> NDArray[np.float32]:
-        if self._device.type == "cpu":
-            return fused.numpy()
-        if self._output.shape != fused.shape:
-            self._output = torch.empty(fused.shape, pin_memory=True)
-        return self._output.copy_(fused).numpy()
+        return memory_of(self._device)
 
 
 class _Input:
-    """The buffer of one input on the device, and where its images are brought to float32."""
+    """The memory of one input on the CPU, where its images are brought to float32."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self) -> None:
         self._buffer = torch.empty(0)
-        self._staging = torch.empty(0)
 
     def fill(self, image: NDArray[Any]) -> Tensor:
-        """Return ``image`` as (1, 1, H, W) float32 in [0, 1] on the device."""
+        """Return ``image`` as (1, 1, H, W) float32 in [0, 1]."""
         shape = (1, 1, *image.shape)
         if self._buffer.shape != shape:
-            self._buffer = torch.empty(shape, device=self._device)
-            # Copies to CUDA are quick and need no wait from page-locked memory only.
-            self._staging = torch.empty(shape, pin_memory=True) if self._device.type == "cuda" else self._buffer
-        copy_unit(image, self._staging.numpy()[0, 0])
-        if self._staging is not self._buffer:
-            self._buffer.copy_(self._staging, non_blocking=True)
+            self._buffer = torch.empty(shape)
+        copy_unit(image, self._buffer.numpy()[0, 0])
         return self._buffer
 
 
@@ -215,7 +209,7 @@ def is_device_failure(error: RuntimeError) -> bool:
     return isinstance(error, torch.cuda.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
-def _on_device(function: Callable[..., Any], *args: Any) -> Any:
+def on_device(function: Callable[..., Any], *args: Any) -> Any:
     """Compute ``function(*args)``; a failure of the device becomes a :class:`DeviceError`, with its memory freed."""
     failure: type[DeviceError] = DeviceError
     try:

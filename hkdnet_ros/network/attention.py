@@ -80,8 +80,9 @@ class MapAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
         maps = x.flatten(2)  # (B, C, HW)
-        similarity = torch.bmm(maps, maps.transpose(1, 2)) / maps.shape[2]  # (B, C, C)
-        weight = torch.softmax(similarity.amax(-1, keepdim=True) - similarity, -1)
+        wide = maps.float()  # products summed over an image's pixels go beyond fp16
+        similarity = torch.bmm(wide, wide.transpose(1, 2)) / maps.shape[2]  # (B, C, C)
+        weight = torch.softmax(similarity.amax(-1, keepdim=True) - similarity, -1).to(x.dtype)
         return x + self.gate * torch.bmm(weight, maps).reshape_as(x)
 
 

@@ -2,8 +2,8 @@
 
 Subscribed: thermal/image_raw, thermal/camera_info, thermal/shutter, visible/image_raw, visible/camera_info, and where
 registration needs them depth/image_raw and /tf_static. Published: fused/image, fused/image/compressed,
-fused/camera_info, fused/status, fused/validity, fused/temperature, thermal/preview, /diagnostics. Parameters:
-docs/parameters.md.
+fused/camera_info, fused/status, fused/validity, fused/temperature, fused/overlay, thermal/preview, /diagnostics.
+Parameters: docs/parameters.md.
 """
 
 from __future__ import annotations
@@ -152,6 +152,7 @@ class FusionNode(ForgivingLifecycleMixin, Node):
                 ("fused/status", FusionStatus),
                 ("fused/validity", Image),
                 ("fused/temperature", Image),
+                ("fused/overlay", Image),
                 (PREVIEW_TOPIC, Image),
             )
         }
@@ -349,6 +350,7 @@ class FusionNode(ForgivingLifecycleMixin, Node):
             status=self._outputs["fused/status"],
             validity=self._outputs["fused/validity"],
             temperature=self._outputs["fused/temperature"],
+            overlay=self._outputs["fused/overlay"],
             preview=self._outputs[PREVIEW_TOPIC],
             now_ns=lambda: int(self.get_clock().now().nanoseconds),
             device_lost=self._device_lost.trigger,

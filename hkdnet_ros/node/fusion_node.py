@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .process import run_node
 
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     ``--help`` lists the parameters.
     """
-    return run_node(_make_node, argv, _usage)
+    return run_node(make_node, argv, _usage)
 
 
 def _usage(name: str) -> str:
@@ -33,7 +33,14 @@ def _usage(name: str) -> str:
     return usage(name, summary, PARAMETERS)
 
 
-def _make_node(loader: Loader[FallbackEngine]) -> FusionNode:
+def make_node(loader: Loader[FallbackEngine], **options: Any) -> FusionNode:
+    """Return the node of a process that is its own; ``options`` are further ones of :class:`~.fusion.FusionNode`.
+
+    OpenCV computes in the thread that calls it: what it does to a frame takes a millisecond or four in one thread or
+    two, but in two each of its calls waits for the other's turn on a busy processor.
+    """
+    import cv2
+
     from ..errors import MissingDependencyError
 
     try:
@@ -42,7 +49,8 @@ def _make_node(loader: Loader[FallbackEngine]) -> FusionNode:
         if error.name != "hkdnet_ros.msg":
             raise
         raise MissingDependencyError("hkdnet_ros.msg is not built; run `colcon build`, or `make setup`") from error
-    return FusionNode(loader=loader)
+    cv2.setNumThreads(1)
+    return FusionNode(loader=loader, **options)
 
 
 if __name__ == "__main__":

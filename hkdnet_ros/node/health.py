@@ -72,7 +72,10 @@ class Report:
 
 def reports(health: Health, config: DiagnosticsConfig) -> list[Report]:
     """Return what an active node reports of its streams."""
-    return [_rates(health, config), _pairing(health), _latency(health, config), _mode(health), _camera_info(health)]
+    return [
+        _rates(health, config), _pairing(health), _latency(health, config), _mode(health), _camera_info(health),
+        _registration(health),
+    ]  # fmt: skip
 
 
 def device_report(
@@ -173,6 +176,21 @@ def _camera_info(health: Health) -> Report:
     if found.current:
         return Report("camera_info", WARN, "; ".join(found.current), values)
     return Report("camera_info", OK, "as the images need it" if found.received else "none received", values)
+
+
+def _registration(health: Health) -> Report:
+    found = health.misalignment
+    if found is None:
+        return Report("registration", OK, "not known how thermal lies on the visible image: the scene does not tell")
+    values = {
+        "thermal is off to the right (px)": f"{-found.shift.x:+.1f}",
+        "thermal is off downwards (px)": f"{-found.shift.y:+.1f}",
+        "earlier and later looks differ by (px)": f"{found.spread:.1f}",
+        "certainty (likeness above the next best)": f"{found.shift.certainty:.3f}",
+    }
+    if health.misaligned:
+        return Report("registration", WARN, health.misaligned, values)
+    return Report("registration", OK, f"thermal lies {found.shift.length:.1f} px off the visible image", values)
 
 
 def _mode(health: Health) -> Report:

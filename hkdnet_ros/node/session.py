@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Bool, Header
 
 from ..errors import HkdnetError
-from ..geometry.rigid_transform import RigidTransform
+from ..geometry.messages import child_to_parent
 from ..images import color
 from ..images.bit_depth import BitDepth
 from ..images.frames import VISIBLE, Frame
@@ -59,6 +59,7 @@ class Outputs:
     status: Publisher
     validity: Publisher
     temperature: Publisher
+    overlay: Publisher
     preview: Publisher  # of the conditioned thermal image
     now_ns: Callable[[], int]  # the node's clock
     device_lost: Callable[[], None]
@@ -124,17 +125,13 @@ class FusionSession:
     def receive_transforms(self, message: Any) -> None:
         """Take a tf2_msgs/TFMessage; what is no transform is logged now and then."""
         for stamped in message.transforms:
-            pose = stamped.transform
-            rotation, translation = pose.rotation, pose.translation
             try:
-                child_to_parent = RigidTransform.from_quaternion(
-                    (rotation.x, rotation.y, rotation.z, rotation.w), (translation.x, translation.y, translation.z)
-                )
+                pose = child_to_parent(stamped)
             except HkdnetError as error:
                 if self._throttle.passes(_BAD_TRANSFORM):
                     self._log.warning(f"/tf_static: {stamped.header.frame_id} to {stamped.child_frame_id}: {error}")
                 continue
-            self._core.receive_transform(stamped.header.frame_id, stamped.child_frame_id, child_to_parent)
+            self._core.receive_transform(stamped.header.frame_id, stamped.child_frame_id, pose)
 
     def receive_shutter(self, message: Bool) -> None:
         """Take the thermal camera's word that its shutter is closed (true) or open, from its last image on."""
@@ -183,15 +180,16 @@ class _Publishing:
 
     def wants(self) -> Wants:
         outputs = self._outputs
-        camera_info, validity, temperature = map(
-            _is_heard, (outputs.camera_info, outputs.validity, outputs.temperature)
+        camera_info, validity, temperature, overlay = map(
+            _is_heard, (outputs.camera_info, outputs.validity, outputs.temperature, outputs.overlay)
         )
         others = map(_is_heard, (outputs.image, outputs.compressed, outputs.status))
         return Wants(
-            fused=camera_info or validity or temperature or any(others),
+            fused=camera_info or validity or temperature or overlay or any(others),
             camera_model=camera_info,
             validity=validity,
             temperature=temperature,
+            overlay=overlay,
             conditioned=_is_heard(outputs.preview),
         )
 
@@ -236,6 +234,8 @@ class _Publishing:
             messages.append((outputs.validity, encode_image(fused.validity, "mono8", *header)))
         if fused.temperature is not None:
             messages.append((outputs.temperature, encode_image(fused.temperature, "32FC1", *header)))
+        if fused.overlay is not None:
+            messages.append((outputs.overlay, encode_image(fused.overlay, "bgr8", *header)))
         if output.thermal and fused.thermal is not None and output.is_live and _is_heard(outputs.preview):
             messages.append((outputs.preview, _preview(output.thermal, fused.thermal)))
         return messages

@@ -21,6 +21,7 @@ def fusion_status(output: Output, figures: Figures, header: Header, engine: Engi
         mode=output.fused.mode,
         skew=ns_to_duration(output.skew_ns),
         age=ns_to_duration(figures.age_ns),
+        misalignment=figures.misalignment_px,
         stages=list(figures.latencies),
         stage_latencies=list(figures.latencies.values()),
         thermal_received=totals.received[THERMAL],

@@ -18,7 +18,8 @@ from .config import PerceptionConfig
 from .drops import DropCounter
 from .incoming import Incoming
 from .log import Log
-from .mode import HELD
+from .misalignment_watch import MisalignmentWatch
+from .mode import FUSED, HELD
 from .output_calibration import OutputCalibration
 from .pipeline import Extras, FusionPipeline
 from .plan import check_size
@@ -47,13 +48,14 @@ class Taken:
 class Task:
     """What to fuse, or a single image to super-resolve.
 
-    ``skew_ns`` is that of :class:`~.sink.Output`; ``decided`` is ``time.perf_counter()`` when it was known that this is
-    to be done.
+    ``skew_ns`` is that of :class:`~.sink.Output`; ``received`` is ``time.perf_counter()`` when the image came that
+    decided this, ``decided`` when it was known that this is to be done.
     """
 
     thermal: Taken | None
     visible: Taken | None
     skew_ns: int
+    received: float
     decided: float
 
     @property
@@ -79,12 +81,15 @@ class FusionWork:
         drops: DropCounter,
         statistics: Statistics,
         now_ns: Callable[[], int],
+        policy: str,
     ) -> None:
         self._sink = sink
         self._drops = drops
         self._statistics = statistics
         self._now_ns = now_ns
         self._pipeline = FusionPipeline(engine, config, log=log, is_taken=True)
+        self.misalignment = MisalignmentWatch(config.registration.misalignment_limit, log, policy)
+        self._registration_config = config.registration
         self._sizes = SizeWatch(engine, log, warm=config.pipeline.grid)  # who loaded the engine warmed it up for that
         self._runs = {THERMAL: 0, VISIBLE: 0}  # of the images before
         self.calibration = OutputCalibration(log)
@@ -101,6 +106,10 @@ class FusionWork:
     def reconfigure(self, config: PerceptionConfig) -> None:
         """Go by the live parameters of ``config`` from the next task on. Any thread may call this."""
         self._pipeline.reconfigure(config)
+        self.misalignment.limit = config.registration.misalignment_limit
+        if config.registration != self._registration_config:
+            self._registration_config = config.registration
+            self.misalignment.begin_anew()
 
     def show_shutter(self, frame: Frame) -> None:
         """Let a thermal image of a closed shutter show which pixels are bad. Any thread may call this."""
@@ -141,7 +150,13 @@ class FusionWork:
             return
         visible = self._decode(task.visible)
         decoded = time.perf_counter()
-        fused = self._fuse(thermal, visible, Extras(wants.validity, wants.temperature))
+        extras = Extras(
+            validity=wants.validity,
+            temperature=wants.temperature,
+            overlay=wants.overlay,
+            conditioned=wants.conditioned or self.misalignment.wants_thermal,
+        )
+        fused = self._fuse(thermal, visible, extras)
         is_live = task.thermal is None or task.thermal.is_live
         if not is_live:
             fused = dataclasses.replace(fused, mode=HELD)
@@ -153,6 +168,7 @@ class FusionWork:
         now_ns = self._now_ns()
         age_ns = now_ns - fused.stamp_ns
         latencies = {
+            "receive": task.decided - task.received,
             "queue": begun - task.decided,
             "decode": decoded - begun,
             **{stage: milliseconds / 1000 for stage, milliseconds in fused.timings.items()},
@@ -160,7 +176,10 @@ class FusionWork:
         }
         self._statistics.add_published(now_ns)
         self._statistics.add_latencies({**latencies, "age": age_ns / 1e9})
-        self._sink.figures(output, Figures(age_ns, latencies, self._statistics.totals()))
+        misalignment = self.misalignment.found if fused.mode == FUSED else None
+        self._sink.figures(output, Figures(age_ns, latencies, self._statistics.totals(), misalignment))
+        if fused.mode == FUSED and thermal is not None and visible is not None:
+            self.misalignment.see(fused, thermal, visible, self.registration.latest)
 
     def _decode(self, visible: Taken | None) -> Frame | None:
         try:

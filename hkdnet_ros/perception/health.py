@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from .misalignment import Misalignment
+
 
 @dataclass(frozen=True, slots=True)
 class CalibrationHealth:
@@ -35,4 +37,6 @@ class Health:
     drift_ppm: float | None  # the thermal camera's clock against the visible one's
     calibration: CalibrationHealth = CalibrationHealth()
     trouble: str = ""  # with pairs: why nothing pairs, or why it should not be trusted
+    misalignment: Misalignment | None = None  # None where the scene does not tell
+    misaligned: str = ""  # what is wrong with it
     delays: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # s from stamp to arrival: p50, most

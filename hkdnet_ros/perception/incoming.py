@@ -6,8 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from ..geometry.rigid_transform import RigidTransform
 from ..images.camera_model import CameraModel
 from ..images.frames import Frame
+
+DEPTH = "depth"
+"""The stream of a depth image, as an :class:`Incoming` names it."""
 
 
 def unchecked() -> None:
@@ -56,5 +60,27 @@ class ShutterFlag:
     arrived_ns: int
 
 
-Arrival: TypeAlias = "Incoming | Calibration | ShutterFlag"
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """The pose of a frame in its parent, as /tf_static gives it."""
+
+    parent: str
+    child: str
+    child_to_parent: RigidTransform
+    arrived_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """A depth image of the visible camera's view, of the stream DEPTH, as it arrived."""
+
+    image: Incoming
+
+    @property
+    def arrived_ns(self) -> int:
+        """When it came, by the receiver's clock."""
+        return self.image.arrived_ns
+
+
+Arrival: TypeAlias = "Incoming | Calibration | ShutterFlag | Transform | Depth"
 """All that comes from the cameras."""

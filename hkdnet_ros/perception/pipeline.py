@@ -13,20 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images import color
-from ..images.blank import is_blank
+from ..images.blank import BLANK, is_blank
 from ..images.frames import THERMAL, VISIBLE, Frame, FusedFrame, Pair
+from ..images.outlines import outlined
 from ..images.resampling import resample
 from ..inference.engine_api import Engine
+from ..inference.memory import keep_large_buffers
 from ..stage_clock import StageClock
 from .config import PerceptionConfig
 from .intake import ThermalIntake
 from .log import Log
 from .mode import FUSED
 from .plan import NO_SIZE, Plan, Planner, Size, check_size, size_of
+from .raw_pairs import raw_pair
 from .registered_view import RegisteredView, View
 from .registration import KEEP, Registration
 from .temperature import kelvin
-from .thermal import ThermalConditioner
+from .thermal import Levels, ThermalConditioner
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +40,8 @@ class Extras:
 
     validity: bool = False
     temperature: bool = False
+    overlay: bool = False
+    conditioned: bool = True  # the thermal image, which is not made where a device does all of a pair
 
 
 NO_EXTRAS = Extras()
@@ -59,6 +64,7 @@ class FusionPipeline:
         are that already (``is_taken``), as those of a session. Raises :class:`ConfigError` for a file of bad pixels
         or a calibration that cannot be read, and for one that cannot be believed.
         """
+        keep_large_buffers()  # several a frame are beyond what malloc keeps: a third of what the node costs besides
         config = config or PerceptionConfig()
         self._config = config.pipeline
         self._temperature = config.temperature
@@ -112,15 +118,53 @@ class FusionPipeline:
         flatten what thermal shows: then the thermal image itself is enlarged, and the mode of the result is THERMAL.
 
         ``timings`` has "thermal", "registration", "color", "temperature" where that is wanted, and the engine's own
-        stages. Raises :class:`ImageError` for an image that is smaller than 16x16 where no grid enlarges it, for a
-        thermal one that is mostly NaN, and for a visible one of floats, and :class:`RegistrationError` for a pair that
-        cannot be registered.
+        stages; where an engine's device does all of a pair, "registration" and "color" are among those. Raises
+        :class:`ImageError` for an image that is smaller than 16x16 where no grid enlarges it, for a thermal one that is
+        mostly NaN, and for a visible one of floats, and :class:`RegistrationError` for a pair that cannot be
+        registered.
         """
         clock = StageClock()
         taken = self._taken(pair.thermal)
         plan = self.plan(taken, pair.visible)
         view = self.registration.view(taken, pair.visible)
-        thermal = self._thermal(taken, clock)
+        levels = self._conditioner.levels(taken)
+        fused = self._on_device(levels, pair.visible, plan, view, clock) if plan.engine.takes_raw else None
+        if fused is None:
+            fused = self._on_cpu(levels, Pair(taken, pair.visible), plan, view, clock)
+        elif extras.conditioned:
+            fused = dataclasses.replace(fused, thermal=levels.shown())
+        temperature = self._measured(taken, view, plan, clock) if extras.temperature else None
+        return dataclasses.replace(
+            fused,
+            reference=view.reference,  # in mode THERMAL too: the guide that shows nothing still has the pixels
+            timings={**fused.timings, **clock.timings},
+            validity=_validity(view, plan.output) if extras.validity else None,
+            temperature=temperature,
+            overlay=_overlay(levels.shown(), pair.visible, view, plan.output) if extras.overlay else None,
+        )
+
+    def _on_device(
+        self, levels: Levels, visible: Frame, plan: Plan, view: View, clock: StageClock
+    ) -> FusedFrame | None:
+        """Return the fused frame of a pair, all of it made by the engine's device; None where that is not for it."""
+        config = self._config
+        pair = raw_pair(
+            levels, visible, plan, view,
+            is_gray=config.output != "auto", border=self.registration.border, gain=config.thermal_gain,
+        )  # fmt: skip
+        clock.lap("thermal")
+        fused = None if pair is None else plan.engine.fuse_raw(pair)
+        clock.skip()
+        if fused is None or fused.visible_spread < BLANK <= fused.thermal_spread:
+            return None
+        return FusedFrame(
+            fused.image, visible.stamp_ns, visible.frame_id, FUSED, timings=plan.engine.timings, window=view.window
+        )
+
+    def _on_cpu(self, levels: Levels, pair: Pair, plan: Plan, view: View, clock: StageClock) -> FusedFrame:
+        """Return the fused frame of a pair, of which the engine does what the network is for."""
+        thermal = levels.shown()
+        clock.lap("thermal")
         registered = view.thermal(thermal, plan.thermal)
         clock.lap("registration")
         luma, chroma = self._visible(pair.visible, plan, view, clock)
@@ -136,17 +180,9 @@ class FusionPipeline:
             clock.lap("registration")
         if plan.needs_network and plan.engine.sizes.visible > 1 and gain < 1:
             registered, gain = _blend(registered, _registered(luma, plan.thermal, clock), gain), 1.0
-        source = pair.visible if view.reference == VISIBLE else taken
+        source = pair.visible if view.reference == VISIBLE else pair.thermal
         fused = self._fuse(plan, registered, luma, chroma, source, mode, clock, view, gain, alone)
-        temperature = self._measured(taken, view, plan, clock) if extras.temperature else None
-        return dataclasses.replace(
-            fused,
-            thermal=thermal,
-            reference=view.reference,  # in mode THERMAL too: the guide that shows nothing still has the pixels
-            timings={**fused.timings, **clock.timings},
-            validity=_validity(view, plan.output) if extras.validity else None,
-            temperature=temperature,
-        )
+        return dataclasses.replace(fused, thermal=thermal)
 
     def process_alone(self, stream: str, frame: Frame, extras: Extras = NO_EXTRAS) -> FusedFrame:
         """Return the image of one stream at the output's size; the mode of the result is ``stream``.
@@ -167,6 +203,7 @@ class FusionPipeline:
             fused = self._fuse(plan, thermal, luma, chroma, frame, stream, clock, view)
             if extras.temperature and self._temperature.is_on:
                 temperature = np.full(fused.image.shape[:2], np.nan, np.float32)
+            overlay = _overlay(None, frame, view, plan.output) if extras.overlay else None
         else:
             frame = self._taken(frame)
             plan = self.plan(frame, None)
@@ -181,8 +218,9 @@ class FusionPipeline:
             fused = dataclasses.replace(fused, thermal=conditioned)
             if extras.temperature:
                 temperature = self._measured(frame, view, plan, clock)
+            overlay = _overlay(conditioned, None, view, plan.output) if extras.overlay else None
         validity = np.zeros(fused.image.shape[:2], np.uint8) if extras.validity else None
-        return dataclasses.replace(fused, validity=validity, temperature=temperature)
+        return dataclasses.replace(fused, validity=validity, temperature=temperature, overlay=overlay)
 
     def condition(self, frame: Frame) -> NDArray[np.float32]:
         """Return the thermal image that would be fused, (H, W) float32 in [0, 1] at its own size, and fuse nothing.
@@ -317,6 +355,15 @@ def _unit(luma: NDArray[Any]) -> NDArray[np.float32]:
         return luma
     unit: NDArray[np.float32] = np.multiply(luma, np.float32(1 / 255), dtype=np.float32)
     return unit
+
+
+def _overlay(thermal: NDArray[np.float32] | None, visible: Frame | None, view: View, size: Size) -> NDArray[np.uint8]:
+    """Return the outlines of heat over the visible image on the output's grid; a camera that is missing is black."""
+    felt = np.zeros(size[::-1], np.float32) if thermal is None else view.thermal(thermal, size)
+    if visible is None:
+        return outlined(felt, np.zeros(size[::-1], np.uint8))
+    seen = color.luma(view.visible(visible.image, size), visible.encoding)
+    return outlined(felt, seen, view.validity(size) if thermal is not None and view.reference == VISIBLE else None)
 
 
 def _validity(view: View, size: Size) -> NDArray[np.uint8]:

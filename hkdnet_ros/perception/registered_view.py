@@ -17,7 +17,7 @@ from ..images.frames import THERMAL, VISIBLE
 from ..images.resampling import resample
 from ..inference.sizes import SMALLEST
 
-_KEPT = 6  # tables of sizes: two inputs and the output of a network, and of the one before
+_KEPT = 7  # tables of sizes: two inputs and the output of a network, and of the one before; one for a look at both
 _LEAST_OVERLAP = 0.01
 _COARSE = 160  # px, the larger side of the grid on which the overlap is looked at
 
@@ -89,16 +89,16 @@ class RegisteredView(View):
     def thermal(self, image: NDArray[Any], size: Size, growing: int = cv2.INTER_CUBIC) -> NDArray[Any]:
         if self.reference == THERMAL:
             return resample(image[self._part], *size, growing=growing)
-        return self._warp(size).apply(image, growing)
+        return self.warp(size).apply(image, growing)
 
     def visible(self, image: NDArray[Any], size: Size) -> NDArray[Any]:
         if self.reference == VISIBLE:
             return resample(image[self._part], *size)
         # What is finer than the grid was averaged; cubics would sharpen nothing and cost twice the time.
-        return self._warp(size).apply(image, cv2.INTER_LINEAR)
+        return self.warp(size).apply(image, cv2.INTER_LINEAR)
 
     def validity(self, size: Size) -> NDArray[np.uint8] | None:
-        warp = self._warp(size)
+        warp = self.warp(size)
         return None if warp.is_complete else warp.validity
 
     def weight(self, size: Size) -> NDArray[np.float32] | None:
@@ -113,7 +113,8 @@ class RegisteredView(View):
         """Return this view with other warps."""
         return RegisteredView(self.reference, self._shown, self._reference_size, make_warp)
 
-    def _warp(self, size: Size) -> Warp:
+    def warp(self, size: Size) -> Warp:
+        """Return what brings the source's image to a grid of ``size`` over what is shown."""
         if size not in self._warps:
             self._warps[size] = self._make_warp(size, self._shown)
             if len(self._warps) > _KEPT:

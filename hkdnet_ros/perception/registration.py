@@ -23,7 +23,7 @@ from ..geometry.frame_tree import FrameTree
 from ..geometry.homography import check_homography
 from ..geometry.lookup import Size, Trace
 from ..geometry.projection import check_lens, image_model, rectified_model
-from ..geometry.rigid_transform import RigidTransform
+from ..geometry.rigid_transform import RigidTransform, check_baseline
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..inference.sizes import SMALLEST
@@ -95,6 +95,15 @@ class RegistrationConfig:
     visible_rectified: bool = option(
         False, "The visible image is rectified already: the matrix P of its camera_info counts, not K and D."
     )
+    misalignment_limit: float = option(
+        3.0,
+        "A warning is given where the edges of both images say that thermal lies off the visible one by more than this "
+        "in the fused image, and by more than 0.5 % of its width; 0 looks at nothing.",
+        unit="px",
+        low=0.0,
+        high=1000.0,
+        live=True,
+    )
     depth_slop: float = option(
         0.05,
         "A depth image registers a visible one whose stamp differs by this at most.",
@@ -137,6 +146,8 @@ def load_registration(config: RegistrationConfig) -> PairCalibration:
             if model is not None:
                 lens = rectified_model(model) if is_rectified else model
                 check_lens(lens, f"the {stream} camera of registration")
+                if is_rectified:
+                    _turned(model, stream)
     return PairCalibration(thermal, visible, found.thermal_to_visible, homography, found.thermal_offset)
 
 
@@ -231,6 +242,11 @@ class Registration:
         """Take a depth image of the visible camera's view: 16UC1 in mm or 32FC1 in m, 0 or NaN where there is none."""
         with self._lock:
             self._depths.append(depth)
+
+    @property
+    def latest(self) -> View:
+        """The view of the latest pair."""
+        return self._latest
 
     def alone(self, stream: str) -> View:
         """Return the view of the latest pair where it is that of ``stream``, else one that moves nothing."""
@@ -368,7 +384,7 @@ class Registration:
             sent = image_model(model)
             if not is_rectified:
                 return sent, RigidTransform()
-            return rectified_model(sent), RigidTransform(sent.r, (0.0, 0.0, 0.0))
+            return rectified_model(sent), _turned(sent, stream)
         except ConfigError as error:
             raise RegistrationError(str(error)) from error
 
@@ -389,7 +405,19 @@ class Registration:
                 f"no transform from {thermal.frame_id!r} to {visible.frame_id!r}; expected it on /tf_static, or "
                 "thermal_to_visible in the file of registration.calibration"
             )
+        try:
+            check_baseline(found, f"/tf_static, from {thermal.frame_id!r} to {visible.frame_id!r},")
+        except ConfigError as error:
+            raise RegistrationError(str(error)) from error
         return found
+
+
+def _turned(model: CameraModel, stream: str) -> RigidTransform:
+    """Return what turns a camera's axes to those of its rectified image; ConfigError where R is no rotation."""
+    try:
+        return RigidTransform(model.r)
+    except ConfigError as error:
+        raise ConfigError(f"rectification matrix R of the {stream} camera: {error}") from error
 
 
 def _check_belongs(model: CameraModel, stream: str, frame: Frame, by_name: bool = True) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .incoming import Arrival, Calibration, Incoming
+from .incoming import Arrival, Calibration, Depth, Incoming, ShutterFlag, Transform
 from .session import Session
 
 TICK_NS = 100_000_000
@@ -27,6 +27,11 @@ def run(session: Session, arrivals: Iterable[Arrival]) -> None:
             session.receive(arrival)
         elif isinstance(arrival, Calibration):
             session.receive_calibration(arrival.stream, arrival.model, arrival.stamp_ns)
-        else:
+        elif isinstance(arrival, ShutterFlag):
             session.receive_shutter(arrival.is_closed)
+        elif isinstance(arrival, Transform):
+            session.receive_transform(arrival.parent, arrival.child, arrival.child_to_parent)
+        else:
+            assert isinstance(arrival, Depth)
+            session.receive_depth(arrival.image)
         now_ns = arrival.arrived_ns

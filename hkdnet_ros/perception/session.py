@@ -102,15 +102,17 @@ class Session:
         self._live_thermal: Taken | None = None
         self._thermal_stamp_ns = 0
         self._thermal_interruption = ""
+        self._received = 0.0  # time.perf_counter() when the latest image came
         self._freeze = FreezeDetector()
         self._selector = ModeSelector(config.mode, begun_ns, shutter_action=config.shutter.action)
-        self._work = FusionWork(config, engine, sink, log, self._drops, self._statistics, self._now_ns)
+        self._work = FusionWork(config, engine, sink, log, self._drops, self._statistics, self._now_ns, policy)
         self._worker: Worker[Task] = (
             EveryWorker(self._work.process) if policy == EVERY else LatestWorker(self._work.process, name="fusion")
         )
 
     def receive(self, incoming: Incoming) -> None:
         """Take one image; what is malformed or of no use is counted, told to the sink and, now and then, logged."""
+        self._received = time.perf_counter()
         if incoming.stream in self._arrival_stamps:
             incoming = self._arrival_stamps[incoming.stream].stamp(incoming)
         stream, stamp_ns, now_ns = incoming.stream, incoming.stamp_ns, incoming.arrived_ns
@@ -182,6 +184,7 @@ class Session:
 
     def flush(self) -> None:
         """Fuse what still waits for a nearer partner, as at the end of a recording."""
+        self._received = time.perf_counter()
         for match in self._pairer.flush():
             self._pair(match, self._now_ns())
 
@@ -216,6 +219,8 @@ class Session:
             calibration=self._work.calibration.health(),
             trouble="" if self._thermal_interruption else self._watch.trouble(),
             delays=self._watch.delays(now_ns),
+            misalignment=self._work.misalignment.found,
+            misaligned=self._work.misalignment.warning,
         )
 
     def reconfigure(self, config: PerceptionConfig) -> None:
@@ -234,6 +239,7 @@ class Session:
     def stop(self) -> None:
         """End the worker after the pair it is at, and pass on nothing more. Waits for that pair."""
         self._give_up(self._worker.stop())
+        self._work.misalignment.stop()
 
     def _advance(self, now_ns: int) -> None:
         self._told_ns = now_ns
@@ -335,7 +341,7 @@ class Session:
         self._statistics.add_pair()
         self._watch.paired(match.skew_ns, now_ns)
         thermal, visible = match.thermal, match.visible
-        task = Task(thermal, visible, match.skew_ns - thermal.behind_ns, time.perf_counter())
+        task = Task(thermal, visible, match.skew_ns - thermal.behind_ns, self._received, time.perf_counter())
         if self._selector.mode == STOPPED_MODE:
             self._drops.count(task.drop(STOPPED))
         else:
@@ -348,7 +354,7 @@ class Session:
             self._drops.count(Drop.one(stream, taken.incoming.stamp_ns, ONE_STREAM))
         else:
             thermal, visible = (taken, None) if stream == THERMAL else (None, taken)
-            self._put(Task(thermal, visible, 0, time.perf_counter()))
+            self._put(Task(thermal, visible, 0, self._received, time.perf_counter()))
 
     def _put(self, task: Task) -> None:
         wants = self._sink.wants()

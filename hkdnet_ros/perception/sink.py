@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..images.camera_model import CameraModel
 from ..images.frames import Frame, FusedFrame
+from .misalignment import Misalignment
 from .mode import ModeChange
 from .statistics import Totals
 
@@ -48,11 +50,20 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What is known when a fused frame has gone out: its age in ns, seconds by stage in order, and all counts."""
+    """What is known when a fused frame has gone out: its age in ns, seconds by stage in order, and all counts.
+
+    ``misalignment`` is what the pairs before show, None where they do not tell, and beside what is no live pair.
+    """
 
     age_ns: int
     latencies: Mapping[str, float]
     totals: Totals
+    misalignment: Misalignment | None = None
+
+    @property
+    def misalignment_px(self) -> float:
+        """The pixels of the fused image by which thermal lies off the visible one; NaN where that is not known."""
+        return math.nan if self.misalignment is None else self.misalignment.shift.length
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,7 @@ class Wants:
     camera_model: bool = True
     validity: bool = False  # where both cameras see, with the fused image
     temperature: bool = False  # kelvin, with the fused image
+    overlay: bool = False  # outlines of heat over the visible image, with the fused image
     conditioned: bool = False  # the conditioned thermal image, also where nothing is fused
 
 

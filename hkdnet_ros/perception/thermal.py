@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -123,6 +124,35 @@ class ThermalConfig:
                 )
 
 
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """A gray thermal image (H, W), uint8, uint16 or float32, and how its values become [0, 1]."""
+
+    image: NDArray[Any]
+    low: float
+    """The value that becomes 0, or 1 where that is hot."""
+    high: float
+    is_black_hot: bool
+    local_contrast: float
+    """How much weak detail is raised, in [0, 1]."""
+
+    def shown(self) -> NDArray[np.float32]:
+        """Return the image as float32 (H, W) in [0, 1], hot as white."""
+        image = self._stretched()
+        return np.subtract(1, image, out=image) if self.is_black_hot else image
+
+    def _stretched(self) -> NDArray[np.float32]:
+        image: NDArray[np.float32]
+        if self.image.dtype == np.uint8 and (self.low, self.high) == FULL_8_BITS:
+            image = np.divide(self.image, np.float32(255), dtype=np.float32)
+            return image
+        image = np.subtract(self.image, np.float32(self.low), dtype=np.float32)
+        image *= np.float32(1 / max(self.high - self.low, 1e-6))
+        if self.local_contrast:
+            return raise_local_contrast(image, self.local_contrast)
+        return np.clip(image, 0, 1, out=image)
+
+
 class ThermalConditioner:
     """Conditions the frames of one camera in turn; keeps the range, the palette and the bad pixels between them."""
 
@@ -153,7 +183,11 @@ class ThermalConditioner:
         self._mender.show_shutter(frame)
 
     def condition(self, frame: Frame) -> NDArray[np.float32]:
-        """Return the image as float32 (H, W) in [0, 1], hot as white.
+        """Return the image as float32 (H, W) in [0, 1], hot as white; see :meth:`levels`."""
+        return self.levels(frame).shown()
+
+    def levels(self, frame: Frame) -> Levels:
+        """Return what the image shows, and of which values.
 
         Colour becomes 8-bit gray by its palette (:class:`~.palette.PaletteReader`), bad pixels are mended
         (:class:`~.bad_pixels.PixelMender`), values are stretched, and black-hot is turned round.
@@ -174,21 +208,9 @@ class ThermalConditioner:
                 raise ImageError(f"thermal image has {finite.size - np.count_nonzero(finite)} NaN or infinite pixels")
         if config.mend_pixels or config.bad_pixels:
             frame = dataclasses.replace(frame, image=self._mender.mend(frame, config.mend_pixels))
-        image = self._stretch(frame, config)
-        return np.subtract(1, image, out=image) if config.polarity == BLACK_HOT else image
-
-    def _stretch(self, frame: Frame, config: ThermalConfig) -> NDArray[np.float32]:
-        """Return a gray frame brought to [0, 1]."""
-        image: NDArray[np.float32]
         low, high = self._range_for(frame, config)
-        if frame.image.dtype == np.uint8 and (low, high) == FULL_8_BITS:
-            image = np.divide(frame.image, np.float32(255), dtype=np.float32)
-            return image
-        image = np.subtract(frame.image, np.float32(low), dtype=np.float32)
-        image *= np.float32(1 / max(high - low, 1e-6))
-        if config.local_contrast and frame.image.dtype != np.uint8:
-            return raise_local_contrast(image, config.local_contrast)
-        return np.clip(image, 0, 1, out=image)
+        contrast = 0.0 if frame.image.dtype == np.uint8 else config.local_contrast
+        return Levels(frame.image, low, high, config.polarity == BLACK_HOT, contrast)
 
     def _range_for(self, frame: Frame, config: ThermalConfig) -> tuple[float, float]:
         """Return which values of a gray frame are shown as black and as white."""

@@ -76,28 +76,28 @@ class Resized:
     def __init__(
         self, source: CameraSource, thermal_size: tuple[int, int] | None, visible_size: tuple[int, int] | None
     ) -> None:
-        self._source = source
+        self.source = source
         self._sizes = {THERMAL: thermal_size, VISIBLE: visible_size}
         self.name = source.name
 
     @property
     def skipped(self) -> Mapping[str, int]:
         """See :class:`CameraSource`."""
-        return self._source.skipped
+        return self.source.skipped
 
     @property
     def lateness(self) -> Mapping[str, float]:
         """See :class:`CameraSource`."""
-        return self._source.lateness
+        return self.source.lateness
 
     def events(self) -> Iterator[tuple[str, Frame]]:
         """See :class:`CameraSource`."""
-        for stream, frame in self._source.events():
+        for stream, frame in self.source.events():
             yield stream, self._resized(stream, frame)
 
     def arrivals(self) -> Iterator[Arrival]:
         """See :class:`CameraSource`."""
-        for arrival in self._source.arrivals():
+        for arrival in self.source.arrivals():
             if isinstance(arrival, Incoming):
                 yield dataclasses.replace(arrival, decode=functools.partial(self._decoded, arrival))
             elif isinstance(arrival, Calibration) and (size := self._sizes[arrival.stream]):
@@ -113,17 +113,17 @@ class Resized:
         return dataclasses.replace(frame, image=resample(frame.image, *size)) if size else frame
 
     def __len__(self) -> int:
-        return len(self._source)
+        return len(self.source)
 
     def camera_model(self, stream: str) -> CameraModel | None:
         """See :class:`CameraSource`."""
-        model = self._source.camera_model(stream)
+        model = self.source.camera_model(stream)
         size = self._sizes[stream]
         return model.resized(*size) if model and size else model
 
     def close(self) -> None:
         """See :class:`CameraSource`."""
-        self._source.close()
+        self.source.close()
 
 
 def repeated(source: CameraSource, loop: bool) -> Iterator[tuple[str, Frame]]:

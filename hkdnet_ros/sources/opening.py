@@ -34,13 +34,15 @@ def open_source(
     thermal_topic: str | None = THERMAL_TOPIC,
     visible_topic: str | None = VISIBLE_TOPIC,
     thermal_offset: float = 0.0,
+    depth_topic: str | None = None,
 ) -> CameraSource:
     """Open what ``spec`` names: see :data:`FORMS`.
 
     ``size`` is the (width, height) that both images are brought to, or the visible one alone where the thermal one has
     ``thermal_size``; None for their own. The simulator renders at them. ``fps`` is the frame rate of the simulator and
     of a folder of images. The topics are those of images in a bag, None where they are to be told by their names;
-    ``thermal_offset``, in seconds, is added to the stamps of its thermal ones.
+    ``thermal_offset``, in seconds, is added to the stamps of its thermal ones. ``depth_topic`` has depth images of the
+    visible camera's view in a bag, for who registers by them.
     Raises :class:`SourceError` where there is nothing of these forms, or it cannot be opened.
     """
     for wanted in (size, thermal_size):
@@ -53,12 +55,23 @@ def open_source(
     if word == "rig":
         return _open_rig(rest, thermal_size, size, fps)
     bag = functools.partial(
-        BagSource, thermal_topic=thermal_topic, visible_topic=visible_topic, thermal_offset=thermal_offset
+        BagSource,
+        thermal_topic=thermal_topic,
+        visible_topic=visible_topic,
+        thermal_offset=thermal_offset,
+        depth_topic=depth_topic,
     )
     source = _open_files(spec, fps, bag)
     if thermal_offset and not isinstance(source, BagSource):
         raise SourceError(f"{spec}: an offset of thermal stamps is for bags; the images of this have none of their own")
     return Resized(source, thermal_size, size) if thermal_size or size else source
+
+
+def bag_of(source: CameraSource) -> BagSource | None:
+    """Return the bag that a source reads; None where it reads none."""
+    if isinstance(source, Resized):
+        return bag_of(source.source)
+    return source if isinstance(source, BagSource) else None
 
 
 def _open_rig(words: str, thermal_size: tuple[int, int] | None, size: tuple[int, int] | None, fps: float) -> RigSource:
@@ -95,6 +108,11 @@ def _open_folder(path: Path, fps: float, bag: Callable[[Sequence[Path]], CameraS
             return VideoSource(*(video for video in videos if video))
     if is_bag(path):
         return bag([path])
+    if (path / "run.json").is_file():
+        raise SourceError(
+            f"{path}: holds a result of `hkdnet evaluate bag`; name the recording that it was made of, or show the "
+            f"result with `hkdnet view {path}`"
+        )
     inside = sorted(str(folder) for folder in path.iterdir() if is_bag(folder))
     if inside:
         raise SourceError(f"{path}: holds {len(inside)} recordings; name one of them, such as {inside[0]}")

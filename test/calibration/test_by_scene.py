@@ -62,6 +62,19 @@ def test_scenes_that_do_not_belong_together_are_refused(scenes: list[tuple[Gray,
         calibrate_by_scene([(seen_by_thermal(scenes[0][0], 0), np.ascontiguousarray(scenes[1][1][::-1]))])
 
 
+def test_a_pair_that_does_not_tell_the_perspective_is_refused_with_how_many_would(
+    scenes: list[tuple[Gray, Gray]],
+) -> None:
+    """Noise of 0.065 of the range leaves edges that agree by 0.17; the corners would be off by more than a pixel."""
+    heat, light = scenes[0]
+    noise = np.random.default_rng(5).normal(0, 0.065, THERMAL_SIZE[::-1])
+    noisy = np.clip(seen_by_thermal(heat, 0) + noise, 0, 1).astype(np.float32)
+    with pytest.raises(
+        CalibrationError, match=r"alike by 0\.1\d in 1 pairs do not tell the perspective; expected about"
+    ):
+        calibrate_by_scene([(noisy, light)])
+
+
 def test_flat_images_are_refused() -> None:
     flat = np.full((128, 160), 0.5, np.float32)
     with pytest.raises(CalibrationError):

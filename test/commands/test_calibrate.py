@@ -70,7 +70,7 @@ def test_target_gives_lenses_and_pose(tmp_path: Path, capsys: pytest.CaptureFixt
         write(tmp_path / "in", number, *views(target, rig, pose, seed=number))
     words = ["calibrate", str(tmp_path / "in"), "--every", "0", "--out", str(tmp_path / "out")]
     assert main([*words, "--target", "circles", "--grid", "8x5", "--spacing", "0.045"]) == 0
-    assert "lenses and pose by" in capsys.readouterr().out
+    assert "lenses (thermal plumb_bob, visible plumb_bob) and pose by" in capsys.readouterr().out
     found = load_calibration(tmp_path / "out" / "calibration.yaml")
     assert found.thermal_to_visible is not None
     assert found.thermal_to_visible.translation == pytest.approx(rig.thermal_to_visible.translation, abs=0.02)

@@ -28,13 +28,14 @@ def test_a_bag_becomes_a_report_by_the_parameters_of_the_node(tmp_path, capsys, 
     params = tmp_path / "my_robot.yaml"
     params.write_text("/**:\n  ros__parameters:\n    model: guided\n    sync: {slop: 0.01}\n")
     words = ["evaluate", "bag", str(bag), "--out", str(tmp_path / "out"), "--params", str(params), "-p", "scale:=3"]
-    assert cli.main([*words, "--no-video"]) == 0
+    assert cli.main([*words, "--no-video", "--merge"]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "out" / "report.html")
     assert (engines[0].model, engines[0].scale) == ("guided", 3)
     text = (tmp_path / "out" / "report.html").read_text()
     assert "0.01" in text
     assert not (tmp_path / "out" / "side_by_side.mp4").exists()
-    assert cli.main(words) == 1  # the same folder for another request
+    assert "/thermal/image_raw" in (tmp_path / "out" / "fused" / "metadata.yaml").read_text()
+    assert cli.main([*words, "--merge"]) == 1  # the same folder for another request
     assert "another run (video was False, now True)" in capsys.readouterr().err
 
 

@@ -103,6 +103,9 @@ def test_the_cameras_of_a_chain_are_named_and_their_links_put_together(tmp_path)
     point = np.array([1.0, 2.0, 3.0])
     found = load_calibration(path, ("cam0", "cam2")).thermal_to_visible
     np.testing.assert_allclose(found.apply(point), [-2 + 1.1, 1.2, 3.3])
+    with pytest.raises(ConfigError, match=r"cam0, taken as visible, .* set registration.kalibr_thermal to cam0"):
+        load_calibration(path, ("cam2", "cam0"))
+    path.write_text(CAMCHAIN.replace("rostopic", "topic"))
     back = load_calibration(path, ("cam2", "cam0")).thermal_to_visible
     np.testing.assert_allclose(back.apply(found.apply(point)), point)
     with pytest.raises(ConfigError, match="no camera 'cam7'; expected one of cam0, cam1, cam2"):
@@ -175,6 +178,17 @@ OWN = "format: hkdnet_ros calibration 1\n"
         (CAMCHAIN.replace("[0.0, -1.0, 0.0, 0.1]", "[0.0, 1.0, 0.0, 0.1]", 1), "cam1: rotation .* is none"),
         (CAMCHAIN.replace("T_cn_cnm1", "T_cam_imu"), "cam1: T_cn_cnm1 is missing; expected a list of 16"),
         (CAMERA_INFO.replace("camera_name", "format"), "format is 'boson'"),
+        (CAMCHAIN.replace("0.0, 0.1]", "0.0, 100.0]", 1).replace("0.0, 0.2]", "0.0, 20.0]", 1),
+         "cam1 puts the cameras 102 m apart; expected 5 m at most: translations are in metres"),
+        (f"{OWN}thermal_to_visible: {{translation: [50, 0, 0], quaternion: [0, 0, 0, 1]}}",
+         "thermal_to_visible puts the cameras 50 m apart"),
+        (CAMCHAIN.replace("[640, 512]", "[640, 0]"), "cam0: resolution is .*whole pixels"),
+        (CAMCHAIN.replace("[770.0, ", "[0.0, "), "cam0 has a focal length of 0 pixels"),
+        (CAMCHAIN.replace("[770.0, ", "[.nan, "), "cam0: intrinsics is 'nan'"),
+        (CAMCHAIN.replace("/thermal/", "/rgb/").replace("cam1:\n", "cam1:\n  rostopic: /LWIR/image_raw\n"),
+         "cam1, taken as visible, was calibrated from '/lwir/image_raw'.* set registration.kalibr_thermal to cam1"),
+        (f"{OWN}thermal_to_visible: {{translation: [0, 0, 0], rotation: [1, 0, 0, 0, 1, 0, 0, 0, -1]}}",
+         "thermal_to_visible: rotation .* is none.*determinant is -1"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_a_file_is_said_with_its_place(tmp_path, text, fact):

@@ -82,6 +82,11 @@ def test_the_rectified_model_goes_by_the_projection_matrix():
     [
         ({"k": (0.0,) * 9}, "thermal is not calibrated"),
         ({"k": (-1.0, *NARROW.k[1:])}, "focal lengths of -1"),
+        ({"k": (0.0, *NARROW.k[1:])}, "focal length of 0 pixels"),
+        ({"k": tuple(np.reshape(NARROW.k, (3, 3)).T.ravel())}, "last row is .*row by row"),
+        ({"k": (14.0, 0.0, 5.4, 0.0, 14.0, 4.3, 0.0, 0.0, 1.0)}, "focal lengths of 14 and 14 .* not in millimetres"),
+        ({"k": (770.0, 0.0, 322.5, 0.0, 77.0, 250.1, 0.0, 0.0, 1.0)}, "770 and 77 .* about alike"),
+        ({"k": (770.0, 0.0, 3225.0, 0.0, 772.0, 250.1, 0.0, 0.0, 1.0)}, r"centre at \(3225, 250.1\)"),
         ({"d": (np.nan,) * 5}, "NaN"),
         ({"distortion_model": "omni"}, "distortion model 'omni'; expected one of plumb_bob"),
         ({"d": (0.1,) * 3}, "3 coefficients of plumb_bob; expected 4 or 5"),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from rigging import FakeEngine
 
+from hkdnet_ros.errors import ConfigError
 from hkdnet_ros.inference import backend_choice
 from hkdnet_ros.inference.backend_choice import cache_file, choose_backend
 from hkdnet_ros.inference.config import EngineConfig
@@ -95,10 +98,49 @@ def test_one_alone_is_taken_without_a_trial(load, opened):
     assert not cache_file().exists()
 
 
-def test_cuda_is_the_first_ones(load, opened, monkeypatch):
+@pytest.fixture
+def on_cuda(monkeypatch):
     monkeypatch.setattr(backend_choice, "choose_device", lambda name: torch.device("cuda"))
-    assert choose_backend(load, EngineConfig(model="guided"), CANDIDATES).backend == "numpy"
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some GPU")
+
+
+def test_on_cuda_others_are_asked(load, opened, on_cuda):
+    engine = choose_backend(load, EngineConfig(model="guided"), ("pytest", "no_such_package"), CANDIDATES)
+    assert engine.backend == "pytest"
+    assert {it.backend for it in opened} == set(CANDIDATES)
+    assert "Some GPU" in next(iter(json.loads(cache_file().read_text())))
+
+
+def test_on_cuda_one_alone_is_taken_without_a_trial(load, opened, on_cuda):
+    assert (
+        choose_backend(load, EngineConfig(model="guided"), CANDIDATES, ("numpy", "no_such_package")).backend == "numpy"
+    )
     assert len(opened) == 1
+
+
+def test_one_whose_package_cannot_be_imported_is_none(load, opened, on_cuda, tmp_path, monkeypatch):
+    """As JetPack's package, in an environment that sees it but not the libraries."""
+    (tmp_path / "tensorrt.py").write_text('raise ImportError("libnvinfer.so.10: cannot open shared object file")')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    assert choose_backend(load, EngineConfig(model="guided"), CANDIDATES, ("numpy", "tensorrt")).backend == "numpy"
+    assert [it.backend for it in opened] == ["numpy"]
+
+
+@pytest.mark.parametrize("step", ["load", "warm_up"])
+def test_one_that_cannot_be_had_is_left_out_and_said(load, opened, step, caplog, monkeypatch):
+    def failing(config):
+        if config.backend == "pytest" and step == "load":
+            raise ConfigError("it reads no such network")
+        engine = load(config)
+        if config.backend == "pytest":
+            engine.error = ConfigError("it reads no such network")
+            engine.warm_up = lambda height, width: engine.fuse(np.zeros((2, 2)), np.zeros((2, 2)))
+        return engine
+
+    assert choose_backend(failing, EngineConfig(model="guided"), CANDIDATES).backend == "numpy"
+    assert "back end pytest is left out: it reads no such network" in caplog.text
+    assert all(it.closed == (it.backend == "pytest") for it in opened)
 
 
 def test_the_environment_has_the_last_word(load, monkeypatch):

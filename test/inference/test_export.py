@@ -139,6 +139,33 @@ def test_a_file_says_which_network_it_is_and_whence_it_comes(tmp_path, suffix, m
     assert {key: json.loads(said[f"weights_{key}"]) for key in metadata} == metadata
 
 
+def test_a_file_for_tensorrt_says_of_each_tensor_which_format_it_has(tmp_path, capsys):
+    """TensorRT goes by that alone: convolutions compute in half but for a student's ends, as the engine's do."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    for package in ("onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    path = tmp_path / "half.onnx"
+    assert main(["export", "--model", "realtime", "--precision", "fp16", "--size", "40x32", "--out", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "ONNX in fp16 (agrees with torch to" in said
+    assert "run by ONNX Runtime)" in said
+    model = onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True, data_prop=True)
+    onnx.checker.check_model(model, full_check=True)
+    values = (*model.graph.value_info, *model.graph.input, *model.graph.output)
+    formats = {each.name: each.type.tensor_type.elem_type for each in values}
+    single, half = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
+    assert {formats[name] for name in ("thermal", "visible", "fused")} == {single}
+    convolutions = [formats[node.output[0]] for node in model.graph.node if node.op_type == "Conv"]
+    assert convolutions.count(single) == 3  # the first one, of both images, and the last
+    assert convolutions.count(half) > 40
+    assert max(entry.version for entry in model.opset_import if not entry.domain) <= 20  # what TensorRT 10.3 reads
+
+
+def test_half_is_for_onnx(small_student, tmp_path):
+    with pytest.raises(ConfigError, match=r"fp16 is for TensorRT, which reads \.onnx"):
+        export(small_student(2), tmp_path / "student.pt2", height=HEIGHT, width=WIDTH, precision="fp16")
+
+
 def test_an_export_is_of_one_network(tmp_path, capsys):
     assert main(["export", "--model", "auto", "--out", str(tmp_path / "hkdnet.onnx")]) == 1
     assert "auto is neither a preset" in capsys.readouterr().err

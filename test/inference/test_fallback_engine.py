@@ -73,3 +73,18 @@ def test_a_device_without_memory_for_the_model_is_left_at_once():
         return FakeEngine()
 
     assert FallbackEngine(load, EngineConfig(), "cpu", print).device == "cpu"
+
+
+def test_the_cpu_gets_a_back_end_that_it_has():
+    """TensorRT's is for CUDA alone."""
+    asked = []
+
+    def load(config):
+        asked.append((config.backend, config.device, config.precision))
+        if config.device != "cpu":
+            raise DeviceError("the device failed: TensorRT's execution on CUDA failed")
+        return FakeEngine()
+
+    config = EngineConfig(backend="tensorrt", device="cuda", precision="fp16")
+    assert FallbackEngine(load, config, "cpu", lambda text: None).device == "cpu"
+    assert asked[-1] == ("auto", "cpu", "auto")

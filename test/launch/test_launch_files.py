@@ -129,17 +129,44 @@ def test_the_launch_file_remaps_the_topics_that_the_node_subscribes():
         assert f'                ("{topic}", ' in text
 
 
-def test_rviz_shows_the_three_images():
-    configuration = yaml.safe_load((ROOT / "config" / "fusion.rviz").read_text())
+@pytest.mark.parametrize(
+    ("view", "shown", "others"),
+    [
+        ("fusion", ["thermal/image_raw", "visible/image_raw", "fused/image"], ["fused/validity", "fused/temperature"]),
+        ("calibration", ["fused/overlay", "visible/image_raw", "thermal/image_raw", "fused/image"], []),
+    ],
+)
+def test_rviz_shows_the_images(view, shown, others):
+    configuration = yaml.safe_load((ROOT / "config" / f"{view}.rviz").read_text())
     displays = configuration["Visualization Manager"]["Displays"]
     assert {display["Class"] for display in displays} == {"rviz_default_plugins/Image"}
-    topics = [display["Topic"]["Value"] for display in displays if display["Enabled"]]
-    assert topics == ["thermal/image_raw", "visible/image_raw", "fused/image"]
-    others = [display["Topic"]["Value"] for display in displays if not display["Enabled"]]
-    assert others == ["fused/validity", "fused/temperature"]  # made only for who looks
-    # A reliable display would not hear a best-effort camera; our own image is reliable, and large.
-    reliabilities = [display["Topic"]["Reliability Policy"] for display in displays]
-    assert reliabilities == ["Best Effort", "Best Effort", "Reliable", "Reliable", "Reliable"]
+    assert [display["Topic"]["Value"] for display in displays if display["Enabled"]] == shown
+    assert [display["Topic"]["Value"] for display in displays if not display["Enabled"]] == others  # for who looks
+    # A reliable display would not hear a best-effort camera; our own images are reliable, and large.
+    for display in displays:
+        is_ours = display["Topic"]["Value"].startswith("fused/")
+        assert display["Topic"]["Reliability Policy"] == ("Reliable" if is_ours else "Best Effort")
+    names = [display["Name"] for display in displays if display["Enabled"]]
+    assert set(names) < set(configuration["Window Geometry"])  # else rviz leaves its window out
+    assert next(panel for panel in configuration["Panels"] if "Time" in panel["Class"])["SyncSource"] in names
+
+
+def test_the_rqt_perspective_opens_an_image_the_diagnostics_and_the_parameters():
+    perspective = json.loads((ROOT / "config" / "fusion.perspective").read_text())
+    plugins = perspective["groups"]["pluginmanager"]
+    running = ast.literal_eval(plugins["keys"]["running-plugins"]["repr"])
+    # rqt_robot_monitor would show /diagnostics_agg, which an aggregator has to publish.
+    assert set(running) == {"rqt_image_view/ImageView", "rqt_reconfigure/Param", "rqt_runtime_monitor/RuntimeMonitor"}
+
+    def setting(plugin, name):
+        group = plugins["groups"][f"plugin__{plugin.replace('/', '__')}__1"]["groups"]["plugin"]
+        return ast.literal_eval(group["keys"][name]["repr"])
+
+    assert setting("rqt_image_view/ImageView", "topic") == "/fused/image"
+    assert setting("rqt_reconfigure/Param", "selected_nodes") == ["/fusion"]
+    state = perspective["groups"]["mainwindow"]["keys"]["state"]["repr(QByteArray.hex)"]
+    windows = bytes.fromhex(state.partition("'")[2].partition("'")[0])
+    assert all(f"{plugin.replace('/', '__')}__1__".encode("utf-16-be") in windows for plugin in running)
 
 
 def test_the_foxglove_layout_shows_every_panel_once_and_what_is_published():
@@ -325,6 +352,7 @@ WRONG = [
     ("replay.launch.py", "rate:=0", "rate is 0.0; it must lie in"),
     ("replay.launch.py", "rate:=nan", "rate is nan; it must lie in"),
     ("replay.launch.py", "loop:=yes", '"loop" provided value "yes" is not valid'),
+    ("replay.launch.py", "view:=street", '"view" provided value "street" is not valid'),
     ("replay.launch.py", "rviz:=yes", '"rviz" provided value "yes" is not valid'),
 ]
 

@@ -74,6 +74,19 @@ def test_map_attention_takes_from_the_maps_that_resemble_least():
     torch.testing.assert_close(layer(x), x + 0.5 * expected.reshape(1, 4, 6, 5), atol=1e-5, rtol=1e-4)
 
 
+def test_map_attention_computes_in_fp16_what_it_does_in_fp32():
+    """Products summed over the pixels of an image go far beyond its largest number; their mean does not."""
+    torch.manual_seed(0)
+    layer = MapAttention()
+    torch.nn.init.constant_(layer.gate, 0.5)
+    maps = 200 * torch.rand(1, 4, 40, 50)
+    with torch.no_grad():
+        expected = layer(maps)
+        found = layer.half()(maps.half())
+    assert found.dtype == torch.float16
+    torch.testing.assert_close(found.float(), expected, rtol=1e-2, atol=1.0)
+
+
 @pytest.mark.parametrize("axis", [2, 3])
 @pytest.mark.parametrize("keys", [4, 100])
 def test_line_attention_relates_a_pixel_to_its_own_line_only(axis, keys):

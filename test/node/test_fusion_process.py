@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from rigging import TIMEOUT_S, Rig, wait_for
@@ -215,6 +216,18 @@ def test_a_defect_in_a_callback_ends_the_process_with_its_traceback(start):
     process = start(HERE / "held_node.py", "defect")
     assert process.ended() == 1
     assert "ZeroDivisionError" in process.errors()
+
+
+def test_opencv_computes_in_the_thread_that_calls_it(monkeypatch):
+    from hkdnet_ros.node import fusion, fusion_node
+
+    threads = cv2.getNumThreads()
+    monkeypatch.setattr(fusion, "FusionNode", lambda **options: cv2.getNumThreads())
+    cv2.setNumThreads(2)
+    try:
+        assert fusion_node.make_node(None) == 1
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def test_arguments_that_ros_refuses_are_named_without_a_traceback(start):

@@ -14,6 +14,7 @@ from hkdnet_ros.node.health import (
     reports,
 )
 from hkdnet_ros.perception.health import CalibrationHealth, Health
+from hkdnet_ros.perception.misalignment import Misalignment, Shift
 
 WELL = Health(
     mode="fused",
@@ -41,6 +42,7 @@ def report(name, config=DiagnosticsConfig(), **changes):  # noqa: B008
 def test_a_node_that_is_well_reports_ok_with_its_figures():
     assert {it.name: it.level for it in reports(WELL, DiagnosticsConfig())} == {
         "rates": OK, "pairing": OK, "latency": OK, "mode": OK, "camera_info": OK,
+        "registration": OK,
     }  # fmt: skip
     assert report("rates").message == "thermal 9.0 Hz, visible 30.0 Hz, fused 8.9 Hz"
     values = report("pairing").values
@@ -103,3 +105,15 @@ def test_a_calibration_that_does_not_fit_is_a_warning_with_its_counts():
     assert wrong.values == {"thermal received": 0, "visible received": 7, "images with: visible other size": 3}
     mended = report("camera_info", calibration=dataclasses.replace(found, current=()))
     assert (mended.level, mended.values["images with: visible other size"]) == (OK, 3)
+
+
+def test_how_far_thermal_is_off_is_reported_to_the_side_that_it_lies_on():
+    assert "not known" in report("registration").message
+    found = Misalignment(Shift(-4.0, 3.0, 0.1), 0.25, 8)
+    known = report("registration", misalignment=found)
+    assert (known.level, known.message) == (OK, "thermal lies 5.0 px off the visible image")
+    assert known.values["thermal is off to the right (px)"] == "+4.0"
+    assert known.values["thermal is off downwards (px)"] == "-3.0"
+    assert known.values["earlier and later looks differ by (px)"] == "0.2"
+    off = report("registration", misalignment=found, misaligned="thermal lies too far off")
+    assert (off.level, off.message) == (WARN, "thermal lies too far off")

@@ -81,19 +81,23 @@ def publish(rig, stamp_ns):
     rig.publish_pair(counts(), colours(), stamp_ns, ("mono16", "bgr8"))
 
 
-def test_validity_and_temperature_come_with_the_fused_image(make_node, rig):
+def test_validity_temperature_and_overlay_come_with_the_fused_image(make_node, rig):
     make_node(registration__mode="homography", registration__homography=MIDDLE, temperature__source="lepton")
     rig.wait_for_node()
-    validities, temperatures = viewer(rig, "fused/validity"), viewer(rig, "fused/temperature")
+    validities, temperatures, overlays = (
+        viewer(rig, f"fused/{name}") for name in ("validity", "temperature", "overlay")
+    )
     for number in range(1, 20):
         publish(rig, number * S)
         wait_for(lambda: len(rig.images) == number, what="a fused image")  # noqa: B023
-        if validities and temperatures:
+        if validities and temperatures and overlays:
             break
     header = rig.images[-1].header
     assert (rig.images[-1].width, rig.images[-1].height, header.frame_id) == (128, 96, "visible_optical")
-    wait_for(lambda: validities[-1].header == temperatures[-1].header == header, what="the same stamp")
-    assert (validities[-1].encoding, temperatures[-1].encoding) == ("mono8", "32FC1")
+    wait_for(
+        lambda: validities[-1].header == temperatures[-1].header == overlays[-1].header == header, what="the same stamp"
+    )
+    assert [images[-1].encoding for images in (validities, temperatures, overlays)] == ["mono8", "32FC1", "bgr8"]
     validity, temperature = (decode_message(images[-1]).image for images in (validities, temperatures))
     assert (validity[INSIDE] == 255).all()
     np.testing.assert_allclose(temperature[INSIDE], 300.0, atol=0.01)

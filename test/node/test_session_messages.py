@@ -58,7 +58,7 @@ def test_the_status_has_the_figures_of_its_image(make_session):
     assert status.mode == "fused"
     assert (status.skew.sec, status.skew.nanosec) == (-1, 995 * MS)
     assert (status.age.sec, status.age.nanosec) == (0, 50 * MS)
-    assert status.stages[:2] == ["queue", "decode"]
+    assert status.stages[:3] == ["receive", "queue", "decode"]
     assert status.stages[-2:] == ["encode", "publish"]
     assert {"thermal", "registration", "network", "color"} < set(status.stages)
     assert len(status.stage_latencies) == len(status.stages)

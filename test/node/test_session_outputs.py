@@ -7,7 +7,7 @@ from array import array
 import cv2
 import numpy as np
 import pytest
-from pictures import slope
+from pictures import outlines, slope
 from rigging import wait_for
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
@@ -16,6 +16,7 @@ from sensor_msgs.msg import CompressedImage
 from session_rig import MS, NOW_NS, bgr, camera, gray
 from std_msgs.msg import Bool
 
+from hkdnet_ros.images.color import to_uint8
 from hkdnet_ros.images.messages import decode_message, stamp_to_ns
 from hkdnet_ros.node.image_messages import encode_image, ns_to_stamp
 from hkdnet_ros.perception.statistics import NO_SUBSCRIBER
@@ -32,6 +33,36 @@ def test_only_what_somebody_subscribes_to_is_published(make_session, engine):
     session.pair(NOW_NS + 33 * MS)
     assert session.drops() == {NO_SUBSCRIBER: 1}
     assert len(engine.given) == 1
+
+
+def test_the_overlay_is_drawn_for_who_looks_at_it_with_the_header_of_the_fused_image(make_session, engine):
+    session = make_session()
+    session.pair(NOW_NS)
+    wait_for(lambda: session.statuses)
+    assert session.overlays == []
+    session.overlays.subscribers = 1
+    session.pair(NOW_NS + 33 * MS)
+    wait_for(lambda: len(session.statuses) == 2)
+    (overlay,) = session.overlays
+    assert overlay.header == session.images[-1].header
+    assert (overlay.encoding, overlay.width, overlay.height) == ("bgr8", 60, 40)
+    for output in (session.images, session.camera_infos, session.statuses):
+        output.subscribers = 0
+    session.pair(NOW_NS + 66 * MS)  # who looks at the overlay alone has it all the same
+    wait_for(lambda: len(session.overlays) == 2)
+
+
+def test_the_status_says_how_far_thermal_lies_off_once_the_scene_has_told(make_session):
+    session, scene = make_session(), to_uint8(outlines(0, 150, 240))
+    for number in range(20):
+        stamp_ns = session.now_ns = NOW_NS + number * 500 * MS
+        visible = np.roll(scene, 3, axis=1)
+        session.pair(
+            stamp_ns, encode_image(scene, "mono8", stamp_ns, "t"), encode_image(visible, "mono8", stamp_ns, "v")
+        )
+        wait_for(lambda count=number + 1: len(session.statuses) == count, what="the status")
+    assert np.isnan(session.statuses[0].misalignment)
+    assert session.statuses[-1].misalignment == pytest.approx(6, abs=0.4)  # of the output, which is twice as large
 
 
 def test_the_preview_is_the_thermal_image_that_was_fused_with_its_own_size_and_header(make_session):

@@ -20,6 +20,8 @@ from hkdnet_ros.perception.thermal import ThermalConfig
 class Average:
     """Averages the two images and repeats each pixel; keeps what it was given."""
 
+    takes_raw = False
+
     def __init__(self, scale: int = 2) -> None:
         self.scale = scale
         self.sizes = Sizes(thermal=scale, visible=scale)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from test_pipeline import Average, thermal_frame, visible_frame
 
+from hkdnet_ros.calibration.overlay import overlay, table_of
+from hkdnet_ros.geometry.calibration import PairCalibration
 from hkdnet_ros.images import color
 from hkdnet_ros.images.frames import THERMAL, VISIBLE, Frame, Pair
 from hkdnet_ros.inference.sizes import Sizes
@@ -197,3 +199,56 @@ def test_unregistered_all_is_valid_and_the_pixels_are_those_of_before():
     assert (fused.validity == 255).all()
     assert fused.temperature is None  # 8 bits measure nothing
     assert fused.validity.shape == fused.image.shape[:2]
+
+
+def hot_spot():
+    """A pair whose thermal image has one warm rectangle, at 20 to 25 across and 8 to 15 down."""
+    heat = np.full((24, 32), 60, np.uint8)
+    heat[8:16, 20:26] = 230
+    return Pair(Frame(heat, 1_000, "thermal_optical", "mono8"), PAIR.visible)
+
+
+def outlines(picture):
+    rows, columns = np.nonzero((picture == (0, 140, 255)).all(axis=-1))
+    return columns.min(), columns.max(), rows.min(), rows.max()
+
+
+def test_the_overlay_has_outlines_where_the_homography_puts_them_and_is_drawn_as_calibrate_does():
+    pair, wanted = hot_spot(), Extras(overlay=True)
+    fused = pipeline(Average()).process(pair, wanted)
+    assert fused.overlay.shape == (96, 128, 3)
+    assert fused.overlay.dtype == np.uint8
+    assert outlines(fused.overlay) == pytest.approx((72, 84, 40, 56), abs=3)
+    heat = np.float32(pair.thermal.image / 255)
+    table = table_of(PairCalibration(homography=MIDDLE), (32, 24), (128, 96), 10.0)
+    drawn = overlay(heat, color.luma(pair.visible.image, "bgr8"), table)
+    np.testing.assert_array_equal(fused.overlay, drawn)
+    assert pipeline(Average()).process(pair).overlay is None
+
+
+def test_the_overlay_has_the_grid_of_the_output_whatever_that_is():
+    pair, wanted = hot_spot(), Extras(overlay=True)
+    cropped = pipeline(Average(), border="crop").process(pair, wanted)
+    left, top, width, height = cropped.window
+    assert cropped.overlay.shape == (height, width, 3)
+    assert outlines(cropped.overlay) == pytest.approx((72 - left, 84 - left, 40 - top, 56 - top), abs=3)
+    by_thermal = pipeline(Average(), reference="thermal").process(pair, wanted)
+    assert by_thermal.overlay.shape == (48, 64, 3)
+    assert outlines(by_thermal.overlay) == pytest.approx((40, 52, 16, 32), abs=3)
+    plain = pipeline(Average(), mode="none").process(pair, wanted)
+    assert plain.overlay.shape == plain.image.shape
+    assert outlines(plain.overlay) == pytest.approx((40, 52, 16, 32), abs=3)
+
+
+def test_the_overlay_of_one_camera_alone_has_nothing_of_the_other():
+    pair, wanted, it = hot_spot(), Extras(overlay=True), pipeline(Average())
+    it.process(pair)
+    seen = it.process_alone(VISIBLE, pair.visible, wanted)
+    assert seen.overlay.shape[:2] == seen.image.shape[:2]
+    assert not (seen.overlay == (0, 140, 255)).all(axis=-1).any()
+    assert seen.overlay.any()
+    felt = it.process_alone(THERMAL, pair.thermal, wanted)
+    assert felt.overlay.shape[:2] == felt.image.shape[:2]
+    is_outline = (felt.overlay == (0, 140, 255)).all(axis=-1)
+    assert is_outline.any()
+    assert not felt.overlay[~is_outline].any()

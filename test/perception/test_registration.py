@@ -225,9 +225,9 @@ def test_crop_shows_the_largest_part_that_both_see(file):
 def test_tables_are_made_once_and_anew_when_something_changes(file):
     registration = Registration(RegistrationConfig(mode="rectify", calibration=file))
     first = registration.view(thermal_frame(), visible_frame())
-    table = first._warp((320, 200))
+    table = first.warp((320, 200))
     assert registration.view(thermal_frame(), visible_frame()) is first
-    assert first._warp((320, 200)) is table
+    assert first.warp((320, 200)) is table
     registration.reconfigure(RegistrationConfig(mode="rectify", calibration=file, distance=3.0))
     second = registration.view(thermal_frame(), visible_frame())
     assert second is not first
@@ -313,6 +313,25 @@ def test_an_uncalibrated_camera_in_a_file_is_refused(tmp_path):
     )
     with pytest.raises(ConfigError, match="thermal camera of registration is not calibrated"):
         load_registration(RegistrationConfig(mode="rectify", calibration=str(tmp_path / "half.yaml")))
+
+
+def test_a_rectification_that_is_no_rotation_is_refused_before_any_image(tmp_path):
+    mirrored = dataclasses.replace(RIG.visible, r=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0))
+    save_calibration(tmp_path / "pair.yaml", PairCalibration(RIG.thermal, mirrored, RIG.thermal_to_visible))
+    config = RegistrationConfig(mode="rectify", calibration=str(tmp_path / "pair.yaml"), visible_rectified=True)
+    with pytest.raises(ConfigError, match=r"rectification matrix R of the visible camera: rotation .* is none"):
+        load_registration(config)
+
+
+def test_transforms_in_millimetres_are_refused_with_the_baseline():
+    config = RegistrationConfig(mode="rectify")
+    registration = Registration(config)
+    for stream, model in (("thermal", RIG.thermal), ("visible", RIG.visible)):
+        registration.update_model(stream, model)
+    pose = dataclasses.replace(RIG.thermal_to_visible, translation=(-120.0, 20.0, 10.0))
+    registration.update_transform("visible_camera", "thermal_camera", pose)
+    with pytest.raises(RegistrationError, match=r"/tf_static.* puts the cameras 122.1 m apart; expected 5 m at most"):
+        registration.view(thermal_frame(), visible_frame())
 
 
 def test_what_does_not_belong_to_the_images_is_refused_with_the_fact(file):

@@ -69,7 +69,7 @@ def test_the_figures_are_those_of_the_image(make_core):
     (output,), (figures,) = core.sink.outputs, core.sink.given_figures
     assert (output.skew_ns, figures.age_ns) == (-5 * MS, 50 * MS)
     stages = list(figures.latencies)
-    assert stages[:2] == ["queue", "decode"]
+    assert stages[:3] == ["receive", "queue", "decode"]
     assert stages[-1] == "kept"  # the sink's own
     assert {"thermal", "registration", "network", "color"} < set(stages)
     assert figures.latencies["network"] == pytest.approx(1e-3)

@@ -49,6 +49,10 @@ def test_a_topic_that_is_given_is_taken_and_the_other_is_found(tmp_path):
         ([], ["no images in it", "record"]),
         (["/a/image_raw", "/b/image_raw"], ["no topic is named like a thermal", "/a/image_raw", "--thermal-topic"]),
         (["/ir/image_raw"], ["no topic is named like a visible", "/ir/image_raw", "--visible-topic"]),
+        (
+            ["/fused/image", "/fused/image/compressed"],
+            ["were fused (/fused/image)", "the recording they were made of"],
+        ),
         (["/ir/image_raw", "/left/image_raw", "/right/image_raw"], ["/left/image_raw, /right/image_raw", "--visible"]),
     ],
 )
@@ -56,3 +60,11 @@ def test_where_names_do_not_tell_one_line_says_what_to_name(tmp_path, topics, fa
     with pytest.raises(SourceError) as caught:
         opened(tmp_path, topics)
     assert_one_line(caught.value, tmp_path / "bag", *facts)
+
+
+def test_a_bag_of_fused_images_alone_says_so_where_topics_are_given_too(tmp_path):
+    with pytest.raises(SourceError) as caught:
+        opened(tmp_path, ["/fused/image"], thermal_topic="/ir/image_raw", visible_topic="/cam/image_raw")
+    assert_one_line(caught.value, tmp_path / "bag", "were fused (/fused/image)", "the recording they were made of")
+    topics = ["/ir/image_raw", "/cam/image_raw", "/fused/image"]
+    assert opened(tmp_path / "both", topics) == ("/ir/image_raw", "/cam/image_raw")

@@ -160,6 +160,10 @@ def test_folder_of_several_recordings_asks_for_one(tmp_path):
     with pytest.raises(SourceError) as caught:
         open_source(str(tmp_path / "bags"))
     assert_one_line(caught.value, "holds 2 recordings", tmp_path / "bags" / "evening")
+    (tmp_path / "bags" / "run.json").touch()  # as a result of an evaluation has
+    with pytest.raises(SourceError) as caught:
+        open_source(str(tmp_path / "bags"))
+    assert_one_line(caught.value, "holds a result", "the recording that it was made of", "hkdnet view")
     flat = tmp_path / "flat"
     flat.mkdir()
     for name in ("morning", "evening"):

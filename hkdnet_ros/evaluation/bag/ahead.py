@@ -32,7 +32,7 @@ Small: TypeAlias = "NDArray[np.float32]"
 @dataclass(frozen=True, slots=True)
 class _Decoded:
     frame: Frame | None
-    small: Small | None
+    motion: float | None
     error: Exception | None
 
     def give(self) -> Frame:
@@ -43,18 +43,19 @@ class _Decoded:
 
 
 @contextlib.contextmanager
-def decoded_ahead(arrivals: Iterable[Arrival], most: int = MOST) -> Iterator[Iterator[tuple[Arrival, Small | None]]]:
-    """Yield an iterator of ``arrivals`` whose images are decoded already, each with itself in small.
+def decoded_ahead(arrivals: Iterable[Arrival], most: int = MOST) -> Iterator[Iterator[tuple[Arrival, float | None]]]:
+    """Yield an iterator of ``arrivals`` whose images are decoded already, each with how much it moved.
 
-    A thread reads, one for each camera decodes, image by image, and at most ``most`` are held. What decoding raises,
-    ``decode`` raises when it is called, and there is no small image then. What reading raises comes in its place. The
-    end of the block waits for what is being read.
+    That is its mean change from the camera's image before, in gray levels of its own, at 64x48 pixels; None for the
+    first, and where it is not finite. A thread reads, one for each camera decodes, image by image, and at most ``most``
+    are held. What decoding raises, ``decode`` raises when it is called, and nothing moved then. What reading raises
+    comes in its place. The end of the block waits for what is being read.
     """
     waiting: queue.Queue[_Item | BaseException | None] = queue.Queue(most)
     stopped = threading.Event()
     # In order within a camera: what its images say of their bit depth carries over from one to the next.
     with ThreadPoolExecutor(1, "decode thermal") as thermal, ThreadPoolExecutor(1, "decode visible") as visible:
-        pools = {THERMAL: thermal, VISIBLE: visible}
+        eyes = {THERMAL: _Eye(thermal), VISIBLE: _Eye(visible)}
 
         def read() -> None:
             try:
@@ -62,7 +63,7 @@ def decoded_ahead(arrivals: Iterable[Arrival], most: int = MOST) -> Iterator[Ite
                     if stopped.is_set():
                         break
                     if isinstance(arrival, Incoming):
-                        waiting.put((arrival, pools[arrival.stream].submit(_decoded, arrival.decode)))
+                        waiting.put((arrival, eyes[arrival.stream].open(arrival.decode)))
                     else:
                         waiting.put((arrival, None))
             except BaseException as error:
@@ -92,7 +93,7 @@ def decoded_ahead(arrivals: Iterable[Arrival], most: int = MOST) -> Iterator[Ite
 _Item: TypeAlias = "tuple[Arrival, Future[_Decoded] | None]"
 
 
-def _given(get: Callable[[], _Item | BaseException | None]) -> Iterator[tuple[Arrival, Small | None]]:
+def _given(get: Callable[[], _Item | BaseException | None]) -> Iterator[tuple[Arrival, float | None]]:
     while (item := get()) is not None:
         if isinstance(item, BaseException):
             raise item
@@ -102,15 +103,29 @@ def _given(get: Callable[[], _Item | BaseException | None]) -> Iterator[tuple[Ar
         else:
             assert isinstance(arrival, Incoming)
             decoded = future.result()
-            yield dataclasses.replace(arrival, decode=decoded.give), decoded.small
+            yield dataclasses.replace(arrival, decode=decoded.give), decoded.motion
 
 
-def _decoded(decode: Callable[[], Frame]) -> _Decoded:
-    try:
-        frame = decode()
-    except ImageError as error:
-        return _Decoded(None, None, error)
-    return _Decoded(frame, small(frame.image), None)
+class _Eye:
+    """Decodes the images of one camera, in their order, and sees what moves."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        """``pool`` has one thread."""
+        self._pool = pool
+        self._last: Small | None = None
+
+    def open(self, decode: Callable[[], Frame]) -> Future[_Decoded]:
+        """Let an image be decoded after those before it."""
+        return self._pool.submit(self._decoded, decode)
+
+    def _decoded(self, decode: Callable[[], Frame]) -> _Decoded:
+        try:
+            frame = decode()
+        except ImageError as error:
+            return _Decoded(None, None, error)
+        last, self._last = self._last, small(frame.image)
+        motion = float(np.abs(self._last - last).mean()) if last is not None else None
+        return _Decoded(frame, motion if motion is not None and np.isfinite(motion) else None, None)
 
 
 def small(image: NDArray[np.generic]) -> Small:

@@ -19,7 +19,7 @@ FEWEST = 3
 
 Array = NDArray[np.float64]
 
-TIME, BARS = "time", "bars"
+TIME, BARS, NAMES = "time", "bars", "names"
 
 _COLORS = {"thermal": "thermal", "visible": "visible", "fused": "fused"}
 _OTHERS = ("one", "two", "three", "four", "five", "six")
@@ -36,7 +36,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Series over ``x``, in seconds where ``kind`` is TIME; for BARS ``labels`` stand under them."""
+    """Series over ``x``, in seconds where ``kind`` is TIME; ``labels`` say in the legend what each of BARS is.
+
+    NAMES are bars with ``labels`` under them, a word on a line. Bars of several series stand in front of each other.
+    """
 
     id: str
     title: str

@@ -14,11 +14,11 @@ from ...files import make_folder, write_file
 from ...images.frames import VISIBLE
 from ...metrics.fusion import LESS_IS_BETTER
 from .charts import Chart, points
-from .findings import BAD, GOOD, NOTE
+from .downstream.objects import COUNT_KEYS
+from .finding import BAD, GOOD, NOTE
 from .lumas import FUSED
 from .markup import Section, cards, finding_list, page, paragraph, shots, table
 from .measures import FLICKER_KEYS, QUALITY_KEYS
-from .objects import COUNT_KEYS
 from .reading import Result, drop_counts, read_panes, read_result
 from .tables import write_table
 
@@ -28,7 +28,7 @@ FEWEST = 8
 _DRAWS = 4000
 _BLOCKS = 40  # of frames in a row, which are alike; an interval by single frames would be too narrow
 
-_LESS = {*LESS_IS_BETTER, *FLICKER_KEYS, "objects.visible_lost", "objects.fused_alone"}
+_LESS = {*LESS_IS_BETTER, *FLICKER_KEYS, "turn_step", "objects.visible_lost", "objects.fused_alone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,10 @@ def _per_frame(result: Result, measure: str) -> NDArray[np.float64]:
 
 def _ordered(measures: set[str]) -> list[str]:
     first = [f"{key}.{FUSED}" for key in (*QUALITY_KEYS, *FLICKER_KEYS)]
-    first += [f"inliers.{FUSED}", *(key for key in COUNT_KEYS if "fused" in key or "kept" in key or "gained" in key)]
+    first += [
+        *(f"{key}.{FUSED}" for key in ("inliers", "pose_inliers", "turn_step")),
+        *(key for key in COUNT_KEYS if "fused" in key or "kept" in key or "gained" in key),
+    ]
     return [name for name in first if name in measures]
 
 

@@ -5,36 +5,42 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import platform
-from collections.abc import Mapping, Sequence
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import cv2
 from tqdm import tqdm
 
 from ... import __version__
-from ...errors import ConfigError, HkdnetError
+from ...errors import ConfigError, HkdnetError, SourceError
 from ...files import write_file
+from ...images.frames import THERMAL, VISIBLE
 from ...inference.config import EngineConfig
 from ...inference.engine_api import load_engine
 from ...inference.processor import cpu_facts
 from ...perception.config import PerceptionConfig
 from ...perception.pairing import NEAREST
+from ...perception.registration import NONE
 from ...sources.bags.bag_source import BagSource
 from ...sources.camera_source import CameraSource
-from ...sources.opening import open_source
+from ...sources.opening import bag_of, open_source
 from ..detection import FOUND, SURE, Search, class_numbers
 from ..detector import OnnxDetector
-from .folder import ResultFolder
+from .folder import ResultFolder, title_of
 from .parts import FRAMES, tidy
 from .reading import read_result
 from .report import bag_report
-from .run import Bar, Options, every_for, work_through
+from .run import FOLLOW, Bar, Options, every_for, work_through
 
 REPORT = "report.html"
 
-_PACKAGES = ("torch", "numpy", "opencv-python-headless", "rosbags")
+_PACKAGES = ("torch", "numpy", "rosbags", "openvino", "onnxruntime", "tensorrt")
+"""What the result may depend on, where it is installed; OpenCV says its version itself, whoever brought it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +49,19 @@ class Request:
 
     Measures are taken on one frame in ``every``; None: of a short recording on about 200, of a long one on one in 60.
     ``limit`` is how many frames are fused, None for all. ``detector`` is an ONNX file (see
-    :class:`~hkdnet_ros.evaluation.detector.OnnxDetector`), of whose classes ``classes`` count.
+    :class:`~hkdnet_ros.evaluation.detector.OnnxDetector`), of whose classes ``classes`` count;
+    what it finds is followed at ``follow`` frames a second, 0 for not at all. With ``merge`` the written bag holds the
+    messages of the recording, too.
     """
 
     every: int | None = None
     limit: int | None = None
     detector: Path | None = None
     classes: Sequence[str] = ()
+    follow: float = FOLLOW
     video: bool = True
     part: int = FRAMES
+    merge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,9 @@ def run_task(task: Task, bar: Bar = tqdm) -> Path:
     policy = task.config.sync.policy
     if policy != NEAREST:
         raise ConfigError(f"sync.policy is {policy}, which needs ROS; evaluate with -p sync.policy:={NEAREST}")
+    for path in task.files:
+        if task.out.resolve().is_relative_to(path.resolve()):
+            raise SourceError(f"{task.out}: lies in the recording {path}, which is left as it is; choose another --out")
     with contextlib.closing(open_source(task.spec, **task.opening)) as source:
         every = task.request.every or every_for(task.request.limit or len(source))
         with contextlib.closing(ResultFolder(task.out, _asked(task, source, every))) as folder:
@@ -107,7 +120,7 @@ def _asked(task: Task, source: CameraSource, every: int) -> dict[str, Any]:
     request = task.request
     return {
         "source": source.name,
-        "title": Path(task.spec).name,
+        "title": title_of(task.spec),
         "opening": dict(task.opening),
         "recording": fingerprint(task.files),
         "hkdnet_ros": __version__,
@@ -118,8 +131,10 @@ def _asked(task: Task, source: CameraSource, every: int) -> dict[str, Any]:
         "limit": request.limit,
         "part": request.part,
         "video": request.video,
+        "merge": request.merge,
         "detector": request.detector.name if request.detector else None,
         "classes": list(request.classes) if request.detector else [],
+        "follow": request.follow if request.detector else 0,
     }
 
 
@@ -131,24 +146,51 @@ def _work(task: Task, source: CameraSource, folder: ResultFolder, every: int, ba
         search = None
         if request.detector is not None:
             search = Search(OnnxDetector(request.detector), class_numbers(request.classes), SURE, FOUND)
-        options = Options(every, request.limit, search, request.video, request.part)
-        with contextlib.closing(load_engine(task.engine)) as engine:
+        options = Options(every, request.limit, search, request.follow, request.video, request.part, request.merge)
+        with _interrupted_afterwards():
+            loaded = load_engine(task.engine)
+        with contextlib.closing(loaded) as engine:
             outcome = work_through(source, out, engine, task.config, options, bar)
     except HkdnetError:
         if not (out / "parts").is_dir() or not any((out / "parts").iterdir()):
             folder.remove()  # nothing came of it that a next try could go on from
         raise
-    bag = source if isinstance(source, BagSource) else None
+    bag = bag_of(source)
     folder.finish(
         {
             **outcome.as_json(),
             "contents": _contents(bag) if bag else [],
-            "problems": list(bag.recording.problems) if bag else [],
+            "problems": [*(bag.recording.problems if bag else ()), *outcome.problems],
             "grew": fingerprint(task.files) != before,
+            "calibration": _calibration(task, source),
             "versions": _versions(),
             "machine": machine(),
         }
     )
+
+
+@contextlib.contextmanager
+def _interrupted_afterwards() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block, a second one not: in a library's callback it would abort the process.
+
+    Any thread may use this; in all but the main one there is nothing to do.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed = []
+
+    def wait(number: int, frame: object) -> None:
+        pressed.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, wait)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def fingerprint(files: Sequence[Path]) -> dict[str, Any]:
@@ -173,8 +215,17 @@ def _checksum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
 
 
+def _calibration(task: Task, source: CameraSource) -> str:
+    """Return in words what was known of the cameras, and how their images were registered."""
+    known = [stream for stream in (THERMAL, VISIBLE) if source.camera_model(stream) is not None]
+    registration = task.config.registration
+    text = f"registration by {registration.mode}" if registration.mode != NONE else "not registered here"
+    text += f"; camera_info of {' and '.join(known)} in the recording" if known else "; no camera_info in the recording"
+    return text + (f"; {registration.calibration}" if registration.calibration else "")
+
+
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "opencv": cv2.__version__}
     for package in _PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)

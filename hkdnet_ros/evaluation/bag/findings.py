@@ -8,24 +8,16 @@ import numpy as np
 
 from ...images.frames import THERMAL, VISIBLE
 from ...metrics.fusion import LESS_IS_BETTER
-from .alignment import CERTAIN
+from ...perception.misalignment import CERTAIN
 from .clock_offset import ClockOffset, clock_offset
+from .downstream.findings import downstream_findings
+from .finding import BAD, GOOD, NOTE, Finding
 from .lumas import FUSED, IMAGES
 from .measures import BASELINES, METHODS, QUALITY_KEYS
 from .reading import Result, Stream, drop_counts
 
-GOOD, NOTE, BAD = "good", "note", "bad"
-
 GAP = 1.5
 """An interval is a gap from so many median intervals on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A sentence, and whether it is GOOD, worth a NOTE or BAD."""
-
-    tone: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +93,7 @@ def findings(result: Result) -> list[Finding]:
     """Return what there is to say, what is bad first."""
     found = [
         *_readable(result), *_pairs(result), *_paces(result), *_clocks(result), *_registered(result), *_quality(result),
-        *_flicker(result), *_objects(result), *_features(result),
+        *_flicker(result), *downstream_findings(result),
     ]  # fmt: skip
     order = {BAD: 0, NOTE: 1, GOOD: 2}
     return sorted(found, key=lambda finding: order[finding.tone])
@@ -211,48 +203,18 @@ def _quality(result: Result) -> list[Finding]:
 
 
 def _flicker(result: Result) -> list[Finding]:
-    levels = {name: result.mean(f"flicker.{name}") for name in IMAGES}
-    fused, thermal, visible = levels[FUSED], levels[THERMAL], levels[VISIBLE]
-    if fused is None or thermal is None or visible is None or max(thermal, visible) == 0:
-        return []
-    source = THERMAL if thermal >= visible else VISIBLE
-    ratio = fused / max(thermal, visible)
-    text = f"Fused flickers {ratio:.2f} times as much as {source}, the source that flickers more"
-    return [Finding(GOOD if ratio <= 1 else NOTE if ratio <= 1.25 else BAD, text + ".")]
-
-
-def _objects(result: Result) -> list[Finding]:
-    if "objects.visible_kept" not in result.measures:
-        return []
-    totals = {key: int(np.nansum(values)) for key, values in result.measures.items() if key.startswith("objects.")}
-    kept, lost = totals["objects.visible_kept"], totals["objects.visible_lost"]
-    gained, alone = totals["objects.gained"], totals["objects.thermal_alone"]
-    false = totals["objects.fused_alone"]
-    if kept + lost + alone == 0:
-        return [Finding(NOTE, "The detector finds nothing in either source.")]
-    text = (
-        f"Of {kept + lost} objects that the visible image shows, the fused one shows {kept} and loses {lost}; of "
-        f"{alone} that thermal alone shows, it shows {gained}; {false} it shows that neither source does."
-    )
-    return [Finding(GOOD if gained >= lost else BAD, text)]
-
-
-def _features(result: Result) -> list[Finding]:
-    shares = {}
-    for name in IMAGES:
-        there, again = result.mean(f"corners.{name}"), result.mean(f"inliers.{name}")
-        if there and again is not None:
-            shares[name] = again
-    if FUSED not in shares or VISIBLE not in shares:
-        return []
-    text = (
-        f"From frame to frame, {shares[FUSED]:.0f} ORB corners are found again where the motion puts them in fused, "
-        f"{shares[VISIBLE]:.0f} in visible"
-    )
-    text += f", {shares[THERMAL]:.0f} in thermal." if THERMAL in shares else "."
-    best_source = max(shares[name] for name in (THERMAL, VISIBLE) if name in shares)
-    tone = GOOD if shares[FUSED] >= best_source else NOTE if shares[FUSED] >= 0.9 * shares[VISIBLE] else BAD
-    return [Finding(tone, text)]
+    found = []
+    for key, words in (("flicker", "Fused flickers"), ("still", "Where nothing moves, fused flickers")):
+        levels = {name: result.mean(f"{key}.{name}") for name in IMAGES}
+        fused, thermal, visible = levels[FUSED], levels[THERMAL], levels[VISIBLE]
+        if fused is None or thermal is None or visible is None or max(thermal, visible) == 0:
+            continue
+        source = THERMAL if thermal >= visible else VISIBLE
+        ratio = fused / max(thermal, visible)
+        worse = ": that is worse than either." if ratio > 1 else "."
+        text = f"{words} {ratio:.2f} times as much as {source}, the source that flickers more{worse}"
+        found.append(Finding(GOOD if ratio <= 1 else NOTE if ratio <= 1.25 else BAD, text))
+    return found
 
 
 def _times(count: int) -> str:

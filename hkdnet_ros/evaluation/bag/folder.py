@@ -96,6 +96,15 @@ def read_run(path: Path) -> dict[str, Any]:
         raise SourceError(f"{path / NAME}: is damaged; remove the folder and evaluate again") from error
 
 
+def title_of(spec: str) -> str:
+    """Return what a recording is called: by its file or folder, and two files of one folder by that."""
+    paths = [Path(word) for word in spec.split(",")]
+    parents = {path.parent for path in paths}
+    if len(paths) > 1 and len(parents) == 1 and (name := parents.pop().name):
+        return name
+    return ", ".join(path.name for path in paths)
+
+
 def _difference(there: Any, asked: Any, name: str = "") -> str:
     """Return the first thing in which two requests differ, in words."""
     if isinstance(there, dict) and isinstance(asked, dict):

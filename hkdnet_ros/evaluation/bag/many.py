@@ -18,6 +18,7 @@ from ...inference.config import AUTO, EngineConfig
 from ...inference.engine_api import load_engine
 from .evaluate import REPORT, Task, fingerprint
 from .folder import NAME as RUN
+from .folder import title_of
 from .overview import overview_page
 from .progress import OverallBar
 from .summary import NAME as SUMMARY
@@ -73,7 +74,7 @@ def folders_for(specs: Sequence[str], out: Path) -> list[Path]:
     folders: list[Path] = []
     taken: set[Path] = set()
     for spec in specs:
-        stem = Path(spec.split(",")[0]).stem or spec
+        stem = Path(title_of(spec).split(",")[0]).stem or spec
         names = (stem, *(f"{stem}_{number}" for number in range(2, len(specs) + 2)))
         folders.append(next(folder for name in names if (folder := out / name) not in taken))
         taken.add(folders[-1])

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import ConfigError
+from ...geometry.projection import check_lens
+from ...images.camera_model import CameraModel
 from ...metrics.flicker import FlickerMeter, still_pixels
 from ...metrics.fusion import fusion_metrics, measurable
-from ...perception.sink import Output
+from ...perception import misalignment
 from ..baselines import average, laplacian_pyramid
 from ..boxes import Objects
 from ..detection import Search
-from .alignment import shift_between
-from .features import Corners, corners, matched
-from .lumas import FUSED, IMAGES, Lumas, lumas_of
-from .objects import AGAIN_KEYS, COUNT_KEYS, counts, find_in, found_again
+from .downstream.features import Corners, corners, homography, matched
+from .downstream.objects import AGAIN_KEYS, COUNT_KEYS, counts, found_again
+from .downstream.pose import MOVED, Motion, motion, turn_between
+from .lumas import FUSED, IMAGES, Lumas
 
 QUALITY_KEYS = ("MI", "VIFp", "Qabf", "SSIM")
 BASELINES = {"average": average, "laplacian": laplacian_pyramid}
 METHODS = (FUSED, *BASELINES)
 FLICKER_KEYS = ("flicker", "still", "unexplained")
+POSE_KEYS = ("pose_inliers", "parallax", "turn", "turn_step", "move_x", "move_y", "move_z")
+"""Of the camera's motion since the frame before, where its lens is known: matches that agree (0: none is told), whether
+they show parallax, the turn in degrees, by how many degrees it differs from the turn before, and, with parallax, the
+direction of the translation in the camera's axes, ``before_to_after``."""
 IN_A_ROW = 3
 """Frames that end with a measured one and that flicker and features are told from."""
 
@@ -33,9 +41,10 @@ def columns(search: Search | None) -> tuple[str, ...]:
     flicker = [
         f"{key}.{name}" for name in IMAGES for key in FLICKER_KEYS if not (key == "unexplained" and name != FUSED)
     ]
-    features = [f"{kind}.{name}" for name in IMAGES for kind in ("corners", "inliers")]
+    features = [f"{kind}.{name}" for name in IMAGES for kind in ("corners", "matches", "inliers")]
+    poses = [f"{kind}.{name}" for name in IMAGES for kind in POSE_KEYS]
     shift = ("shift_x", "shift_y", "shift_certainty")
-    return (*quality, *flicker, *shift, *features, *((*COUNT_KEYS, *AGAIN_KEYS) if search else ()))
+    return (*quality, *flicker, *shift, *features, *poses, *((*COUNT_KEYS, *AGAIN_KEYS) if search else ()))
 
 
 def is_measured(number: int, every: int) -> bool:
@@ -54,26 +63,32 @@ class Look:
 
     number: int
     lumas: Lumas
+    model: CameraModel | None
     corners: dict[str, Corners]
     objects: dict[str, Objects] | None
     values: dict[str, float]
 
 
-def look_at(number: int, output: Output, every: int, search: Search | None) -> Look | None:
-    """Return what there is to see in a frame; None where it was not made of both cameras. Any thread may call this."""
-    lumas = lumas_of(output)
-    if lumas is None:
-        return None
+def look_at(
+    number: int,
+    lumas: Lumas,
+    model: CameraModel | None,
+    found: dict[str, Objects] | None,
+    every: int,
+    search: Search | None,
+) -> Look:
+    """Return what there is to see in a frame by itself; ``model`` is its lens. Any thread may call this."""
     values: dict[str, float] = {}
-    found = find_in(lumas, search) if search else None
     if is_measured(number, every):
         values = _quality(lumas)
-        shift = shift_between(lumas.thermal, lumas.visible)
-        if shift is not None:
+        edges = misalignment.look_at(lumas.thermal, lumas.visible)
+        if edges is not None:
+            shift = misalignment.shift_of([edges], lumas.visible.shape[1])
             values |= {"shift_x": shift.x, "shift_y": shift.y, "shift_certainty": shift.certainty}
         if found is not None and search is not None:
             values |= counts(found, search)
-    return Look(number, lumas, {name: corners(image) for name, image in lumas.named().items()}, found, values)
+    seen = {name: corners(image) for name, image in lumas.named().items()}
+    return Look(number, lumas, model, seen, found, values)
 
 
 class InARow:
@@ -101,10 +116,7 @@ class InARow:
             values |= _flicker(self._looks)
         if len(self._looks) > 1:
             before = self._looks[-2]
-            for name in IMAGES:
-                _, inliers = matched(before.corners[name], look.corners[name])
-                values[f"corners.{name}"] = float(len(look.corners[name].points))
-                values[f"inliers.{name}"] = float(inliers)
+            values |= _features(self._looks)
             if self._search and before.objects is not None and look.objects is not None:
                 values |= found_again(before.objects, look.objects, self._search)
         return values
@@ -135,3 +147,41 @@ def _flicker(looks: Sequence[Look]) -> dict[str, float]:
             against = sources if name == FUSED else ()
             values[name] = meters[name].add(image, *against, still=still)
     return {f"{key}.{name}": row[key] for name, row in values.items() for key in FLICKER_KEYS if key in row}
+
+
+def _features(looks: Sequence[Look]) -> dict[str, float]:
+    """Return how the corners of the last of two frames or three fit those before, and what motion they tell."""
+    values: dict[str, float] = {}
+    for name in IMAGES:
+        seen = [look.corners[name] for look in looks]
+        pairs = [matched(before, after) for before, after in itertools.pairwise(seen)]
+        fit = homography(*pairs[-1])
+        values[f"corners.{name}"] = float(len(seen[-1].points))
+        values[f"matches.{name}"] = float(len(pairs[-1][0]))
+        values[f"inliers.{name}"] = float(fit[1].sum()) if fit else 0.0
+        if (model := looks[-1].model) is not None and _is_known(model):
+            motions = [motion(old, new, model) for old, new in pairs]
+            values |= {f"{key}.{name}": value for key, value in _pose(motions).items()}
+    return values
+
+
+def _is_known(model: CameraModel) -> bool:
+    """Return whether a camera's lens can be computed with."""
+    try:
+        check_lens(model, "camera_info")
+    except ConfigError:
+        return False
+    return True
+
+
+def _pose(motions: Sequence[Motion | None]) -> dict[str, float]:
+    """Return those of :data:`POSE_KEYS` that the last motion tells, the one before it perhaps among ``motions``."""
+    last = motions[-1]
+    if last is None:
+        return {"pose_inliers": 0.0}
+    values = {"pose_inliers": float(last.inliers), "parallax": float(last.kind == MOVED), "turn": last.angle}
+    if len(motions) > 1 and motions[0] is not None:
+        values["turn_step"] = turn_between(motions[0], last)
+    if last.direction is not None:
+        values |= dict(zip(("move_x", "move_y", "move_z"), map(float, last.direction), strict=True))
+    return {key: value for key, value in values.items() if np.isfinite(value)}

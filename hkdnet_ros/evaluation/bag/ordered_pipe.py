@@ -16,9 +16,9 @@ Result = TypeVar("Result")
 class OrderedPipe(Generic[Item, Result]):
     """Calls ``work(item)`` in several threads and ``take(result)`` in one more, in the order of :meth:`put`.
 
-    At most ``most`` items are under way: :meth:`put` waits. What either raises, the next :meth:`put` or the end of the
-    block raises, and nothing is taken after it. Use it as a context; where the block raises, what is under way is
-    given up.
+    Items of at most ``most`` bytes are under way, one at the least: :meth:`put` waits. What either raises, the next
+    :meth:`put` or the end of the block raises, and nothing is taken after it. Use it as a context; where the block
+    raises, what is under way is given up.
     """
 
     def __init__(
@@ -27,28 +27,35 @@ class OrderedPipe(Generic[Item, Result]):
         self._work = work
         self._take = take
         self._pool = ThreadPoolExecutor(threads, "products")
-        self._room = threading.Semaphore(most)
-        self._under_way: queue.SimpleQueue[Future[Result] | None] = queue.SimpleQueue()
+        self._most = most
+        self._bytes = 0
+        self._less = threading.Condition()
+        self._under_way: queue.SimpleQueue[tuple[Future[Result], int] | None] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self._taker = threading.Thread(target=self._run, name="take", daemon=True)
         self._taker.start()
 
-    def put(self, item: Item) -> None:
-        """Hand over the next item; waits while too many are under way."""
-        self._room.acquire()
+    def put(self, item: Item, nbytes: int) -> None:
+        """Hand over the next item, which takes so many bytes; waits while too many are under way."""
+        with self._less:
+            self._less.wait_for(lambda: self._bytes + nbytes <= self._most or not self._bytes)
+            self._bytes += nbytes
         if self._error is not None:
             raise self._error
-        self._under_way.put(self._pool.submit(self._work, item))
+        self._under_way.put((self._pool.submit(self._work, item), nbytes))
 
     def _run(self) -> None:
-        while (future := self._under_way.get()) is not None:
+        while (item := self._under_way.get()) is not None:
+            future, nbytes = item
             try:
                 if self._error is None:
                     self._take(future.result())
             except BaseException as error:
                 self._error = error
-            del future  # else its images stay in memory until the next
-            self._room.release()
+            del future, item  # else its images stay in memory until the next
+            with self._less:
+                self._bytes -= nbytes
+                self._less.notify()
 
     def __enter__(self) -> OrderedPipe[Item, Result]:
         return self

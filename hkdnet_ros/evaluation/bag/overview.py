@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ... import __version__
 from .charts import BARS, Chart, Series, significant
-from .findings import BAD
+from .finding import BAD
 from .lumas import FUSED
 from .markup import Section, cards, duration, finding_list, number, page, paragraph, table
 from .summary import Summary, read_summary

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...errors import SourceError
 from ...images.frames import THERMAL, VISIBLE
+from .downstream.tracks import Followed, read_followed
 from .folder import read_run
 from .panes import Image, entry, part_file
 from .run import BASE
@@ -58,6 +59,7 @@ class Result:
     drops: tuple[tuple[int, str], ...]
     changes: tuple[tuple[int, str, str], ...]
     log: tuple[tuple[int, str, str], ...]
+    followed: Followed | None = None
 
     @property
     def start_ns(self) -> int:
@@ -130,6 +132,7 @@ def _read(path: Path, run: Mapping[str, Any]) -> Result:
         tuple((int(row["arrived_ns"]), row["reason"]) for row in read_table(path / "drops.csv")),
         tuple((int(row["arrived_ns"]), row["mode"], row["cause"]) for row in read_table(path / "modes.csv")),
         tuple((int(row["arrived_ns"]), row["severity"], row["line"]) for row in read_table(path / "log.csv")),
+        read_followed(path),
     )
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import functools
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ...errors import ConfigError, DeviceError, SourceError
@@ -22,15 +24,23 @@ from ...perception.config import PerceptionConfig
 from ...perception.incoming import Arrival
 from ...perception.mode import FUSED as FUSED_MODE
 from ...perception.mode import HELD, ModeChange
+from ...perception.registration import NONE
 from ...perception.run import run
 from ...perception.session import Session
 from ...perception.sink import Drop, Figures, Output, Wants
-from ...perception.statistics import Totals
+from ...perception.statistics import BAD_PAIR, NOT_REGISTERED, Totals, bad_image
 from ...perception.worker import EVERY
+from ...sources.bags.bag_source import BagSource
 from ...sources.camera_source import CameraSource
+from ...sources.opening import bag_of
 from ..detection import Search
-from .ahead import Small, decoded_ahead
-from .fused_bag import FusedMessages
+from .ahead import decoded_ahead
+from .downstream.objects import find_in
+from .downstream.tracks import object_rows, write_tracks
+from .folder import title_of
+from .fused_messages import TYPES, FusedMessages
+from .inputs import Inputs
+from .lumas import lumas_of
 from .measures import IN_A_ROW, InARow, Look, columns, is_looked_at, look_at
 from .movie import Movie
 from .ordered_pipe import OrderedPipe
@@ -45,8 +55,12 @@ BASE = (
 )  # fmt: skip
 """What is known of every frame; ``level`` is the mean of the fused image, ``crc32`` is of its pixels."""
 
+FOLLOW = 10.0
+"""Frames a second in which objects are followed."""
+
 _THREADS = 2
-_UNDER_WAY = 12  # frames between fusion and disk
+_UNDER_WAY = 192 << 20  # bytes of images between fusion and disk: measuring one frame takes as long as fusing twenty
+_LEAST = 6 << 20  # counted for a frame: 32 are under way at most, for a loss of power costs them
 _MEASURED = 200  # so many frames are measured of a short recording
 _SELDOM = 60  # of a long one, one in so many: measuring one takes as long as fusing ten
 
@@ -70,18 +84,28 @@ class Bar(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a recording is worked through: measures on one frame in ``every``, the first ``limit`` frames or all."""
+    """How a recording is worked through: measures on one frame in ``every``, the first ``limit`` frames or all.
+
+    Objects are followed at ``follow`` frames a second, with a ``search``; 0 does not follow any. With ``merge`` the
+    messages of the bag itself are written between the fused ones.
+    """
 
     every: int
     limit: int | None = None
     search: Search | None = None
+    follow: float = FOLLOW
     video: bool = True
     part: int = FRAMES
+    merge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a recording, and how long it took: ``engine_s`` for ``engine_frames``, of ``seconds`` in all."""
+    """What came of a recording, and how long it took: ``engine_s`` for ``engine_frames``, of ``seconds`` in all
+    and ``fused_s`` until the last frame was written.
+
+    ``problems`` says what could not be merged.
+    """
 
     frames: int
     both: int
@@ -90,8 +114,11 @@ class Outcome:
     drift_ppm: float | None
     runs_on: Mapping[str, str]
     damage: str
+    problems: Sequence[str]
     has_parquet: bool
+    video: str
     seconds: float
+    fused_s: float
     engine_s: float
     engine_frames: int
     begun_at: int
@@ -113,12 +140,13 @@ def work_through(
     """
     begun = time.perf_counter()
     messages = FusedMessages()
+    open_inputs = functools.partial(Inputs, _bag(source), TYPES) if options.merge else None
     spent = Spent()
     with _disk_errors(folder), contextlib.ExitStack() as stack:
         movie = Movie(folder, folder / "panes") if options.video else None
         if movie is not None:
             stack.callback(movie.abandon)
-        parts = Parts(folder, (*BASE, *columns(options.search)), messages, movie, options.part)
+        parts = Parts(folder, (*BASE, *columns(options.search)), movie, options.part, open_inputs)
         tables = StreamTables(folder)
         stack.callback(tables.abandon)
         begun_at = parts.frames
@@ -126,8 +154,8 @@ def work_through(
         stack.callback(parts.abandon_part)
         with OrderedPipe(products.make, products.take, threads=_THREADS, most=_UNDER_WAY) as pipe:
             total = _count(source, options.limit)
-            with bar(total=total, desc=Path(source.name).name[-40:], unit="frame") as progress:
-                sink = _Sink(pipe, tables, parts, options.limit, progress, _has_models(source))
+            with bar(total=total, desc=title_of(source.name)[-40:], unit="frame") as progress:
+                sink = _Sink(pipe, tables, parts, options, progress, _wants(source, config))
                 watched = WatchedEngine(engine, lambda: sink.frames < begun_at - IN_A_ROW + 1, spent)
                 sink.engine = watched
                 session = Session(config, watched, sink, tables, policy=EVERY)
@@ -139,14 +167,16 @@ def work_through(
                     run(session, fed)
                 session.flush()
                 sink.check()
+        fused_s = time.perf_counter() - begun
         parts.finish_part()
         if sink.both == 0:
             tidy(folder)  # the images of one camera alone are nothing to go on from
-            raise SourceError(_nothing(source, session.totals(), tables.spans))
+            raise SourceError(_nothing(source, session.totals(), tables))
         tables.finish()
-        has_parquet = parts.complete()
-        if movie is not None:
-            movie.finish()
+        has_parquet = parts.complete(options.limit is None or sink.frames < options.limit)
+        if options.search is not None and options.follow:
+            write_tracks(folder, options.search.sure)
+        video = movie.finish() if movie is not None else ""
         stack.pop_all()
         health = session.health()
         return Outcome(
@@ -157,8 +187,11 @@ def work_through(
             drift_ppm=health.drift_ppm,
             runs_on=sink.runs_on,
             damage=fed.damage,
+            problems=parts.inputs.all_problems() if parts.inputs else (),
             has_parquet=has_parquet,
+            video=video,
             seconds=time.perf_counter() - begun,
+            fused_s=fused_s,
             engine_s=spent.seconds,
             engine_frames=spent.frames,
             begun_at=begun_at,
@@ -169,7 +202,7 @@ class _Fed:
     """Arrivals as they are fed to the session: noted, and ended by a limit, by damage or by what the sink met."""
 
     def __init__(
-        self, arrivals: Iterator[tuple[Arrival, Small | None]], sink: _Sink, tables: StreamTables, limit: int | None
+        self, arrivals: Iterator[tuple[Arrival, float | None]], sink: _Sink, tables: StreamTables, limit: int | None
     ) -> None:
         self._arrivals = arrivals
         self._sink = sink
@@ -181,7 +214,7 @@ class _Fed:
         count = 0
         while self._limit is None or self._sink.frames < self._limit:
             try:
-                arrival, small = next(self._arrivals)
+                arrival, motion = next(self._arrivals)
             except StopIteration:
                 return
             except SourceError as error:
@@ -190,7 +223,7 @@ class _Fed:
                 self.damage = str(error)
                 return
             count += 1
-            self._tables.arrived(arrival, small)
+            self._tables.arrived(arrival, motion)
             yield arrival
             self._sink.check()
 
@@ -202,6 +235,7 @@ class _Job:
     figures: Figures
     status: Mapping[str, Any]
     runs_on: str
+    is_followed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,17 +257,25 @@ class _Products:
         self._in_a_row = InARow(options.every, options.search)
 
     def make(self, job: _Job) -> _Product:
-        looked_at = is_looked_at(job.number, self._options.every)
-        look = look_at(job.number, job.output, self._options.every, self._options.search) if looked_at else None
-        if job.number < self._begun_at:
-            return _Product(job.number, None, look, looked_at)
+        number, output, options = job.number, job.output, self._options
+        looked_at = is_looked_at(number, options.every)
+        is_new = number >= self._begun_at
+        lumas = lumas_of(output) if looked_at or (job.is_followed and is_new) else None
+        search = options.search
+        found = find_in(lumas, search) if lumas is not None and search is not None else None
+        look = None
+        if looked_at and lumas is not None:
+            look = look_at(number, lumas, output.camera_model, found, options.every, search)
+        if not is_new:
+            return _Product(number, None, look, looked_at)
         written = Written(
             _row(job),
             {stage: seconds * 1e3 for stage, seconds in job.figures.latencies.items()},
-            self._messages.of(job.output, job.figures, job.status),
-            {name: jpeg(image) for name, image in panes_of(job.output).items()},
+            self._messages.of(output, job.figures, job.status),
+            {name: jpeg(image) for name, image in panes_of(output).items()},
+            object_rows(number, output.fused.stamp_ns, found) if job.is_followed and found is not None else (),
         )
-        return _Product(job.number, written, look, looked_at)
+        return _Product(number, written, look, looked_at)
 
     def take(self, product: _Product) -> None:
         values = self._in_a_row.add(product.look) if product.is_looked_at else {}
@@ -249,16 +291,18 @@ class _Sink:
         pipe: OrderedPipe[_Job, _Product],
         tables: StreamTables,
         parts: Parts,
-        limit: int | None,
+        options: Options,
         progress: Progress,
-        has_models: bool,
+        wants: Wants,
     ) -> None:
         self._pipe = pipe
         self._tables = tables
         self._first = parts.frames - IN_A_ROW + 1
-        self._limit = limit
+        self._limit = options.limit
+        self._follow_ns = round(1e9 / options.follow) if options.search is not None and options.follow else 0
+        self._followed = -1
         self._progress = progress
-        self._wants = Wants(camera_model=has_models)
+        self._wants = wants
         self._error: BaseException | None = None
         self.engine: Engine
         self.frames = 0
@@ -282,6 +326,7 @@ class _Sink:
             return
         number = self.frames
         self.frames += 1
+        is_followed = self._is_followed(output)
         self.both += output.fused.mode in (FUSED_MODE, HELD)
         self._progress.update()
         engine = self.engine
@@ -297,9 +342,16 @@ class _Sink:
             )
         if number >= self._first and self._error is None:
             try:
-                self._pipe.put(_Job(number, output, figures, status, where))
+                self._pipe.put(_Job(number, output, figures, status, where, is_followed), _size(output))
             except Exception as error:
                 self._error = error
+
+    def _is_followed(self, output: Output) -> bool:
+        """Return whether objects are followed in this frame: in the first of each span of time."""
+        if not self._follow_ns:
+            return False
+        span, self._followed = self._followed, output.fused.stamp_ns // self._follow_ns
+        return span != self._followed
 
     def conditioned(self, thermal: Frame, conditioned: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         """Do nothing: this is not asked for."""
@@ -314,6 +366,14 @@ class _Sink:
         self._error = DeviceError(
             "the device that computes is lost; what was finished is kept, the same command goes on from there"
         )
+
+
+def _size(output: Output) -> int:
+    """Return the bytes that a fused frame and its sources hold in memory."""
+    fused = output.fused
+    images: list[NDArray[Any] | None] = [fused.image, fused.thermal, fused.validity, fused.temperature]
+    images += [frame.image for frame in (output.thermal, output.visible) if frame is not None]
+    return max(_LEAST, sum(image.nbytes for image in images if image is not None))
 
 
 def _row(job: _Job) -> dict[str, object]:
@@ -346,12 +406,23 @@ def _count(source: CameraSource, limit: int | None) -> int | None:
     return count if limit is None else min(count, limit)
 
 
-def _has_models(source: CameraSource) -> bool:
-    return any(source.camera_model(stream) is not None for stream in (THERMAL, VISIBLE))
+def _wants(source: CameraSource, config: PerceptionConfig) -> Wants:
+    return Wants(
+        camera_model=any(source.camera_model(stream) is not None for stream in (THERMAL, VISIBLE)),
+        validity=config.registration.mode != NONE,
+        temperature=config.temperature.is_on,
+    )
 
 
-def _nothing(source: CameraSource, totals: Totals, spans: Mapping[str, tuple[int, int]]) -> str:
-    """Return what to say where no pair was fused; ``spans`` are the first and last stamps of each stream."""
+def _bag(source: CameraSource) -> BagSource:
+    if (bag := bag_of(source)) is None:
+        raise SourceError(f"{source.name}: is no bag that could be merged; evaluate without --merge")
+    return bag
+
+
+def _nothing(source: CameraSource, totals: Totals, tables: StreamTables) -> str:
+    """Return what to say where no pair was fused."""
+    spans = tables.spans
     for stream, other in ((THERMAL, VISIBLE), (VISIBLE, THERMAL)):
         if not totals.received[stream]:
             return (
@@ -371,6 +442,11 @@ def _nothing(source: CameraSource, totals: Totals, spans: Mapping[str, tuple[int
                 f"; by their stamps, thermal begins {abs(apart):.3f} s {'before' if apart > 0 else 'after'} visible "
                 f"and they do not overlap: where one clock is off, -p sync.thermal_offset:={apart:.3f}"
             )
+    if unset := [stream for stream in (THERMAL, VISIBLE) if stream not in spans]:
+        remedy = " ".join(f"-p sync.{stream}_stamps:=arrival" for stream in unset)
+        return f"{text}; no stamp of {' and '.join(unset)} is set: go by the times of recording with {remedy}"
+    if any(reason in totals.drops for reason in (bad_image(THERMAL), bad_image(VISIBLE), BAD_PAIR, NOT_REGISTERED)):
+        return f"{text}; what was wrong first: {tables.trouble}"
     return text + "; look at sync.slop, sync.thermal_offset and the stamps"
 
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...images.frames import THERMAL, VISIBLE
-from .alignment import CERTAIN
+from ...perception.misalignment import CERTAIN
 from .charts import BARS, FEWEST, Chart, Series, bins, color, counts, middles, per_span, points
+from .downstream.section import downstream_section
 from .findings import alignment, findings, offset_of, pace, ranked_frames
 from .lumas import FUSED, IMAGES
 from .markup import Section, cards, duration, finding_list, number, paragraph, shots, table
@@ -18,12 +19,13 @@ from .measures import FLICKER_KEYS, METHODS, QUALITY_KEYS
 from .reading import Result, drop_counts, read_panes
 
 _SKEW_BARS = 41
+_STAGES = 6
 
 
 def sections(result: Result) -> list[Section]:
     """Return all sections of a result, in order."""
     parts = [_summary(result), _frames(result), _input(result), _pairs(result), _latency(result), _quality(result)]
-    parts += [_alignment(result), _downstream(result), _run(result)]
+    parts += [_alignment(result), downstream_section(result), _run(result)]
     return [part for part in parts if part is not None]
 
 
@@ -126,6 +128,14 @@ def _pairs(result: Result) -> Section:
                 "skews", "Skew of pairs", "pairs", x, [bars], kind=BARS, note=note, axis="skew", labels=labels, low=0.0
             )
         )
+        edges = bins(length, FEWEST * length / len(result.skews))
+        recorded = result.seconds(result.recorded)
+        over_time = [
+            Series(f"p{percentile}", per_span(recorded, np.abs(result.skews) / 1e6, edges, percentile), name)
+            for percentile, name in ((50, "one"), (95, "two"))
+        ]
+        note = "How far apart the two images of a pair are, either way."
+        charts.append(Chart("skew", "Skew over time", "ms", middles(edges), over_time, note=note, low=0.0))
     offset = offset_of(result)
     if offset is not None:
         body += table(
@@ -138,6 +148,12 @@ def _pairs(result: Result) -> Section:
     if drift is not None:
         body += paragraph(f"The thermal camera's clock runs {drift:+.1f} us per s against the visible one's.")
     edges = bins(length, 1.0)
+    unit = f"in {edges[1]:.3g} s"
+    times_of = {
+        mode: result.seconds(result.recorded[result.mode_of == place]) for place, mode in enumerate(result.modes)
+    }
+    fused = [Series(mode, counts(at, edges), color(mode, place)) for place, (mode, at) in enumerate(times_of.items())]
+    charts.append(Chart("frames-by-mode", "Frames by mode", unit, middles(edges), fused, low=0.0))
     drops = drop_counts(result)
     if drops:
         body += table(("dropped", "count"), [[reason, count] for reason, count in drops.most_common()])
@@ -148,7 +164,6 @@ def _pairs(result: Result) -> Section:
             Series(reason, counts(result.seconds(np.array(times[reason], np.int64)), edges), color("", place))
             for place, (reason, _) in enumerate(drops.most_common(6))
         ]
-        unit = f"in {edges[1]:.3g} s"
         charts.append(Chart("drops", "Drops", unit, middles(edges), series, low=0.0))
     return Section("pairs", "Pairs, drops and modes", _modes(result, length) + body, charts)
 
@@ -202,9 +217,16 @@ def _latency(result: Result) -> Section | None:
         f"second; the network alone gave {own:.2f} per second."
         + (f" An earlier go had done {found['begun_at']} frames." if found["begun_at"] else "")
     )
-    chart = Chart("latency", "Time per frame", "ms", middles(edges), series, low=0.0)
+    largest = sorted(stages, key=lambda name: -float(np.nanmedian(stages[name])))[:_STAGES]
+    by_stage = [
+        Series(name, per_span(times, stages[name][: len(times)], edges, 50), color("", place))
+        for place, name in enumerate(largest)
+    ]
+    per_frame = Chart("latency", "Time per frame", "ms", middles(edges), series, low=0.0)
+    note = f"The median of each of the {len(largest)} longest."
+    per_stage = Chart("stages", "Time by stage", "ms", middles(edges), by_stage, note=note, low=0.0)
     return Section("latency", "Time by stage", paragraph(text) + table(("stage", "p50 ms", "p95 ms", "most ms"), rows),
-                   [chart])  # fmt: skip
+                   [per_frame, per_stage])  # fmt: skip
 
 
 def _quality(result: Result) -> Section | None:
@@ -255,56 +277,18 @@ def _alignment(result: Result) -> Section | None:
     return Section("alignment", "Registration", paragraph(text), [chart])
 
 
-def _downstream(result: Result) -> Section | None:
-    length = _length(result)
-    times = result.seconds(result.recorded)[result.measured]
-    body, charts = "", []
-    if result.mean(f"inliers.{FUSED}") is not None:
-        rows = [[name, number(result.mean(f"corners.{name}"), 0), number(result.mean(f"inliers.{name}"), 0)]
-                for name in IMAGES]  # fmt: skip
-        body += "<h3>Features</h3>" + paragraph(
-            "ORB corners, at most 500 an image, and how many of them are found again in the next frame where one "
-            "homography puts them, within 3 pixels: what visual odometry and SLAM live on."
-        )
-        body += table(("image", "corners", "found again"), rows)
-        columns = [(name, result.measures[f"inliers.{name}"]) for name in IMAGES]
-        x, series = points(times, columns, length)
-        charts.append(Chart("inliers", "Corners found again", "per frame", x, series, low=0.0))
-    if "objects.visible_kept" in result.measures:
-        sums = {key: float(np.nansum(values)) for key, values in result.measures.items()}
-        body += "<h3>Objects</h3>" + paragraph(
-            f"What {result.asked['detector']} finds on {len(result.measured)} frames. An object counts that is sure "
-            "(0.5 or more) where it is sought; it is shown by another image where it is found (0.3 or more) with an "
-            "IoU of 0.5."
-        )
-        rows = []
-        for name in IMAGES:
-            sought, again = sums[f"sought_again.{name}"], sums[f"found_again.{name}"]
-            rows.append([name, f"{sums[f'objects.{name}']:.0f}", f"{again / sought:.2f}" if sought else "–"])
-        rows.append(["both sources", f"{sums['objects.both']:.0f}", "–"])
-        body += table(("image", "objects", "again in the next frame"), rows)
-        kept, lost = sums["objects.visible_kept"], sums["objects.visible_lost"]
-        alone, gained = sums["objects.thermal_alone"], sums["objects.gained"]
-        body += table(
-            ("objects", "in all", "shown by fused", "not shown"),
-            [["that visible shows", f"{kept + lost:.0f}", f"{kept:.0f}", f"{lost:.0f}"],
-             ["that thermal alone shows", f"{alone:.0f}", f"{gained:.0f}", f"{alone - gained:.0f}"],
-             ["that fused alone shows", f"{sums['objects.fused_alone']:.0f}", "–", "–"]],
-        )  # fmt: skip
-        x, series = points(times, [(name, result.measures[f"objects.{name}"]) for name in IMAGES], length)
-        charts.append(Chart("objects", "Objects", "per frame", x, series, low=0.0))
-    return Section("downstream", "For detectors and SLAM", body, charts) if body else None
-
-
 def _run(result: Result) -> Section:
     asked, found = result.asked, result.found
     facts: Mapping[str, object] = {
-        "recording": asked["source"],
+        "recording": f"{asked['source']} ({asked['recording']['bytes'] / 1e6:.1f} MB)",
         "network": "; ".join(f"{name}, {where}" for name, where in found["runs_on"].items()) or "none was needed",
+        "weights": asked["weights"] or "those of the package",
+        "calibration": found["calibration"],
         "hkdnet_ros": asked["hkdnet_ros"],
         "versions": ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
         "machine": found["machine"],
         "measured": f"one frame in {asked['every']}",
+        "video": f"side_by_side.mp4, {found['video']}" if found["video"] else "not written",
         "Parquet": "frames.parquet" if found["has_parquet"] else "not written: pyarrow is not installed",
     }
     defaults = asked["defaults"]

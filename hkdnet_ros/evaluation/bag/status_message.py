@@ -5,6 +5,7 @@ std_msgs/Header header
 string mode
 builtin_interfaces/Duration skew
 builtin_interfaces/Duration age
+float32 misalignment
 string[] stages
 float32[] stage_latencies
 uint64 thermal_received

@@ -5,12 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import numpy as np
-
 from ...perception.incoming import Arrival, Incoming
 from ...perception.mode import ModeChange
 from ...perception.sink import Drop
-from .ahead import Small
 from .tables import TableWriter
 
 IMAGES = ("stream", "stamp_ns", "arrived_ns", "motion")
@@ -24,8 +21,7 @@ _MOST_LINES = 10_000
 class StreamTables:
     """Writes images.csv, drops.csv, modes.csv and log.csv; one thread calls it.
 
-    ``motion`` is the mean change of an image from the one before it in gray levels of its own, at 64x48 pixels. It is a
-    log, too (perception/log.py), for what the core says; time is the recording's.
+    It is a log, too (perception/log.py), for what the core says; time is the recording's.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,26 +30,20 @@ class StreamTables:
             name: TableWriter(folder / f"{name}.csv", columns)
             for name, columns in (("images", IMAGES), ("drops", DROPS), ("modes", MODES), ("log", LOG))
         }
-        self._last: dict[str, Small] = {}
         self.spans: dict[str, tuple[int, int]] = {}
         """The least and the largest stamp of each stream, but for those of 0."""
+        self.trouble = ""
+        """The first warning of the core's."""
         self._lines = 0
 
-    def arrived(self, arrival: Arrival, small: Small | None) -> None:
-        """Take note of what arrived, and of the time."""
+    def arrived(self, arrival: Arrival, motion: float | None) -> None:
+        """Take note of what arrived, and of the time; ``motion`` is as :func:`~.ahead.decoded_ahead` tells it."""
         self.now_ns = arrival.arrived_ns
         if not isinstance(arrival, Incoming):
             return
         if arrival.stamp_ns > 0:
             low, high = self.spans.get(arrival.stream, (arrival.stamp_ns, arrival.stamp_ns))
             self.spans[arrival.stream] = min(low, arrival.stamp_ns), max(high, arrival.stamp_ns)
-        last = self._last.get(arrival.stream)
-        motion = None
-        if small is not None:
-            if last is not None:
-                change = float(np.abs(small - last).mean())
-                motion = change if np.isfinite(change) else None
-            self._last[arrival.stream] = small
         row = {"stream": arrival.stream, "stamp_ns": arrival.stamp_ns, "arrived_ns": arrival.arrived_ns}
         self._tables["images"].write({**row, "motion": motion})
 
@@ -81,6 +71,8 @@ class StreamTables:
 
     def _say(self, severity: str, line: str) -> None:
         self._lines += 1
+        if severity != "info":
+            self.trouble = self.trouble or line
         if self._lines <= _MOST_LINES:
             self._tables["log"].write({"arrived_ns": self.now_ns, "severity": severity, "line": line})
 

@@ -14,7 +14,8 @@ import numpy as np
 from ...errors import SourceError
 from ...files import written_whole
 from ...images.frames import THERMAL, VISIBLE
-from .findings import BAD, alignment, findings
+from .finding import BAD
+from .findings import alignment, findings
 from .lumas import FUSED
 from .reading import Result, drop_counts, read_result
 

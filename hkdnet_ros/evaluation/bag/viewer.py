@@ -20,6 +20,8 @@ import numpy as np
 
 from ...errors import SourceError
 from .charts import per_span, plain
+from .downstream.found import FoundObjects
+from .downstream.tracks import OBJECTS
 from .folder import NAME, read_run
 from .lumas import FUSED, IMAGES
 from .markup import web
@@ -33,6 +35,7 @@ PORT = 8765
 
 _COLUMNS = 1200  # of the timeline
 _OPEN = 4  # zip files kept open
+_LINES = ("Qabf", *(key for key in QUALITY_KEYS if key != "Qabf"), "flicker")
 
 
 def results_in(folder: Path) -> list[Path]:
@@ -59,11 +62,12 @@ class Shown:
         self._times = np.ascontiguousarray(result.seconds(result.recorded)).astype("<f8").tobytes()
         self._columns = columns_of(path / "frames.csv")
         self._offsets = _line_offsets(path / "frames.csv")
+        self._found = FoundObjects(path / OBJECTS)
         self._lock = threading.Lock()
         self._zips: OrderedDict[int, zipfile.ZipFile] = OrderedDict()
 
     def overview(self) -> bytes:
-        """Return title, number of frames, modes, drops and quality over time, as JSON."""
+        """Return title, number of frames, modes, drops and what is drawn as a line over time, as JSON."""
         return self._overview
 
     def times(self) -> bytes:
@@ -71,11 +75,12 @@ class Shown:
         return self._times
 
     def figures(self, frame: int) -> bytes:
-        """Return the row of a frame in frames.csv, as JSON."""
+        """Return the row of a frame in frames.csv and, by image, the ``objects`` that were found in it, as JSON."""
         with (self.path / "frames.csv").open("rb") as file:
             file.seek(self._offsets[frame])
             (cells,) = csv.reader([file.readline().decode()])
-        return json.dumps(dict(zip(self._columns, cells, strict=True))).encode()
+        row: dict[str, Any] = dict(zip(self._columns, cells, strict=True))
+        return json.dumps(row | {"objects": self._found.of(frame)}).encode()
 
     def pane(self, frame: int, name: str) -> bytes:
         """Return an image of a frame as JPEG, nothing where it was not made of one."""
@@ -114,14 +119,21 @@ def _overview(result: Result) -> dict[str, Any]:
     for place in np.flatnonzero(np.diff(result.mode_of)) + 1:
         modes.append([float(times[place]), result.modes[result.mode_of[place]]])
     measured = times[result.measured]
-    quality = {}
-    for key in QUALITY_KEYS:
-        values = result.measures.get(f"{key}.{FUSED}", np.zeros(0))
+    columns = {f"{key} of fused": (measured, result.measures.get(f"{key}.{FUSED}", np.zeros(0))) for key in _LINES}
+    if result.followed is not None:
+        followed, shown = times[result.followed.frames], result.followed.shown
+        for name, key in (
+            ("fused shows, visible misses", "fused_alone"),
+            ("visible shows, fused misses", "visible_alone"),
+        ):
+            columns[name] = (followed, shown[key].astype(np.float64))
+    lines = {}
+    for name, (at, values) in columns.items():
         if np.isfinite(values).any():
-            few = len(measured) <= _COLUMNS
-            quality[key] = {
-                "x": measured.tolist() if few else ((edges[1:] + edges[:-1]) / 2).tolist(),
-                "y": plain(values) if few else per_span(measured, values, edges),
+            few = len(at) <= _COLUMNS
+            lines[name] = {
+                "x": at.tolist() if few else ((edges[1:] + edges[:-1]) / 2).tolist(),
+                "y": plain(values) if few else per_span(at, values, edges),
             }
     return {
         "title": result.title,
@@ -133,7 +145,8 @@ def _overview(result: Result) -> dict[str, Any]:
             reason: [[float(place), int(count)] for place, count in zip(edges, np.histogram(at, edges)[0], strict=False)
                      if count] for reason, at in drops.items()
         },
-        "quality": quality,
+        "lines": lines,
+        "boxes": result.followed is not None,
         "measured": result.measured.tolist() if len(result.measured) <= 100_000 else [],
     }  # fmt: skip
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...inference.checked_engine import check_values
 from ...inference.engine import Engine, EngineInFront
+from ...inference.raw_pair import RawFused, RawPair
 
 
 class Spent:
@@ -49,6 +50,15 @@ class WatchedEngine(EngineInFront):
         self._spent.seconds += time.perf_counter() - begun
         self._spent.frames += 1
         return fused
+
+    @property
+    def takes_raw(self) -> bool:
+        """Whether whole frames are fused on the device: not here, where a recording is to give the same on any."""
+        return False
+
+    def fuse_raw(self, pair: RawPair) -> RawFused | None:
+        """Leave it to :meth:`fuse`."""
+        return None
 
     def warm_up(self, height: int, width: int) -> float:
         """Warm up as the engine does."""

@@ -18,6 +18,9 @@ function drawn(chart, holder, width) {
   const overTime = chart.kind === "time";
   const axis = { stroke: themed("soft"), grid: { stroke: themed("grid"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
   const half = chart.x.length > 1 ? (chart.x[1] - chart.x[0]) / 2 : 0.5;  // of a bar, so that none is cut
+  const named = chart.kind === "names";
+  const names = named ? chart.labels.map((name) => name.split(" ")) : [];
+  const nameAxis = { size: 12 + 15 * Math.max(1, ...names.map((words) => words.length)), splits: () => chart.x, values: () => names.map((words) => words.join("\n")) };
   const whole = !overTime && chart.x.every(Number.isInteger);
   const bars = uPlot.paths.bars({ size: [0.85, 60] });
   const label = overTime ? (u, value) => clock(value) : (u, value, series, index) => index == null ? "–" : chart.labels[index];
@@ -34,7 +37,7 @@ function drawn(chart, holder, width) {
       } },
     },
     axes: [
-      { ...axis, size: 28, values: (u, ticks) => ticks.map((tick) => overTime ? clock(tick) : figure(tick)), space: 60, ...(whole ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] } : {}) },
+      named ? { ...axis, ...nameAxis, grid: { show: false } } : { ...axis, size: 28, values: (u, ticks) => ticks.map((tick) => overTime ? clock(tick) : figure(tick)), space: 60, ...(whole ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] } : {}) },
       { ...axis, size: 46, values: (u, ticks) => ticks.map(figure) },
     ],
     series: [

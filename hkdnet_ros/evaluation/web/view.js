@@ -3,7 +3,7 @@ const PANES = ["thermal", "visible", "fused"];
 const AHEAD = 6;
 const base = location.pathname === "/" ? "/0/" : location.pathname;
 const at = (id) => document.getElementById(id);
-const state = { frame: -1, playing: false, view: "three", overview: null, times: null, token: 0 };
+const state = { frame: -1, playing: false, view: "three", bare: false, overview: null, times: null, token: 0 };
 
 async function start() {
   const [overview, times] = await Promise.all([
@@ -15,6 +15,9 @@ async function start() {
   at("title").textContent = document.title = overview.title;
   at("report").href = base + "report.html";
   at("line").setAttribute("aria-valuemax", overview.frames - 1);
+  at("series").replaceChildren(...Object.keys(overview.lines).map((name) => element("option", "", name)));
+  at("series").parentElement.hidden = Object.keys(overview.lines).length < 2;
+  at("boxes").hidden = !overview.boxes;
   legend();
   const asked = Number(new URLSearchParams(location.hash.slice(1)).get("frame") ?? 0);
   show(Number.isInteger(asked) ? asked : 0);
@@ -45,6 +48,7 @@ function show(frame) {
       at("stage").style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
     }
   }));
+  PANES.forEach((pane) => at("pane-" + pane).querySelector("svg").replaceChildren());
   if (!state.playing) figures(frame, token);
   return Promise.all(shown);
 }
@@ -81,30 +85,61 @@ async function figures(frame, token) {
     ["level", Number(row.level).toFixed(1)], ["model", row.model], ["stamp", stamp(row.stamp_ns)],
   ];
   at("measures").replaceChildren(...measures(row));
+  boxes(row);
   at("figures").replaceChildren(...cards.map(([label, value]) => {
-    const card = element("div", "card");
+    const card = element("div", label === "stamp" ? "card wide" : "card");
     card.append(element("div", "label", label), element("div", "figure", value));
     return card;
   }));
 }
 
-// What was measured of a frame: a row for each image, a column for each measure.
+// What was measured of a frame: tables with a row for each image, and what is of no image in words.
+const IMAGES = ["fused", "thermal", "visible", "average", "laplacian"];
+const TABLES = {
+  quality: ["MI", "VIFp", "Qabf", "SSIM", "flicker", "still", "unexplained"],
+  features: ["corners", "matches", "inliers"],
+  motion: ["pose_inliers", "parallax", "turn", "turn_step", "move_x", "move_y", "move_z"],
+  objects: ["objects", "sought_again", "found_again"],
+};
+const WORDS = {
+  "objects.both": "in both sources", "objects.visible_kept": "of visible kept", "objects.visible_lost": "of visible lost",
+  "objects.thermal_alone": "in thermal alone", "objects.gained": "of those gained", "objects.fused_alone": "in fused alone",
+  shift_x: "thermal's shift x, px", shift_y: "y, px", shift_certainty: "certainty",
+};
 function measures(row) {
-  const images = {}, kinds = [];
-  for (const [name, value] of Object.entries(row)) {
-    const [kind, image] = name.includes(".") ? name.split(".") : name.startsWith("shift_") ? [name.replace("_", " "), "thermal"] : [];
-    if (!kind || value === "") continue;
-    (images[image] ??= {})[kind] = String(Number(Number(value).toPrecision(4)));
-    if (!kinds.includes(kind)) kinds.push(kind);
+  const value = (name) => (row[name] ?? "") === "" ? "" : String(Number(Number(row[name]).toPrecision(4)));
+  const made = [];
+  for (const [title, kinds] of Object.entries(TABLES)) {
+    const shown = kinds.filter((kind) => IMAGES.some((image) => value(`${kind}.${image}`)));
+    if (!shown.length) continue;
+    const table = element("table", ""), line = (kind, cells) => {
+      const filled = element("tr", "");
+      filled.append(...cells.map((cell) => element(kind, "", cell)));
+      return filled;
+    };
+    const rows = IMAGES.filter((image) => shown.some((kind) => value(`${kind}.${image}`)));
+    table.append(line("th", [title, ...shown.map((kind) => kind.replace("_", " "))]));
+    table.append(...rows.map((image) => line("td", [image, ...shown.map((kind) => value(`${kind}.${image}`))])));
+    made.push(table);
   }
-  if (!kinds.length) return [];
-  const table = element("table", ""), line = (kind, cells) => {
-    const made = element("tr", "");
-    made.append(...cells.map((cell) => element(kind, "", cell ?? "")));
-    return made;
-  };
-  table.append(line("th", ["image", ...kinds]), ...Object.entries(images).map(([image, values]) => line("td", [image, ...kinds.map((kind) => values[kind])])));
-  return [table];
+  const said = Object.entries(WORDS).filter(([name]) => value(name)).map(([name, words]) => `${words} ${value(name)}`);
+  if (said.length) made.push(element("p", "note", said.join("; ")));
+  if (made.length) return made;
+  return state.overview.measured.length ? [element("span", "note", "Not measured; n goes to the next frame that is.")] : [];
+}
+
+// What a detector found in the images of a frame, those with a score below 0.5 dashed.
+function boxes(row) {
+  for (const pane of PANES) {
+    const drawing = at("pane-" + pane).querySelector("svg");
+    drawing.setAttribute("viewBox", `0 0 ${row.width} ${row.height}`);
+    drawing.replaceChildren(...(row.objects?.[pane] ?? []).map(([left, top, right, bottom, score]) => {
+      const box = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      for (const [name, value] of Object.entries({ x: left, y: top, width: right - left, height: bottom - top })) box.setAttribute(name, value);
+      if (score < 0.5) box.setAttribute("class", "unsure");
+      return box;
+    }));
+  }
 }
 
 function stamp(nanoseconds) {
@@ -118,7 +153,8 @@ function element(kind, name, text) {
   return made;
 }
 
-// The timeline: a band of modes above, drops as strokes on it, quality below.
+// The timeline: a band of modes above, drops as strokes on it, a line of one measure, and the time below.
+const AXIS = 16;
 const MODES = { fused: "fused", held: "three", visible: "visible", thermal: "thermal", stopped: "bad" };
 function drawLine() {
   const { overview } = state;
@@ -137,7 +173,16 @@ function drawLine() {
   });
   pen.fillStyle = themed("bad");
   for (const spans of Object.values(overview.drops)) for (const [seconds] of spans) pen.fillRect(x(seconds), 12, 2, 12);
-  const quality = overview.quality.Qabf ?? Object.values(overview.quality)[0];
+  pen.font = "11px system-ui, sans-serif";
+  pen.textBaseline = "alphabetic";
+  pen.fillStyle = themed("soft");
+  const span = overview.end - overview.start, apart = tick(span * 80 / width);
+  for (let seconds = Math.ceil(overview.start / apart) * apart; seconds <= overview.end; seconds += apart) {
+    pen.fillRect(x(seconds), height - AXIS, 1, 3);
+    const text = clock(seconds, apart), room = pen.measureText(text).width;
+    pen.fillText(text, Math.max(2, Math.min(width - room - 2, x(seconds) - room / 2)), height - 3);
+  }
+  const quality = overview.lines[at("series").value];
   if (quality) {
     const known = quality.y.filter((value) => value !== null), low = Math.min(...known), high = Math.max(...known);
     const gaps = quality.x.slice(1).map((end, index) => end - quality.x[index]).sort((one, other) => one - other);
@@ -148,7 +193,7 @@ function drawLine() {
     let before = -Infinity;
     quality.y.forEach((value, index) => {
       if (value === null) return;
-      const y = height - 5 - (value - low) / (high - low || 1) * (height - 36);
+      const y = height - AXIS - 5 - (value - low) / (high - low || 1) * (height - AXIS - 36);
       if (quality.x[index] - before > longest) pen.moveTo(x(quality.x[index]), y); else pen.lineTo(x(quality.x[index]), y);
       before = quality.x[index];
     });
@@ -160,12 +205,23 @@ function drawLine() {
   }
 }
 
+// The round step of the time axis that is `least` seconds or more.
+function tick(least) {
+  return [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400].find((step) => step >= least) ?? 36000;
+}
+
+function clock(seconds, step) {
+  if (state.overview.end < 120) return `${seconds.toFixed(step < 1 ? 1 : 0)} s`;
+  const whole = Math.round(seconds), two = (value) => String(value).padStart(2, "0");
+  return whole < 3600 ? `${Math.floor(whole / 60)}:${two(whole % 60)}` : `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+}
+
 function legend() {
   const entries = [...new Set(state.overview.modes.map(([, mode]) => mode))].map((mode) => [MODES[mode] ?? "six", mode]);
   const drops = Object.entries(state.overview.drops).map(([reason, spans]) => `${spans.reduce((sum, [, count]) => sum + count, 0)} ${reason}`);
   if (drops.length) entries.push(["bad", "dropped: " + drops.join(", ")]);
-  const name = state.overview.quality.Qabf ? "Qabf" : Object.keys(state.overview.quality)[0];
-  if (name) entries.push(["four", `${name} of fused`]);
+  const name = at("series").value, known = (state.overview.lines[name]?.y ?? []).filter((value) => value !== null);
+  if (known.length) entries.push(["four", `${name}, ${round(Math.min(...known))} to ${round(Math.max(...known))}`]);
   at("legend").replaceChildren(...entries.map(([color, text]) => {
     const entry = element("span", "", ""), swatch = element("i", "");
     swatch.style.background = `var(--${color})`;
@@ -173,6 +229,8 @@ function legend() {
     return entry;
   }));
 }
+
+const round = (value) => String(Number(value.toPrecision(3)));
 
 function nearest(seconds) {
   let low = 0, high = state.times.length - 1;
@@ -217,7 +275,7 @@ function jump(places, back) {
 
 function choose(view) {
   state.view = view;
-  at("stage").className = view;
+  at("stage").className = view + (state.bare ? " bare" : "");
   for (const name of ["three", "swipe"]) at("view-" + name).setAttribute("aria-pressed", String(name === view));
   at("against").hidden = view !== "swipe";
   const other = at("against").querySelector("select").value;
@@ -225,6 +283,12 @@ function choose(view) {
     at("pane-" + pane).classList.toggle("below", view === "swipe" && pane === other);
     at("pane-" + pane).classList.toggle("above", view === "swipe" && pane === "fused");
   }
+}
+
+function bare(on) {
+  state.bare = on;
+  at("boxes").setAttribute("aria-pressed", String(!on));
+  choose(state.view);
 }
 
 function cut(share) {
@@ -256,6 +320,8 @@ at("play").onclick = () => play(!state.playing);
 at("view-three").onclick = () => choose("three");
 at("view-swipe").onclick = () => choose("swipe");
 at("against").querySelector("select").onchange = () => choose(state.view);
+at("boxes").onclick = () => bare(!state.bare);
+at("series").onchange = () => { legend(); drawLine(); };
 choose("three");
 
 const dropFrames = () => Object.values(state.overview.drops).flat().map(([seconds]) => nearest(seconds)).sort((one, other) => one - other);
@@ -270,6 +336,12 @@ const KEYS = {
   n: () => jump(state.overview.measured, false),
   p: () => jump(state.overview.measured, true),
   d: () => jump(dropFrames(), false),
+  b: () => bare(!state.bare),
+  l: () => {
+    const select = at("series");
+    select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
+    select.onchange();
+  },
 };
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT" || !state.overview) return;

@@ -20,21 +20,34 @@ class DamageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The messages that one writer put on one topic of one file; ``key`` is the file's own number for it."""
+    """The messages that one writer put on one topic of one file; ``key`` is the file's own number for it.
+
+    ``definition`` says what the type is, in a language named by ``definition_encoding`` (ros2msg, ros2idl, ros1msg),
+    ``type_hash`` by its RIHS01, and ``qos`` is the YAML of what its writers offered; all empty where the file does not
+    say.
+    """
 
     key: int
     topic: str
     msgtype: str
     encoding: str = CDR
     count: int = 0
+    definition_encoding: str = ""
+    definition: str = ""
+    type_hash: str = ""
+    qos: str = ""
 
 
 class Message(NamedTuple):
-    """One message as it was recorded; ``data`` is serialised, and may be compressed on its own."""
+    """One message as it was recorded; ``data`` is serialised, and may be compressed on its own.
+
+    ``sent_ns`` is when it was published, where the file says it, else when it was recorded.
+    """
 
     recorded_ns: int
     connection: Connection
     data: bytes
+    sent_ns: int
 
 
 class BagFile(Protocol):

@@ -10,19 +10,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ...errors import ImageError, SourceError
+from ...errors import ConfigError, ImageError, SourceError
+from ...geometry.messages import child_to_parent
+from ...geometry.rigid_transform import RigidTransform
 from ...images.bit_depth import BitDepth
 from ...images.camera_model import CameraModel
 from ...images.frames import THERMAL, VISIBLE, Frame
 from ...images.messages import camera_model, check_message, decode_message, stamp_to_ns
-from ...perception.incoming import Arrival, Calibration, Incoming, ShutterFlag
+from ...perception.incoming import DEPTH, Arrival, Calibration, Depth, Incoming, ShutterFlag, Transform
 from ..camera_source import shifted
 from ..reasons import Reasons
 from .bag_file import Connection, Message
 from .cameras import find_cameras
 from .common_time import CommonTime, Stamped, first_images, in_order, least_delay
 from .recording import Recording
-from .topics import CAMERA_INFO, SHUTTER_FLAG, beside, find_images
+from .topics import CAMERA_INFO, SHUTTER_FLAG, STATIC_TRANSFORMS, TRANSFORMS, beside, find_images
 
 _log = logging.getLogger(__name__)
 
@@ -42,13 +44,15 @@ class BagSource:
         thermal_topic: str | None,
         visible_topic: str | None,
         thermal_offset: float = 0.0,
+        depth_topic: str | None = None,
     ) -> None:
         """Open bags and find the topics.
 
         One that is None is told by its name (cameras.py). A topic may be given with or without its namespace; where
         only its ``/compressed`` form was recorded, that is taken. Where both topics have one name in two bags, the
         first bag is the thermal camera's. ``thermal_offset``, in seconds, is added to thermal stamps in :meth:`events`,
-        before they are put in order. Raises :class:`SourceError` where a bag cannot be opened or has no such images,
+        before they are put in order. ``depth_topic`` has depth images of the visible camera's view, for
+        :meth:`arrivals`. Raises :class:`SourceError` where a bag cannot be opened or has no such images,
         and :class:`MissingDependencyError` without rosbags.
         """
         self.recording = Recording(paths)
@@ -68,6 +72,7 @@ class BagSource:
                 self._connections[stream] = find_images(self.name, there, stream, topic)
             if self.topic(THERMAL) == self.topic(VISIBLE) and not bag_each:
                 raise SourceError(f"{self.name}: {self.topic(THERMAL)} cannot be both thermal and visible")
+            self._depth = find_images(self.name, self.recording.connections, DEPTH, depth_topic) if depth_topic else []
             self._models = {stream: self._first_model(stream) for stream in topics}
         except BaseException:
             self.close()
@@ -110,13 +115,24 @@ class BagSource:
                 yield stream, shifted(frame, time_ns - start_ns - frame.stamp_ns)
 
     def arrivals(self) -> Iterator[Arrival]:
-        """Yield images, calibrations and the thermal camera's shutter flag as recorded, with the stamps they bear."""
+        """Yield images, calibrations and the thermal camera's shutter flag as recorded, with the stamps they bear.
+
+        What was recorded on /tf_static comes first: a node has it from its start, since its publishers keep it.
+        """
         streams = {id(c): stream for stream, connections in self._connections.items() for c in connections}
         infos = {id(c): stream for stream in self._connections for c in self._beside(stream, CAMERA_INFO)}
         flags = {id(c) for c in self._beside(THERMAL, SHUTTER_FLAG)}
-        wanted = [c for c in self.recording.connections if id(c) in {*streams, *infos, *flags}]
+        depths = {id(c) for c in self._depth}
+        wanted = [c for c in self.recording.connections if id(c) in {*streams, *infos, *flags, *depths}]
+        transforms = self._static_transforms()
         for message in self.recording.messages(wanted):
+            for parent, child, pose in transforms:
+                yield Transform(parent, child, pose, message.recorded_ns)
+            transforms = []
             place = id(message.connection)
+            if place in depths:
+                yield Depth(self._incoming(DEPTH, message))
+                continue
             if place in streams:
                 yield self._incoming(streams[place], message)
                 continue
@@ -131,6 +147,23 @@ class BagSource:
             else:
                 yield ShutterFlag(bool(content.data), message.recorded_ns)
 
+    def _static_transforms(self) -> list[tuple[str, str, RigidTransform]]:
+        found = []
+        there = [c for c in self.recording.connections if (c.topic, c.msgtype) == (STATIC_TRANSFORMS, TRANSFORMS)]
+        for message in self.recording.messages(there) if there else ():
+            try:
+                sent = self.recording.deserialized(message).transforms
+            except ImageError as error:
+                self._remark(f"{STATIC_TRANSFORMS} passed over: {error}")
+                continue
+            for stamped in sent:
+                parent, child = str(stamped.header.frame_id), str(stamped.child_frame_id)
+                try:
+                    found.append((parent, child, child_to_parent(stamped)))
+                except ConfigError as error:
+                    self._remark(f"{STATIC_TRANSFORMS} passed over from {parent} to {child}: {error}")
+        return found
+
     def _incoming(self, stream: str, message: Message) -> Incoming:
         try:
             image = self.recording.deserialized(message)
@@ -144,7 +177,7 @@ class BagSource:
             str(image.header.frame_id),
             decode=functools.partial(decode_message, image, self._depths.get(stream)),
             check=functools.partial(check_message, image),
-            content=image.data,
+            content=None if stream == DEPTH else image.data,
         )
 
     def _beside(self, stream: str, kind: str) -> list[Connection]:

@@ -39,6 +39,11 @@ def find_cameras(name: str, connections: Sequence[Connection], given: Mapping[st
     }
     if not images:
         raise SourceError(f"{name}: has no images in it; record the image topics of a thermal and a visible camera")
+    if all("fused" in _parts(topic) for topic in images):
+        listed = ", ".join(sorted(images))
+        raise SourceError(
+            f"{name}: holds images that were fused ({listed}) and no camera's; name the recording they were made of"
+        )
     cameras = {topic for topic in images if not _parts(topic) & OTHERS and topic not in found.values()}
     for stream, other in ((THERMAL, VISIBLE), (VISIBLE, THERMAL)):
         if stream in found:

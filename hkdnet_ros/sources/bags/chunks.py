@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from .bag_file import Connection, DamageError, Message, merged
 
-RawMessage = tuple[int, int, "bytes | memoryview"]
-"""When it was recorded, in ns, the key of its connection, its bytes."""
+RawMessage = tuple[int, int, "bytes | memoryview", int]
+"""When it was recorded, in ns, the key of its connection, its bytes, and when it was sent, in ns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Where messages lie in a file: ``size`` bytes from ``offset``, the first recorded at ``start_ns``.
+    """Where messages lie in a file: ``size`` bytes from ``offset``, the first recorded at ``start_ns``, the last at
+    ``end_ns`` where that is known.
 
     ``keys`` are those of the connections in it.
     """
@@ -23,6 +24,7 @@ class Chunk:
     offset: int
     size: int
     keys: frozenset[int]
+    end_ns: int = 0
 
 
 def messages_of_chunks(
@@ -39,9 +41,9 @@ def messages_of_chunks(
     def messages(chunk: Chunk) -> Iterator[Message]:
         found = []
         try:
-            for recorded_ns, key, data in read(chunk):
+            for recorded_ns, key, data, sent_ns in read(chunk):
                 if key in by_key:  # copied, so that a message that waits does not hold its chunk
-                    found.append(Message(recorded_ns, by_key[key], bytes(data)))
+                    found.append(Message(recorded_ns, by_key[key], bytes(data), sent_ns))
         except DamageError as damage:
             damages.append(damage)
             found = found[:-1]  # the last before the damage may be torn: a disk that lost power ends it in zeros

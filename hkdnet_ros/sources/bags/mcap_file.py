@@ -6,6 +6,7 @@ Records are read as https://mcap.dev/spec describes them. Only what finds messag
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import struct
 import zlib
 from collections import Counter
@@ -33,18 +34,16 @@ class McapFile:
         """Read the index. Raises :class:`DamageError` for a file in which no topic is found."""
         self.path = path
         self._note = note
-        self._schemas: dict[int, str] = {}
+        self._schemas: dict[int, tuple[str, str, str]] = {}  # name, encoding, definition
         self._channels: dict[int, Connection] = {}
         self._counts: Counter[int] = Counter()
         self._chunks: list[Chunk] = []
         with path.open("rb") as file:
             if not self._read_index(file):
                 self._scan(file)
-        self.connections = [
-            Connection(own.key, own.topic, own.msgtype, own.encoding, self._counts[own.key])
-            for own in self._channels.values()
-        ]
+        self.connections = [dataclasses.replace(own, count=self._counts[own.key]) for own in self._channels.values()]
         self.start_ns = min((chunk.start_ns for chunk in self._chunks), default=0)
+        self.end_ns = max((chunk.end_ns for chunk in self._chunks), default=0)
 
     def messages(self, connections: Collection[Connection]) -> Iterator[Message]:
         """See :class:`~hkdnet_ros.sources.bags.bag_file.BagFile`."""
@@ -128,13 +127,18 @@ class McapFile:
         """Take note of a schema or a channel."""
         if op == _SCHEMA:
             (key,) = struct.unpack_from("<H", content)
-            name, _ = _string(content, 2)
-            self._schemas[key] = in_ros2_words(name)
+            name, position = _string(content, 2)
+            encoding, position = _string(content, position)
+            definition, _ = _string(content, position)
+            self._schemas[key] = in_ros2_words(name), encoding, definition
         elif op == _CHANNEL:
             key, schema = struct.unpack_from("<HH", content)
             topic, position = _string(content, 4)
-            encoding, _ = _string(content, position)
-            self._channels[key] = Connection(key, topic, self._schemas.get(schema, ""), encoding)
+            encoding, position = _string(content, position)
+            words = _pairs(content, position)
+            msgtype, language, definition = self._schemas.get(schema, ("", "", ""))
+            type_hash, qos = (words.get(name, "") for name in ("topic_type_hash", "offered_qos_profiles"))
+            self._channels[key] = Connection(key, topic, msgtype, encoding, 0, language, definition, type_hash, qos)
 
 
 class _Group:
@@ -201,8 +205,8 @@ def _messages_in(file: BinaryIO, chunk: Chunk) -> Iterable[RawMessage]:
             if inner == _MESSAGE:
                 if len(record) < _MESSAGE_HEADER.size:
                     raise DamageError("a message without its header")
-                key, _, recorded_ns, _ = _MESSAGE_HEADER.unpack_from(record)
-                yield recorded_ns, key, record[_MESSAGE_HEADER.size :]
+                key, _, recorded_ns, sent_ns = _MESSAGE_HEADER.unpack_from(record)
+                yield recorded_ns, key, record[_MESSAGE_HEADER.size :], sent_ns
 
 
 def _chunk_records(content: memoryview) -> bytes | memoryview:
@@ -220,9 +224,20 @@ def _chunk_records(content: memoryview) -> bytes | memoryview:
 
 
 def _indexed_chunk(content: memoryview) -> Chunk:
-    start_ns, _, offset, size, length = struct.unpack_from("<QQQQI", content)
+    start_ns, end_ns, offset, size, length = struct.unpack_from("<QQQQI", content)
     keys = frozenset(key for key, _ in struct.iter_unpack("<HQ", content[36 : 36 + length]))
-    return Chunk(start_ns, offset, size, keys)
+    return Chunk(start_ns, offset, size, keys, end_ns)
+
+
+def _pairs(content: memoryview, position: int) -> dict[str, str]:
+    """Return the names and values at a position."""
+    (length,) = struct.unpack_from("<I", content, position)
+    position, end = position + 4, position + 4 + length
+    found = {}
+    while position < end:
+        name, position = _string(content, position)
+        found[name], position = _string(content, position)
+    return found
 
 
 def _string(content: memoryview, position: int) -> tuple[str, int]:

@@ -6,6 +6,7 @@ Records are read as http://wiki.ros.org/Bags/Format/2.0 describes them.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import struct
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -20,6 +21,12 @@ MAGIC = b"#ROSBAG V"
 _VERSION = b"#ROSBAG V2.0\n"
 _MESSAGE, _CHUNK, _CHUNK_INFO, _CONNECTION = 2, 5, 6, 7  # kinds of records
 _MENDS = "`rosbag reindex` mends it"
+
+LATCHED = """\
+- {history: 1, depth: 100, reliability: 1, durability: 1, deadline: {sec: 2147483647, nsec: 4294967295}, \
+lifespan: {sec: 2147483647, nsec: 4294967295}, liveliness: 1, liveliness_lease_duration: {sec: 2147483647, \
+nsec: 4294967295}, avoid_ros_namespace_conventions: false}"""
+"""The QoS of ROS 2, as rosbag2 writes it, that does what a latched topic does."""
 
 _Fields = dict[bytes, bytes]
 
@@ -43,9 +50,7 @@ class Ros1File:
                 if not self._topics:
                     raise DamageError(f"has no index, and no topic in it is whole; {_MENDS}")
                 note(f"has no index, as one broken off: its first {whole} of {size} bytes are whole and read; {_MENDS}")
-        self.connections = [
-            Connection(own.key, own.topic, own.msgtype, ROS1, self._counts[own.key]) for own in self._topics.values()
-        ]
+        self.connections = [dataclasses.replace(own, count=self._counts[own.key]) for own in self._topics.values()]
         self.start_ns = min((chunk.start_ns for chunk in self._chunks), default=0)
 
     def messages(self, connections: Collection[Connection]) -> Iterator[Message]:
@@ -112,7 +117,11 @@ class Ros1File:
         """Take note of a connection; the topic that it was mapped to stands before its own header."""
         own = _fields_of(data)
         topic = "/" + fields[b"topic"].decode().strip("/")
-        self._topics[_key(fields)] = Connection(_key(fields), topic, in_ros2_words(own[b"type"].decode()), ROS1)
+        definition = own.get(b"message_definition", b"").decode(errors="replace")
+        qos = LATCHED if own.get(b"latching") == b"1" else ""
+        self._topics[_key(fields)] = Connection(
+            _key(fields), topic, in_ros2_words(own[b"type"].decode()), ROS1, 0, "ros1msg", definition, "", qos
+        )
 
 
 def _messages_in(file: BinaryIO, chunk: Chunk) -> Iterable[RawMessage]:
@@ -120,7 +129,8 @@ def _messages_in(file: BinaryIO, chunk: Chunk) -> Iterable[RawMessage]:
         _, fields, data = next(_records(file, chunk.offset, file.seek(0, 2)))
         for inner, content in _records_in(decompressed(data, fields[b"compression"].decode())):
             if _kind(inner) == _MESSAGE:
-                yield _time(inner[b"time"]), _key(inner), content
+                recorded_ns = _time(inner[b"time"])
+                yield recorded_ns, _key(inner), content, recorded_ns
     except (struct.error, KeyError, ValueError, StopIteration) as error:
         raise DamageError("it is no chunk") from error
 

@@ -28,7 +28,8 @@ class SqliteFile:
         self.start_ns = -(2**63)
         with contextlib.closing(self._opened()) as database:
             try:
-                topics = database.execute("SELECT id, name, type, serialization_format FROM topics").fetchall()
+                query = f"SELECT id, name, type, serialization_format{_extras(database)} FROM topics"
+                topics = database.execute(query).fetchall()
             except _ERRORS as error:
                 raise DamageError(f"no table of topics can be read ({error})") from error
             counts: Counter[int] = Counter()
@@ -38,9 +39,17 @@ class SqliteFile:
             with contextlib.suppress(*_ERRORS):
                 (first_ns,) = database.execute("SELECT MIN(timestamp) FROM messages").fetchone()
                 self.start_ns = self.start_ns if self._cut_short or not isinstance(first_ns, int) else first_ns
+            definitions: dict[str, tuple[str, str]] = {}
+            with contextlib.suppress(*_ERRORS):  # recorders of before Iron kept none
+                rows = database.execute(
+                    "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"
+                )
+                definitions = {kind: (language, text) for kind, language, text in rows}
         self.connections = [
-            Connection(key, name, kind, encoding, counts[key])
-            for key, name, kind, encoding in topics
+            Connection(
+                key, name, kind, encoding, counts[key], *definitions.get(kind, ("", "")), type_hash or "", qos or ""
+            )
+            for key, name, kind, encoding, type_hash, qos in topics
             if isinstance(key, int) and all(isinstance(word, str) for word in (name, kind, encoding))
         ]
         if self._cut_short:
@@ -60,7 +69,7 @@ class SqliteFile:
                 )
                 for recorded_ns, key, data in rows:
                     if isinstance(recorded_ns, int):
-                        yield Message(recorded_ns, by_key[key], data if isinstance(data, bytes) else b"")
+                        yield Message(recorded_ns, by_key[key], data if isinstance(data, bytes) else b"", recorded_ns)
             except _ERRORS as error:
                 if not self._cut_short:
                     self._note(f"is damaged, and read up to there ({error}); {self._mends}")
@@ -96,6 +105,14 @@ class SqliteFile:
             database.close()
             raise
         return database
+
+
+def _extras(database: sqlite3.Connection) -> str:
+    """Return what is known of topics beside their types: columns that later versions of rosbag2 have."""
+    there = {row[1] for row in database.execute("PRAGMA table_info(topics)")}
+    return "".join(
+        f", {name if name in there else 'NULL'}" for name in ("type_description_hash", "offered_qos_profiles")
+    )
 
 
 def _lacks_pages(path: Path) -> bool:

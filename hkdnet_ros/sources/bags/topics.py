@@ -9,6 +9,8 @@ from .bag_file import CDR, ROS1, Connection
 
 IMAGE, COMPRESSED, CAMERA_INFO = (f"sensor_msgs/msg/{name}" for name in ("Image", "CompressedImage", "CameraInfo"))
 SHUTTER_FLAG = "std_msgs/msg/Bool"
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
+STATIC_TRANSFORMS = "/tf_static"
 
 
 def find_images(name: str, connections: Sequence[Connection], stream: str, topic: str) -> list[Connection]:
@@ -44,6 +46,10 @@ def find_images(name: str, connections: Sequence[Connection], stream: str, topic
         raise SourceError(
             f"{name}: no {stream} images on topic {topic}: {', '.join(other)}, which is not read; image topics there: "
             f"{there}"
+        )
+    if images and all("fused" in c.topic.split("/") for c in images):
+        raise SourceError(
+            f"{name}: holds images that were fused ({there}) and no camera's; name the recording they were made of"
         )
     raise SourceError(
         f"{name}: no {stream} images on topic {topic}; image topics there: {there}; name the topic to read"

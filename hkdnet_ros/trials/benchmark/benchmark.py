@@ -9,7 +9,7 @@ import importlib.util
 import json
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -27,6 +27,7 @@ from ..children import Children, keep_to_this_machine
 from ..machine import machine
 from .figures import Benchmark, EngineFigures, NodeBenchmark, Scaling
 from .load import KINDS
+from .page import benchmark_page
 from .peak import sustained_rate
 from .report import markdown
 
@@ -34,6 +35,8 @@ Size = tuple[int, int]  # width, height
 
 RATES = (10.0, 30.0, 60.0)
 """The pairs a second that a node is tried at once its peak is known."""
+COMPARED = 30.0
+"""The pairs a second of what is set beside each other: no network, no node of ours, other programs."""
 TRIAL_S = 4.0
 PAPER_LIMIT = 640 * 480
 """Up to so many pixels of the output the paper's network is timed, too: beyond, a frame takes many seconds."""
@@ -43,7 +46,8 @@ PAPER_LIMIT = 640 * 480
 class BenchmarkConfig:
     """What is measured: cameras of these sizes, ``frames`` in every way, and with ``node`` the node over DDS.
 
-    ``load`` is what runs beside it: nothing, or one of :data:`~hkdnet_ros.trials.benchmark.load.KINDS`.
+    ``loads``, of :data:`~hkdnet_ros.trials.benchmark.load.KINDS`, are programs beside each of which the network and the
+    node are measured once more.
     """
 
     size: Size
@@ -51,12 +55,13 @@ class BenchmarkConfig:
     frames: int = 30
     by_size: bool = False
     node: bool = False
-    load: str = ""
+    loads: Sequence[str] = ()
     engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
 
     def __post_init__(self) -> None:
-        if self.load and self.load not in KINDS:
-            raise ConfigError(f"--load is {self.load}; choose one of {', '.join(KINDS)}")
+        for load in self.loads:
+            if load not in KINDS:
+                raise ConfigError(f"--load is {load}; choose of {', '.join(KINDS)}")
 
 
 def measure(config: BenchmarkConfig) -> Benchmark:
@@ -64,18 +69,18 @@ def measure(config: BenchmarkConfig) -> Benchmark:
 
     Raises :class:`MissingDependencyError` for ``node`` without ROS, and what engines and processes do.
     """
-    with tempfile.TemporaryDirectory(prefix="hkdnet_benchmark_") as logs, _beside(config.load, Path(logs)):
-        has_paper = config.size[0] * config.size[1] <= PAPER_LIMIT
-        ways = time_ways(
-            config.engine, config.size, thermal_size=config.thermal_size, frames=config.frames, paper=has_paper
-        )
+    with tempfile.TemporaryDirectory(prefix="hkdnet_benchmark_") as logs:
+        ways = _time(config, paper=config.size[0] * config.size[1] <= PAPER_LIMIT)
+        beside = {}
+        for load in config.loads:
+            with _running(load, Path(logs)):
+                beside[load] = _time(config).percentiles()
         return Benchmark(
             machine=machine(),
             versions=versions(),
             revision=source_revision(),
-            load=config.load or "nothing",
             model=f"{ways.model} on {ways.device}",
-            engine=_engine_figures(ways),
+            engine=_engine_figures(ways, beside),
             stages_ms=stages(config),
             scaling=_scaling(config) if config.by_size else None,
             node=_node(config, ways, Path(logs)) if config.node else None,
@@ -110,23 +115,30 @@ def stages(config: BenchmarkConfig) -> dict[str, float]:
 
 
 def write(figures: Benchmark, folder: Path) -> None:
-    """Write ``benchmark.json`` and ``benchmark.md``; raises :class:`~hkdnet_ros.errors.SourceError` where it cannot."""
+    """Write ``benchmark.html``, ``.md`` and ``.json``.
+
+    Raises :class:`~hkdnet_ros.errors.SourceError` where it cannot.
+    """
     make_folder(folder)
+    write_file(folder / "benchmark.html", benchmark_page(figures).encode())
     write_file(folder / "benchmark.md", markdown(figures).encode())
     write_file(folder / "benchmark.json", json.dumps(dataclasses.asdict(figures), indent=1).encode())
 
 
+def _time(config: BenchmarkConfig, paper: bool = False) -> WayTimes:
+    return time_ways(config.engine, config.size, thermal_size=config.thermal_size, frames=config.frames, paper=paper)
+
+
 @contextlib.contextmanager
-def _beside(load: str, logs: Path) -> Iterator[None]:
+def _running(load: str, logs: Path) -> Iterator[None]:
     with Children() as children:
-        if load:
-            children.start("load", ["-m", "hkdnet_ros.trials.benchmark.load", load], logs / "load.log")
+        children.start("load", ["-m", "hkdnet_ros.trials.benchmark.load", load], logs / "load.log")
         yield
 
 
-def _engine_figures(ways: WayTimes) -> EngineFigures:
+def _engine_figures(ways: WayTimes, beside: Mapping[str, Mapping[str, Sequence[float]]]) -> EngineFigures:
     thermal, visible, output = ("{}x{}".format(*size) for size in (ways.thermal, ways.visible, ways.output))
-    return EngineFigures(thermal, visible, output, ways.percentiles())
+    return EngineFigures(thermal, visible, output, ways.percentiles(), beside)
 
 
 def _scaling(config: BenchmarkConfig) -> Scaling:
@@ -140,16 +152,22 @@ def _scaling(config: BenchmarkConfig) -> Scaling:
 
 
 def _node(config: BenchmarkConfig, ways: WayTimes, logs: Path) -> NodeBenchmark:
-    if importlib.util.find_spec("rclpy") is None:
+    if any(importlib.util.find_spec(name) is None for name in ("rclpy", "hkdnet_ros.msg")):
         raise MissingDependencyError("--node needs ROS 2 for Python; run `make bench`, or source a ROS 2 installation")
-    from .node_trial import Setting, try_node
+    from .node_trial import Setting, large_images, try_node
 
     keep_to_this_machine()
     cameras = (config.thermal_size, config.size)
     parameters: Mapping[str, object] = dataclasses.asdict(config.engine)
     setting = Setting.of_fusion(*cameras, TRIAL_S, parameters)
     fastest = min(p50 for name, (p50, _) in ways.percentiles().items() if name.split()[-1] in ("fp32", "bf16", "fp16"))
-    peak = sustained_rate(lambda rate: try_node(setting, rate, logs).dropped, 800 / fastest)
-    found = [try_node(setting, rate, logs) for rate in RATES]
-    passing = Setting.of_pass_through(*cameras, ways.output, TRIAL_S)
-    return NodeBenchmark(peak, found, try_node(passing, min(peak, RATES[-1]) or RATES[0], logs))
+    with large_images(ways.output, logs):
+        peak = sustained_rate(lambda rate: try_node(setting, rate, logs).dropped, 800 / fastest)
+        found = [try_node(setting, rate, logs) for rate in RATES]
+        bare = try_node(Setting.of_bare(*cameras, TRIAL_S), COMPARED, logs)
+        passing = try_node(Setting.of_pass_through(*cameras, TRIAL_S), COMPARED, logs)
+        beside = {}
+        for load in config.loads:
+            with _running(load, logs):
+                beside[load] = try_node(setting, COMPARED, logs)
+    return NodeBenchmark(peak, found, bare, passing, beside)

@@ -1,13 +1,15 @@
 """Two cameras in a process of their own that cost as little as a process can: a few noisy images, in turn.
 
-Run as ``python -m hkdnet_ros.trials.benchmark.cameras THERMAL VISIBLE RATE SECONDS --ros-args -r __ns:=...`` with sizes
-as WxH. It waits until both topics have a subscriber, publishes pairs of one stamp, the moment they are sent, and prints
-how many there were.
+Run as ``python -m hkdnet_ros.trials.benchmark.cameras THERMAL VISIBLE RATE SECONDS --ros-args -r __ns:=...``, sizes as
+WxH. It waits until both topics have a subscriber, and publishes pairs of one stamp, the moment they are sent. SIGUSR1
+says that the node is warm: from then on it publishes for SECONDS more, and prints how many pairs those were.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 
@@ -55,8 +57,13 @@ def stamped(serialised: bytearray, now_ns: int) -> bytes:
     return bytes(serialised)
 
 
-def publish(node: Node, images: Mapping[str, Sequence[bytearray]], rate: float, seconds: float) -> int:
-    """Publish the serialised ``images`` of each stream in turn, ``rate`` pairs a second; return how many those were."""
+def publish(
+    node: Node, images: Mapping[str, Sequence[bytearray]], rate: float, seconds: float, warm: threading.Event
+) -> int:
+    """Publish the serialised ``images`` of each stream in turn, ``rate`` pairs a second.
+
+    Ends ``seconds`` after ``warm`` is set; returns how many pairs it has published in these.
+    """
     publishers = [
         (node.create_publisher(Image, f"{name}/image_raw", QOS), messages) for name, messages in images.items()
     ]
@@ -66,9 +73,11 @@ def publish(node: Node, images: Mapping[str, Sequence[bytearray]], rate: float, 
             raise TimeoutError(f"nobody subscribed to both images within {WAIT_S:.0f} s")
         time.sleep(0.05)
     time.sleep(0.5)  # discovery is done on the other side, too
-    begun, sent = time.monotonic(), 0
-    while (due := begun + sent / rate) < begun + seconds:
-        time.sleep(max(due - time.monotonic(), 0.0))
+    begun, sent, counts = time.monotonic(), 0, False
+    while not counts or sent < rate * seconds:
+        if warm.is_set() and not counts:
+            begun, sent, counts = time.monotonic(), 0, True
+        time.sleep(max(begun + sent / rate - time.monotonic(), 0.0))
         now_ns = time.time_ns()
         for publisher, messages in publishers:
             publisher.publish(stamped(messages[sent % len(messages)], now_ns))
@@ -80,13 +89,15 @@ def main() -> int:
     """Publish as the command line says; return the exit status."""
     own, rate, seconds = sys.argv[1:3], float(sys.argv[3]), float(sys.argv[4])
     thermal, visible = (parse(word) for word in own)
+    warm = threading.Event()
+    signal.signal(signal.SIGUSR1, lambda number, frame: warm.set())
     rclpy.init()
     node = rclpy.create_node("cameras")
     images = {
         name: [bytearray(serialize_message(image_message(size, encoding, seed))) for seed in range(IMAGES)]
         for name, size, encoding in (("thermal", thermal, "mono16"), ("visible", visible, "bgr8"))
     }
-    print(publish(node, images, rate, seconds))
+    print(publish(node, images, rate, seconds, warm))
     time.sleep(1.0)  # for the last images to arrive before the publishers go
     node.destroy_node()
     rclpy.shutdown()

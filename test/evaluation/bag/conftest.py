@@ -1,20 +1,12 @@
-"""A bag with a bad minute in it, its result by a stand-in for the network, and a browser."""
+"""A bag with a bad minute in it, and its result by a stand-in for the network."""
 
 from __future__ import annotations
 
-import dataclasses
-import shutil
-from pathlib import Path
-
 import pytest
-from drives import PART, write_drive
+from drives import evaluate_with, write_drive
 from rigging import FakeEngine
 
 from hkdnet_ros.evaluation.bag import evaluate
-from hkdnet_ros.evaluation.bag.evaluate import Request, Task, run_task
-from hkdnet_ros.inference.config import EngineConfig
-from hkdnet_ros.node.parameter_values import values_of
-from hkdnet_ros.node.schema import FusionConfig, build
 
 
 @pytest.fixture(scope="session")
@@ -34,16 +26,6 @@ def evaluated(monkeypatch):
     return evaluate_it
 
 
-def evaluate_with(path, out, parameters=None, opening=None, **request):
-    config = build(parameters or {})
-    wanted = Request(**{"every": 4, "part": PART, **request})
-    topics = {"thermal_topic": None, "visible_topic": None, **(opening or {})}
-    engine = EngineConfig(model="realtime")
-    return run_task(
-        Task(str(path), Path(out), engine, config, wanted, values_of(config), values_of(FusionConfig()), topics)
-    )
-
-
 @pytest.fixture(scope="session")
 def result(drive, tmp_path_factory):
     """The finished result of the drive; a test that changes it takes a copy."""
@@ -52,49 +34,3 @@ def result(drive, tmp_path_factory):
         patch.setattr(evaluate, "load_engine", lambda config: FakeEngine())
         evaluate_with(drive, out)
     return out
-
-
-@dataclasses.dataclass
-class Browser:
-    """Pages of a headless Chromium, and what they complained of."""
-
-    it: object
-    pages: list[object] = dataclasses.field(default_factory=list)
-    complaints: list[str] = dataclasses.field(default_factory=list)
-
-    def open(self, url, *, width=1280, height=900, scheme="light"):
-        page = self.it.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-        page.on(
-            "console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None
-        )
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.pages.append(page)
-        page.goto(url)
-        return page
-
-    def _complained(self, text):
-        self.complaints.append(text)
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright; run `make setup`")
-    with playwright.sync_playwright() as driver:
-        path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-        quiet = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
-        try:
-            chromium = driver.chromium.launch(executable_path=path, args=[*quiet, "--no-sandbox"])
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium starts here: {str(error).splitlines()[0]}; `apt install chromium` brings one")
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def browser(chromium):
-    """A browser whose pages must not complain."""
-    browser = Browser(chromium)
-    yield browser
-    for page in browser.pages:
-        page.close()
-    assert browser.complaints == []

@@ -1,4 +1,4 @@
-"""A drive with a bad moment in it, as a bag of any format."""
+"""A drive with a bad moment in it, as a bag of any format, and how it is evaluated."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from pathlib import Path
 
 import numpy as np
 from recordings import START_NS, BagWriter, thermal_image, visible_image
+
+from hkdnet_ros.evaluation.bag.evaluate import Request, Task, run_task
+from hkdnet_ros.inference.config import EngineConfig
+from hkdnet_ros.node.parameter_values import values_of
+from hkdnet_ros.node.schema import FusionConfig, build
 
 FRAMES = 60
 PART = 16  # frames, of a result in tests
@@ -31,3 +36,14 @@ def write_drive(path: Path, storage="mcap") -> Path:
             stamp += 4_000_000
             bag.image("/cam/thermal/image_raw", thermal, "mono16", stamp, "t", recorded_ns=stamp + 12)
     return path
+
+
+def evaluate_with(path, out, parameters=None, opening=None, **request):
+    """Evaluate a recording with parameters of the node and what else is asked; it returns the report."""
+    config = build(parameters or {})
+    wanted = Request(**{"every": 4, "part": PART, **request})
+    topics = {"thermal_topic": None, "visible_topic": None, **(opening or {})}
+    engine = EngineConfig(model="realtime")
+    return run_task(
+        Task(str(path), Path(out), engine, config, wanted, values_of(config), values_of(FusionConfig()), topics)
+    )

@@ -66,7 +66,7 @@ class Dying(FakeEngine):
 
 
 def killed_once_if_asked(one):
-    return work(one, Dying(40) if first_time(one) and "killed" in one.out.name else FakeEngine())
+    return work(one, Dying(50) if first_time(one) and "killed" in one.out.name else FakeEngine())
 
 
 def noted(one):
@@ -93,7 +93,7 @@ def defective_if_asked(one):
 
 class Hanging(FakeEngine):
     def fuse(self, thermal, visible):
-        if len(self.given) == 40:
+        if len(self.given) == 50:
             time.sleep(HANG_S)
         return super().fuse(thermal, visible)
 

@@ -1,22 +1,24 @@
-"""What is measured of recordings, against what is known: shifts, clocks, features, flicker, objects."""
+"""What is measured of recordings, against what is known: clocks, features, flicker, objects."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import cv2
 import numpy as np
 import pytest
 
-from hkdnet_ros.evaluation.bag.alignment import REACH, shift_between
 from hkdnet_ros.evaluation.bag.clock_offset import clock_offset
-from hkdnet_ros.evaluation.bag.features import corners, matched
+from hkdnet_ros.evaluation.bag.downstream.features import corners, homography, matched
+from hkdnet_ros.evaluation.bag.downstream.objects import counts, found_again
 from hkdnet_ros.evaluation.bag.findings import Pace, pace
 from hkdnet_ros.evaluation.bag.lumas import Lumas
 from hkdnet_ros.evaluation.bag.measures import InARow, Look, is_looked_at, is_measured
-from hkdnet_ros.evaluation.bag.objects import counts, found_again
 from hkdnet_ros.evaluation.bag.reading import Result, Stream
 from hkdnet_ros.evaluation.bag.run import every_for
 from hkdnet_ros.evaluation.boxes import Objects
 from hkdnet_ros.evaluation.detection import Search
+from hkdnet_ros.images.camera_model import CameraModel
 from hkdnet_ros.metrics.flicker import FlickerMeter
 
 
@@ -24,38 +26,6 @@ def scene(seed=0, size=(240, 320)):
     """Smooth blobs, dark and bright."""
     noise = np.random.default_rng(seed).normal(128, 90, size).astype(np.float32)
     return np.clip(cv2.GaussianBlur(noise, (0, 0), 4) * 4 - 384, 0, 255).astype(np.uint8)
-
-
-@pytest.mark.parametrize("moved", [(0, 0), (5, -3), (-9, 7), (2.5, 1.5)])
-def test_a_shift_is_found_through_another_contrast(moved):
-    visible = scene()
-    x, y = moved
-    matrix = np.array([[1, 0, -x], [0, 1, -y]], np.float32)
-    thermal = 255 - cv2.warpAffine(visible, matrix, visible.shape[::-1], borderMode=cv2.BORDER_REFLECT) // 2
-    shift = shift_between(thermal.astype(np.uint8), visible)
-    assert shift.is_certain
-    assert (shift.x, shift.y) == pytest.approx(moved, abs=0.15)
-
-
-def test_a_shift_in_a_large_image_is_in_its_own_pixels():
-    visible = cv2.resize(scene(), (960, 720), interpolation=cv2.INTER_CUBIC)
-    shift = shift_between(np.roll(visible, (-6, 12), (0, 1)), visible)
-    assert (shift.x, shift.y) == pytest.approx((-12, 6), abs=0.5)
-
-
-def test_the_likeness_of_shifts_is_that_of_opencv():
-    from hkdnet_ros.evaluation.bag.alignment import _edges, _likeness
-
-    thermal, visible = _edges(scene(1), 1), _edges(scene(2), 1)
-    inner = thermal[REACH:-REACH, REACH:-REACH].astype(np.float32)
-    expected = cv2.matchTemplate(visible.astype(np.float32), inner, cv2.TM_CCOEFF_NORMED)
-    np.testing.assert_allclose(_likeness(thermal, visible), expected, atol=1e-5)
-
-
-def test_images_with_nothing_in_common_are_not_certain():
-    assert not shift_between(scene(1), scene(2)).is_certain
-    assert shift_between(np.full((240, 320), 9, np.uint8), scene()) is None
-    assert shift_between(scene(size=(40, 40)), scene(size=(40, 40))) is None
 
 
 def moving(times, rng):
@@ -86,12 +56,15 @@ def test_where_nothing_moves_no_offset_is_told():
 def test_corners_are_found_again_where_the_camera_moved_and_not_in_another_scene():
     before = scene(size=(480, 640))
     after = np.roll(before, (4, 7), (0, 1))
-    matches, inliers = matched(corners(before), corners(after))
-    assert inliers > 0.8 * matches > 100
-    _, others = matched(corners(before), corners(scene(9, (480, 640))))
-    assert others < 0.2 * inliers
+    old, new = matched(corners(before), corners(after))
+    model, inliers = homography(old, new)
+    assert inliers.sum() > 0.8 * len(old) > 100
+    middle = model @ (320, 240, 1)
+    assert middle[:2] / middle[2] == pytest.approx((327, 244), abs=0.5)
+    _, others = homography(*matched(corners(before), corners(scene(9, (480, 640)))))
+    assert others.sum() < 0.2 * inliers.sum()
     flat = corners(np.zeros((64, 64), np.uint8))
-    assert matched(flat, flat) == (0, 0)
+    assert homography(*matched(flat, flat)) is None
 
 
 def test_measured_are_frames_with_two_before_them():
@@ -101,9 +74,9 @@ def test_measured_are_frames_with_two_before_them():
     assert [every_for(count) for count in (3, 399, 400, 6000, 10**6)] == [1, 1, 2, 30, 60]
 
 
-def look(number, seed):
+def look(number, seed, model=None):
     images = [scene(seed + place, (96, 128)) for place in range(3)]
-    return Look(number, Lumas(*images), {name: corners(image) for name, image in
+    return Look(number, Lumas(*images), model, {name: corners(image) for name, image in
                 zip(("thermal", "visible", "fused"), images, strict=True)}, None, {"Qabf.fused": 0.5})  # fmt: skip
 
 
@@ -164,3 +137,23 @@ def test_the_pace_of_a_stream_has_gaps_and_jumps_and_no_unset_stamps():
     assert own.longest_s == pytest.approx(0.3)
     assert own.out_of_order == 1
     assert pace(of_stamps([5]), "visible") is None
+
+
+def test_the_motion_of_a_camera_is_told_where_its_lens_is_known():
+    lens = CameraModel(320, 240, "camera", k=(250.0, 0.0, 159.5, 0.0, 250.0, 119.5, 0.0, 0.0, 1.0))
+    still = scene(1)
+    seen = dict.fromkeys(("thermal", "visible", "fused"), corners(still))
+    looks = [Look(number, Lumas(still, still, still), lens, seen, None, {}) for number in range(3)]
+    row = InARow(4, None)
+    values = [row.add(one) for one in looks][-1]
+    assert values["pose_inliers.fused"] > 30
+    assert (values["parallax.fused"], values["turn.fused"], values["turn_step.fused"]) == pytest.approx(
+        (0, 0, 0), abs=1e-3
+    )
+    assert "move_x.fused" not in values
+    unknown = dataclasses.replace(lens, d=(0.1, 0.2, 0.3), distortion_model="of another time")
+    for model in (None, unknown, dataclasses.replace(lens, k=(0.0,) * 9)):
+        row = InARow(4, None)
+        values = [row.add(dataclasses.replace(one, model=model)) for one in looks][-1]
+        assert values["inliers.fused"] > 30
+        assert "pose_inliers.fused" not in values

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import errno
 import shutil
+import signal
 import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from drives import write_drive
+from drives import evaluate_with, write_drive
 from recordings import START_NS, BagWriter, assert_one_line, thermal_image, visible_image, write_folder, write_videos
 from rigging import FakeEngine
 from rosbags.highlevel import AnyReader
@@ -123,8 +124,9 @@ def test_a_run_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(result, d
         assert not (out / "report.html").exists()
     engine = FakeEngine()
     evaluated(drive, out, engine)
-    assert len(engine.given) == 56 - 2 * 16 + 2  # two parts were there; the two frames before are seen again
-    assert read_run(out)["found"]["begun_at"] == 32
+    there = read_run(out)["found"]["begun_at"]
+    assert there in (16, 32, 48)  # up to 32 frames were under way
+    assert len(engine.given) == 56 - there + 2  # the two frames before are seen again
     first, second = contents(result), contents(out)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
@@ -139,7 +141,7 @@ def test_a_run_does_not_go_on_by_another_back_end(drive, evaluated, tmp_path):
         evaluated(drive, tmp_path / "out", engine)
     assert_one_line(caught.value, "fp32 on cpu by other", "fp32 on cpu by fake", "-p backend")
     evaluated(drive, tmp_path / "out")
-    assert read_run(tmp_path / "out")["found"]["begun_at"] == 32
+    assert read_run(tmp_path / "out")["found"]["begun_at"] >= 16
 
 
 def test_a_finished_result_is_left_as_it_is(result, drive, evaluated):
@@ -154,11 +156,11 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(drive, evaluated, tmp_
     written = []
     write = fused_bag.BagPart.write
 
-    def full(part, recorded_ns, frame):
-        written.append(recorded_ns)
+    def full(part, messages):
+        written.append(part)
         if len(written) > 20:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(part, recorded_ns, frame)
+        write(part, messages)
 
     monkeypatch.setattr(fused_bag.BagPart, "write", full)
     with pytest.raises(SourceError) as caught:
@@ -360,3 +362,54 @@ def test_the_video_shows_black_where_there_is_no_image():
     assert (without[28:, 44:84] == 0).all()
     assert (without[28:, :40] == 50).all()
     assert (without[:28, 44:84] != sheet[:28, 44:84]).any()  # the caption says so
+
+
+def test_ctrl_c_while_the_network_is_loaded_waits_for_that(drive, tmp_path, monkeypatch):
+    done = []
+
+    def load(config):
+        signal.raise_signal(signal.SIGINT)  # as within a callback of a library, which would abort the process
+        done.append(True)
+        return FakeEngine()
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(evaluate, "load_engine", load)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_with(drive, tmp_path / "out")
+    assert done == [True]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_result_does_not_go_into_the_recording(evaluated, tmp_path):
+    path = recording(tmp_path / "bag", ("thermal", "visible"))
+    there = sorted(path.rglob("*"))
+    with pytest.raises(SourceError) as caught:
+        evaluated(path, path / "results" / "out")
+    assert_one_line(caught.value, "lies in the recording", "--out")
+    assert sorted(path.rglob("*")) == there
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"stamp": lambda at_ns: 0}, ("zero stamp", "-p sync.thermal_stamps:=arrival -p sync.visible_stamps:=arrival")),
+        (
+            {"data": np.zeros(0, np.uint8)},
+            ("30 bad thermal image", "what was wrong first", "data of 0 bytes is truncated"),
+        ),
+    ],
+    ids=["stamps of zero", "images without a pixel"],
+)
+def test_images_of_no_use_are_one_line_with_the_reason(evaluated, tmp_path, changed, words):
+    stamp = changed.pop("stamp", lambda at_ns: at_ns)
+    with BagWriter(tmp_path / "bag", "mcap") as bag:
+        for index in range(30):
+            at_ns = START_NS + index * 50_000_000
+            bag.image("/visible/image_raw", visible_image(index), "bgr8", stamp(at_ns), "v", recorded_ns=at_ns)
+            bag.image(
+                "/thermal/image_raw", thermal_image(index), "mono8", stamp(at_ns), "t", recorded_ns=at_ns, **changed
+            )
+    with pytest.raises(SourceError) as caught:
+        evaluated(tmp_path / "bag", tmp_path / "out")
+    assert_one_line(caught.value, *words)
+    assert not (tmp_path / "out").exists()

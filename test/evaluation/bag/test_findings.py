@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hkdnet_ros.evaluation.bag.findings import BAD, GOOD, NOTE, alignment, findings, ranked_frames
+from hkdnet_ros.evaluation.bag.finding import BAD, GOOD, NOTE
+from hkdnet_ros.evaluation.bag.findings import alignment, findings, ranked_frames
 from hkdnet_ros.evaluation.bag.reading import read_result
 
 

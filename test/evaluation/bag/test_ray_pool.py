@@ -70,7 +70,7 @@ def test_two_nodes_give_what_one_process_gives_and_a_killed_worker_costs_nothing
     assert errors.keys() == {"gone"}
     assert "no such file" in errors["gone"]
     assert len(set(begun(tasks[1]))) == 2
-    assert read_run(tasks[1].out)["found"]["begun_at"] in (16, 32)
+    assert read_run(tasks[1].out)["found"]["begun_at"] in (16, 32, 48)
     for task in tasks[:2]:
         assert_equal(task.out, result)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hkdnet_ros.sources import h264_writer
+
 SECTIONS = ("summary", "frames", "input", "pairs", "latency", "quality", "downstream", "run")
 
 
@@ -13,11 +15,16 @@ def test_the_report_can_be_clicked_through(result, browser, scheme, width, heigh
     page = browser.open((result / "report.html").as_uri(), width=width, height=height, scheme=scheme)
     assert page.title() == "drive"
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width > 640:  # on a phone one swipes through the links
+        links = [link.bounding_box() for link in page.locator("nav a").all()]
+        assert all(link["x"] + link["width"] <= width for link in links)
+    first = page.locator("#run > .scroll td:first-child", has_text="hkdnet_ros")
+    assert first.evaluate("cell => cell.clientWidth") > 60  # a word of ten letters is not cut into syllables
     for name in SECTIONS:
         page.locator(f'nav a[href="#{name}"]').click()
         assert page.locator(f"section#{name}").is_visible()
     charts = page.locator(".chart")
-    assert charts.count() >= 10
+    assert charts.count() >= 13
     for number in range(charts.count()):
         chart = charts.nth(number)
         chart.scroll_into_view_if_needed()
@@ -55,3 +62,11 @@ def test_the_page_needs_no_network(result):
     assert 'src="http' not in text
     assert 'href="http' not in text
     assert len(text) < 2_000_000
+
+
+def test_the_video_plays_in_a_browser(result, browser):
+    if not h264_writer._ffmpeg_encoder():
+        pytest.skip("needs ffmpeg with H.264; `apt install ffmpeg` brings it")
+    page = browser.open((result / "side_by_side.mp4").as_uri())
+    page.wait_for_function("document.querySelector('video').currentTime > 0")
+    assert page.evaluate("document.querySelector('video').videoWidth") == 3 * 128 + 2 * 4

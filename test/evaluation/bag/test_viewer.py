@@ -12,10 +12,13 @@ import urllib.request
 import cv2
 import numpy as np
 import pytest
-from recordings import assert_one_line
+from recordings import START_NS, assert_one_line
 
 from hkdnet_ros.errors import SourceError
+from hkdnet_ros.evaluation.bag.downstream.tracks import OBJECT_COLUMNS, object_rows, write_tracks
+from hkdnet_ros.evaluation.bag.tables import write_table
 from hkdnet_ros.evaluation.bag.viewer import Viewer
+from hkdnet_ros.evaluation.boxes import Objects
 
 
 @contextlib.contextmanager
@@ -147,3 +150,50 @@ def test_several_results_are_listed(result, tmp_path, browser):
         page.wait_for_function("document.querySelector('#pane-fused img').naturalWidth === 128")
         page.locator("#report").click()
         page.wait_for_selector("section#summary")
+
+
+@pytest.fixture
+def with_objects(result, tmp_path):
+    """The result as it would be had a detector looked: one person, whom the visible image loses after a while."""
+    out = tmp_path / "seen"
+    shutil.copytree(result, out)
+    rows = []
+    for frame in range(0, 56, 2):
+        person = Objects(np.array([[20, 10, 40, 60]], np.float32), np.array([0.9], np.float32), np.zeros(1, np.int64))
+        nobody = person.where(np.zeros(1, np.bool_))
+        found = {"thermal": person, "visible": person if frame < 20 else nobody, "fused": person}
+        rows += object_rows(frame, START_NS + 50_000_000 * frame, found)
+    write_table(out / "objects.csv", OBJECT_COLUMNS, rows)
+    write_tracks(out, 0.5)
+    return out
+
+
+def test_what_the_detector_found_is_drawn_and_what_visible_misses_is_a_line(with_objects, browser):
+    with serving(with_objects) as viewer:
+        overview = json.loads(get(viewer.address, "0/overview.json"))
+        assert overview["lines"]["fused shows, visible misses"]["y"] == [0] * 10 + [1] * 18
+        assert json.loads(get(viewer.address, "0/21.json"))["objects"] == {}
+        row = json.loads(get(viewer.address, "0/22.json"))
+        assert row["objects"] == {name: [[20, 10, 40, 60, pytest.approx(0.9)]] for name in ("thermal", "fused")}
+        page = browser.open(viewer.address + "#frame=22")
+        page.wait_for_selector("#pane-fused rect")
+        assert page.locator("#pane-visible rect").count() == 0
+        left, right = (page.locator(box).bounding_box() for box in ("#pane-fused rect", "#pane-fused img"))
+        assert (left["x"] - right["x"]) / right["width"] == pytest.approx(20 / 128, abs=0.02)
+        page.keyboard.press("b")
+        assert not page.locator("#pane-fused rect").is_visible()
+        page.locator("#boxes").click()
+        assert page.locator("#pane-fused rect").is_visible()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("document.querySelectorAll('#pane-fused rect').length === 0")
+
+
+def test_the_line_under_the_frame_can_be_another(address, browser):
+    page = browser.open(address)
+    page.wait_for_selector("#measures .note")  # frame 0 is not measured, and the page says so
+    assert "Qabf of fused" in page.locator("#legend").inner_text()
+    page.keyboard.press("l")
+    assert "MI of fused" in page.locator("#legend").inner_text()
+    page.locator("#series").select_option("SSIM of fused")
+    assert "SSIM of fused" in page.locator("#legend").inner_text()
+    assert not page.locator("#boxes").is_visible()  # no detector looked

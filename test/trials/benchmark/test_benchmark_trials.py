@@ -12,8 +12,9 @@ import pytest
 
 from hkdnet_ros.cli import main
 from hkdnet_ros.errors import ConfigError
-from hkdnet_ros.trials.benchmark.benchmark import BenchmarkConfig
+from hkdnet_ros.trials.benchmark.benchmark import BenchmarkConfig, write
 from hkdnet_ros.trials.benchmark.figures import Benchmark, EngineFigures, NodeBenchmark, NodeFigures, Scaling
+from hkdnet_ros.trials.benchmark.page import benchmark_page
 from hkdnet_ros.trials.benchmark.peak import HIGHEST, sustained_rate
 from hkdnet_ros.trials.benchmark.report import markdown
 from hkdnet_ros.trials.children import Children
@@ -39,30 +40,59 @@ def test_a_node_that_keeps_up_with_anything_and_one_that_never_does():
 
 
 def node_figures(rate, received, cores):
-    return NodeFigures(rate, 100, received, (10.0, 20.0, 30.0), 1.5, cores, 400.0)
+    return NodeFigures(rate, 100, received, (10.0, 20.0, 30.0), 1.5, cores, 400.0, 0.25, (2.0, 4.0))
 
 
 def figures(**changes):
-    times = {"torch eager fp32": (50.0, 60.0), "torch bf16": (25.0, 30.0)}
+    times = {"torch eager fp32": (50.0, 60.0), "torch bf16": (25.0, 30.0), "paper": (900.0, 950.0)}
+    beside = {"spin": {"torch eager fp32": (100.0, 140.0), "torch bf16": (40.0, 60.0)}}
     rates = [node_figures(10.0, 100, 0.3), node_figures(30.0, 90, 0.9)]
     plain = Benchmark(
-        "2 cores of X", {"torch": "2.1"}, "abc", "nothing", "guided on cpu",
-        EngineFigures("320x240", "640x480", "640x480", times), {"network": 20.0},
+        "2 cores of X", {"torch": "2.1"}, "abc", "guided on cpu",
+        EngineFigures("320x240", "640x480", "640x480", times, beside), {"network": 20.0},
         Scaling(["80x60", "160x120"], [4800, 19200], [1.0, 4.0], 1.0),
-        NodeBenchmark(28.0, rates, node_figures(28.0, 100, 0.14)),
+        NodeBenchmark(28.0, rates, node_figures(30.0, 100, 0.15), node_figures(30.0, 100, 0.06),
+                      {"spin": node_figures(30.0, 60, 0.8)}),
     )  # fmt: skip
     return dataclasses.replace(plain, **changes)
 
 
 def test_the_tables_have_every_figure():
     text = markdown(figures())
-    assert "2 cores of X; torch 2.1; revision abc; beside nothing" in text
-    assert "| torch bf16 | 25.0 | 30.0 | 2.00 |" in text
+    assert "2 cores of X; torch 2.1; revision abc" in text
+    assert "| torch bf16 | 25.0 | 30.0 | 2.00 | 40.0 | 60.0 | 1.60, 2.00 |" in text
+    assert "| paper | 900.0 | 950.0 | 0.06 |  |  |  |" in text
+    assert "| 30, beside spin | 40% |" in text
     assert "| network | 20.00 |" in text
     assert "to the power of 1.00" in text
     assert "28 pairs a second with less than 5 % dropped" in text
-    assert "| 30 | 10% | 10.0 | 20.0 | 30.0 | 1.5 | 0.90 | 400 |" in text
-    assert "A fused pair costs 33.3 ms of one core, one passed through 5.0 ms." in text
+    assert "| 30 | 10% | 10.0 | 20.0 | 30.0 | 1.5 | 2.0 | 4.0 | 0.90 | 33.3 | 400 | +0.2 |" in text
+    assert "| 30, without the network | 0% | 10.0 | 20.0 | 30.0 | 1.5 | 2.0 | 4.0 | 0.15 | 5.0 | 400 | +0.2 |" in text
+    assert "Without the network the node costs 2.5 times as much" in text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_draws_every_plot(scheme, browser, tmp_path):
+    write(figures(), tmp_path)
+    page = browser.open((tmp_path / "benchmark.html").as_uri(), scheme=scheme)
+    assert page.locator("figure.chart canvas").count() == 8
+    assert "2 cores of X; torch 2.1; revision abc" in page.locator("header").inner_text()
+    page.locator("#ways_spin .u-over").hover(position={"x": 10, "y": 10})
+    assert page.locator("#ways_spin .u-value").all_inner_texts() == ["torch eager fp32", "140", "100"]
+
+
+def test_what_was_not_measured_has_no_plot():
+    page = benchmark_page(figures(scaling=None, node=None))
+    assert 'id="ways_spin"' in page
+    assert 'id="by_size"' not in page
+    assert 'id="age"' not in page
+
+
+def test_a_trial_of_which_nothing_came_leaves_a_gap():
+    node = figures().node
+    silent = dataclasses.replace(node.rates[1], received=0, age_ms=(), own_ms=())
+    page = benchmark_page(figures(node=dataclasses.replace(node, rates=[node.rates[0], silent])))
+    assert '"name":"p99","values":[30.0,null,' in page
 
 
 def test_what_was_not_measured_has_no_table():
@@ -82,8 +112,8 @@ def test_the_command_prints_and_writes(capsys, tmp_path):
 
 
 def test_a_load_that_is_none_is_refused():
-    with pytest.raises(ConfigError, match="--load is stress; choose one of spin, torch"):
-        BenchmarkConfig((64, 48), (16, 16), load="stress")
+    with pytest.raises(ConfigError, match="--load is stress; choose of spin, torch"):
+        BenchmarkConfig((64, 48), (16, 16), loads=["spin", "stress"])
 
 
 @pytest.mark.parametrize("kind", ["spin", "torch"])
@@ -106,12 +136,31 @@ def test_a_node_is_tried_over_dds(tmp_path):
     from hkdnet_ros.trials.benchmark.node_trial import Setting, try_node
 
     cameras = ((40, 30), (80, 60))
-    passed = try_node(Setting.of_pass_through(*cameras, (160, 120), 1.0), 10.0, tmp_path)
+    passed = try_node(Setting.of_pass_through(*cameras, 1.0), 10.0, tmp_path)
+    bare = try_node(Setting.of_bare(*cameras, 1.0), 10.0, tmp_path)
     fused = try_node(Setting.of_fusion(*cameras, 1.0, {"backend": "torch"}), 10.0, tmp_path)
-    for found in (passed, fused):
+    assert passed.own_ms == ()  # which only the node says
+    for found in (bare, fused):
+        assert 0 < found.own_ms[0] <= found.own_ms[1] < found.age_ms[2]
+    for found in (passed, bare, fused):
         assert 0 < found.received <= found.sent + 1
         assert 0 < found.age_ms[0] <= found.age_ms[1] <= found.age_ms[2]
         assert found.resident_mb > 10
+
+
+def test_processes_get_a_profile_for_large_images_unless_the_environment_names_one(monkeypatch, tmp_path):
+    pytest.importorskip("rclpy", reason="needs ROS 2")
+    from hkdnet_ros.node.distributions import PROFILE_VARIABLES, profile_variable
+    from hkdnet_ros.trials.benchmark.node_trial import large_images
+
+    for name in PROFILE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    with large_images((1280, 720), tmp_path):
+        assert "4 bgr8 images of 1280x720" in Path(os.environ[profile_variable()]).read_text()
+    assert profile_variable() not in os.environ
+    monkeypatch.setenv(profile_variable(), "/my.xml")
+    with large_images((1280, 720), tmp_path):
+        assert os.environ[profile_variable()] == "/my.xml"
 
 
 def test_a_stamp_is_written_into_a_serialised_message():

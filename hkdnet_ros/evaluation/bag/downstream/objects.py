@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...images.frames import THERMAL, VISIBLE
-from ..boxes import Objects, covered, joined, matched, without_doubles
-from ..detection import Search
-from ..detector import DOUBLE, find_objects
-from .lumas import FUSED, IMAGES, Lumas
+from ....images.frames import THERMAL, VISIBLE
+from ...boxes import Objects, covered, joined, matched, without_doubles
+from ...detection import Search
+from ...detector import DOUBLE, find_objects
+from ..lumas import FUSED, IMAGES, Lumas
 
 BOTH = "both"
 

@@ -1,0 +1,1 @@
+"""Recordings through the node's own core: measured, written, reported and shown."""
