@@ -127,6 +127,7 @@ def _asked(task: Task, source: CameraSource, every: int) -> dict[str, Any]:
         "parameters": dict(task.parameters),
         "defaults": dict(task.defaults),
         "weights": _checksum(Path(task.engine.model)),
+        "files": _files(task),
         "every": every,
         "limit": request.limit,
         "part": request.part,
@@ -210,8 +211,15 @@ def machine() -> str:
     return f"{platform.machine()}, {name}" if name else platform.machine()
 
 
+def _files(task: Task) -> dict[str, str]:
+    """Return the checksums of the files that are named beside weights and recording, as calibrations, by what names."""
+    named = {name: value for name, value in task.parameters.items() if isinstance(value, str) and name != "model"}
+    named["detector"] = str(task.request.detector or "")
+    return {name: checksum for name, value in named.items() if (checksum := _checksum(Path(value)))}
+
+
 def _checksum(path: Path) -> str:
-    """Return the checksum of a weights file, empty for a preset's name: that comes with the version."""
+    """Return the checksum of a file, empty for what is none, as a preset's name: that comes with the version."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
 
 

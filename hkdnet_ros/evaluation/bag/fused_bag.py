@@ -32,7 +32,7 @@ class BagPart:
         partial = folder / f".partial_{number}"
         partial.unlink(missing_ok=True)
         self._writer = McapWriter(partial)
-        self._schemas: dict[str, int] = {}
+        self._schemas: dict[tuple[str, str], int] = {}
         self._channels: dict[tuple[str, str], int] = {}
 
     def write(self, messages: Iterable[tuple[int, int, Topic, Bytes]]) -> None:
@@ -51,11 +51,11 @@ class BagPart:
         self._writer.abandon()
 
     def _channel(self, topic: Topic) -> int:
-        if topic.msgtype not in self._schemas:
-            schema = self._writer.add_schema(topic.msgtype, topic.definition_encoding, topic.definition)
-            self._schemas[topic.msgtype] = schema
+        key = topic.msgtype, topic.definition  # one message may be defined in two ways, as by an older version
+        if key not in self._schemas:
+            self._schemas[key] = self._writer.add_schema(topic.msgtype, topic.definition_encoding, topic.definition)
         said = {"offered_qos_profiles": topic.qos, "topic_type_hash": topic.type_hash}
-        channel = self._writer.add_channel(topic.name, self._schemas[topic.msgtype], topic.encoding, said)
+        channel = self._writer.add_channel(topic.name, self._schemas[key], topic.encoding, said)
         self._channels[topic.name, topic.msgtype] = channel
         return channel
 

@@ -309,6 +309,18 @@ def test_the_folder_of_another_run_is_left_alone(result, drive, evaluated, tmp_p
     assert [path.name for path in (tmp_path / "notes").iterdir()] == ["mine.txt"]
 
 
+def test_a_file_that_a_setting_names_is_another_request_once_it_changed(evaluated, drive, tmp_path):
+    mask = tmp_path / "bad.png"
+    cv2.imwrite(str(mask), np.zeros((48, 64), np.uint8))
+    asked = {"parameters": {"thermal.bad_pixels": str(mask)}, "limit": 3, "video": False}
+    evaluated(drive, tmp_path / "out", **asked)
+    evaluated(drive, tmp_path / "out", **asked)
+    cv2.imwrite(str(mask), np.eye(48, 64, dtype=np.uint8) * 255)
+    with pytest.raises(SourceError) as caught:
+        evaluated(drive, tmp_path / "out", **asked)
+    assert_one_line(caught.value, "another run", "files.thermal.bad_pixels was", "--out")
+
+
 def test_the_status_of_the_bag_is_the_nodes_message():
     lines = (Path(__file__).resolve().parents[3] / "msg" / "FusionStatus.msg").read_text().splitlines()
     fields = [" ".join(line.partition("#")[0].split()) for line in lines]

@@ -15,6 +15,7 @@ from hkdnet_ros.evaluation.bag.folder import read_run
 from hkdnet_ros.geometry.rigid_transform import RigidTransform
 from hkdnet_ros.perception.incoming import Depth, Transform
 from hkdnet_ros.sources.bags.bag_source import BagSource
+from hkdnet_ros.sources.bags.mcap_file import McapFile
 
 PERIOD_NS = 50_000_000
 OWN = ["/fused/camera_info", "/fused/image", "/fused/status"]
@@ -144,6 +145,23 @@ def test_a_bag_of_ros_1_is_merged_as_messages_of_ros_2(evaluated, tmp_path):
     labels = [(kind, message.kind, message.text) for topic, kind, message in found if topic == "/labels"]
     assert labels == [("robot_msgs/msg/Label", 7, "dog")] * 24
     assert any("/marks is not merged" in problem for problem in read_run(tmp_path / "out")["found"]["problems"])
+
+
+def test_one_type_in_two_versions_keeps_the_definition_of_each_topic(evaluated, tmp_path):
+    older = "uint8 kind\n"
+    with BagWriter(tmp_path / "robot", "mcap") as bag:
+        for index in range(3):
+            at_ns = START_NS + index * PERIOD_NS
+            hashed = {"rihs01": "RIHS01_" + "0" * 64}
+            label = bag.connect("/front/status", "hkdnet_ros/msg/FusionStatus", msgdef=older, **hashed)
+            bag.raw(label, at_ns, b"\x00\x01\x00\x00\x07")
+            bag.image("/visible/image_raw", visible_image(index), "bgr8", at_ns, "v")
+            bag.image("/thermal/image_raw", thermal_image(index), "mono8", at_ns, "t")
+    evaluated(tmp_path / "robot", tmp_path / "out", merge=True, video=False)
+    written = McapFile(tmp_path / "out" / "fused" / "fused_0.mcap", pytest.fail)  # rosbags takes one for each type
+    definitions = {connection.topic: connection.definition for connection in written.connections}
+    assert definitions["/front/status"] == older
+    assert "stage_latencies" in definitions["/fused/status"]
 
 
 def test_what_is_no_bag_cannot_be_merged_and_leaves_nothing(evaluated, tmp_path):

@@ -1,1 +1,1 @@
-"""Recordings through the node's own core: measured, written, reported and shown."""
+"""What those make of a result who take the fused images on: detectors, trackers and odometry."""
