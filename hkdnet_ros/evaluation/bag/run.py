@@ -62,6 +62,7 @@ _THREADS = 2
 _UNDER_WAY = 192 << 20  # bytes of images between fusion and disk: measuring one frame takes as long as fusing twenty
 _LEAST = 6 << 20  # counted for a frame: 32 are under way at most, for a loss of power costs them
 _MEASURED = 200  # so many frames are measured of a short recording
+_IN_VAIN = 400  # so many arrivals in a row without a frame end a source that has no end itself
 _SELDOM = 60  # of a long one, one in so many: measuring one takes as long as fusing ten
 
 
@@ -163,7 +164,7 @@ def work_through(
                     if (model := source.camera_model(stream)) is not None:
                         session.receive_calibration(stream, model, 0)
                 with decoded_ahead(source.arrivals()) as arrivals:
-                    fed = _Fed(arrivals, sink, tables, options.limit)
+                    fed = _Fed(arrivals, sink, tables, options.limit, _length(source) is None)
                     run(session, fed)
                 session.flush()
                 sink.check()
@@ -199,20 +200,29 @@ def work_through(
 
 
 class _Fed:
-    """Arrivals as they are fed to the session: noted, and ended by a limit, by damage or by what the sink met."""
+    """Arrivals as they are fed to the session: noted, and ended by a limit, by damage or by what the sink met.
+
+    Of a source that ``is_endless``, they end as well where nothing comes of them for long: no limit would be reached.
+    """
 
     def __init__(
-        self, arrivals: Iterator[tuple[Arrival, float | None]], sink: _Sink, tables: StreamTables, limit: int | None
+        self,
+        arrivals: Iterator[tuple[Arrival, float | None]],
+        sink: _Sink,
+        tables: StreamTables,
+        limit: int | None,
+        is_endless: bool,
     ) -> None:
         self._arrivals = arrivals
         self._sink = sink
         self._tables = tables
         self._limit = limit
+        self._is_endless = is_endless
         self.damage = ""
 
     def __iter__(self) -> Iterator[Arrival]:
-        count = 0
-        while self._limit is None or self._sink.frames < self._limit:
+        count = in_vain = frames = 0
+        while (self._limit is None or self._sink.frames < self._limit) and in_vain < _IN_VAIN:
             try:
                 arrival, motion = next(self._arrivals)
             except StopIteration:
@@ -226,6 +236,8 @@ class _Fed:
             self._tables.arrived(arrival, motion)
             yield arrival
             self._sink.check()
+            in_vain = in_vain + 1 if self._is_endless and self._sink.frames == frames else 0
+            frames = self._sink.frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,11 +411,15 @@ def _row(job: _Job) -> dict[str, object]:
 
 def _count(source: CameraSource, limit: int | None) -> int | None:
     """Return how many frames there will be, about; None where nobody knows."""
+    return min((count for count in (_length(source), limit) if count is not None), default=None)
+
+
+def _length(source: CameraSource) -> int | None:
+    """Return how many pairs a source has, None where it has no end."""
     try:
-        count = len(source)
+        return len(source)
     except SourceError:
-        return limit
-    return count if limit is None else min(count, limit)
+        return None
 
 
 def _wants(source: CameraSource, config: PerceptionConfig) -> Wants:

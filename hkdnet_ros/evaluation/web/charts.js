@@ -32,8 +32,9 @@ function drawn(chart, holder, width) {
       y: { range: (u, low, high) => {
         if (low == null) return [0, 1];
         const bottom = chart.low == null ? low : Math.min(low, chart.low);
-        const room = (high - bottom || Math.abs(high) || 1) * 0.08;
-        return [chart.low == null || low < chart.low ? bottom - room : chart.low, high + room];
+        const top = chart.low == null ? high : Math.max(high, chart.low);  // bars below zero begin there, too
+        const room = (top - bottom || Math.abs(top) || 1) * 0.08;
+        return [chart.low == null || low < chart.low ? bottom - room : chart.low, top + room];
       } },
     },
     axes: [

@@ -19,7 +19,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from hkdnet_ros.errors import ConfigError, DeviceError, SourceError
-from hkdnet_ros.evaluation.bag import evaluate, fused_bag
+from hkdnet_ros.evaluation.bag import evaluate, fused_bag, run
 from hkdnet_ros.evaluation.bag.folder import ResultFolder, read_run
 from hkdnet_ros.evaluation.bag.movie import _Row
 from hkdnet_ros.evaluation.bag.reading import read_panes, read_result
@@ -208,6 +208,13 @@ def test_the_simulator_is_evaluated_as_far_as_asked(evaluated, tmp_path):
     with pytest.raises(SourceError) as caught:
         evaluated("simulator:day", tmp_path / "endless", every=None)
     assert_one_line(caught.value, "no end")
+
+
+def test_a_source_without_end_of_which_nothing_is_fused_ends(evaluated, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "_IN_VAIN", 20)
+    with pytest.raises(SourceError) as caught:
+        evaluated("rig:day", tmp_path / "out", parameters={"registration.mode": "depth"}, limit=2, video=False)
+    assert_one_line(caught.value, "no two could be fused", "10 not registered", "/tf_static")
 
 
 def test_settings_are_the_nodes(drive, evaluated, tmp_path):
