@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +18,19 @@ from ...metrics.fusion import LESS_IS_BETTER
 from .charts import Chart, points
 from .downstream.objects import COUNT_KEYS
 from .finding import BAD, GOOD, NOTE
+from .folder import NAME as RUN
 from .lumas import FUSED
 from .markup import Section, cards, finding_list, page, paragraph, shots, table
 from .measures import FLICKER_KEYS, QUALITY_KEYS
 from .reading import Result, drop_counts, read_panes, read_result
 from .tables import write_table
 
+_log = logging.getLogger(__name__)
+
 FEWEST = 8
 """Frames that a difference is told of."""
+
+_PAGE = "compare.html"
 
 _DRAWS = 4000
 _BLOCKS = 40  # of frames in a row, which are alike; an interval by single frames would be too narrow
@@ -55,12 +62,17 @@ def compare(a: Path, b: Path, out: Path) -> tuple[Path, list[Difference]]:
     """Compare two results and write compare.html and differences.csv to ``out``; return the page and what differs.
 
     Frames belong together that have the same stamps of thermal and visible image. Raises :class:`SourceError` where a
-    result cannot be read, where they have no frames in common, and for a folder that cannot be written.
+    result cannot be read, where they have no frames in common, and for a folder that cannot be written or that holds a
+    result or another comparison. Where the recordings differ, as videos whose stamps begin at 0, page and log say so.
     """
     first, second = read_result(a), read_result(b)
+    subtitle = f"A: {a}; B: {b}"
+    _check_free(out, subtitle)
     pairs = _paired(first, second)
     if not len(pairs):
         raise SourceError(f"{a} and {b}: have no frame of the same stamps; compare results of one recording")
+    if warning := _of_two_recordings(first, second):
+        _log.warning("%s", warning)
     found = differences(first, second, pairs)
     make_folder(out)
     columns = ("measure", "frames", "a", "b", "difference", "low", "high", "verdict")
@@ -69,9 +81,30 @@ def compare(a: Path, b: Path, out: Path) -> tuple[Path, list[Difference]]:
          "low": one.low, "high": one.high, "verdict": one.verdict} for one in found
     ))  # fmt: skip
     names = _names(first, second)
-    text = page(f"{names[0]} against {names[1]}", f"A: {a}; B: {b}", _sections(first, second, pairs, found, names))
-    write_file(out / "compare.html", text.encode())
-    return out / "compare.html", found
+    text = page(f"{names[0]} against {names[1]}", subtitle, _sections(first, second, pairs, found, names))
+    write_file(out / _PAGE, text.encode())
+    return out / _PAGE, found
+
+
+def _check_free(out: Path, subtitle: str) -> None:
+    """Raise :class:`SourceError` for the folder of a result, and for one with a page of another subtitle."""
+    if (out / RUN).is_file():
+        raise SourceError(f"{out}: holds a result of `hkdnet evaluate bag`; choose another --out")
+    there = out / _PAGE
+    if there.is_file() and html.escape(subtitle) not in there.read_text(encoding="utf-8", errors="replace"):
+        raise SourceError(f"{there}: compares other results; choose another --out, or remove it")
+
+
+def _of_two_recordings(first: Result, second: Result) -> str:
+    """Return what to say where two results are not of the same files, "" where they are."""
+    of = [result.asked["recording"] if result.asked["recording"]["files"] else result.asked["source"]
+          for result in (first, second)]  # fmt: skip
+    if of[0] == of[1]:
+        return ""
+    return (
+        f"A is of {first.asked['source']}, B of {second.asked['source']}, whose files differ: frames are paired by "
+        "their stamps alone, and the differences may be those of the recordings"
+    )
 
 
 def differences(first: Result, second: Result, pairs: NDArray[np.int64]) -> list[Difference]:
@@ -151,6 +184,8 @@ def _sections(
     sentences = [(tones[one.verdict], _sentence(one)) for one in found]
     if not found:
         sentences = [(NOTE, f"Fewer than {FEWEST} frames were measured in both: evaluate with the same --every.")]
+    if warning := _of_two_recordings(first, second):
+        sentences.insert(0, (BAD, f"{warning}."))
     body = cards(entries) + finding_list(sorted(sentences, key=lambda item: (BAD, GOOD, NOTE).index(item[0])))
     rows = [
         [one.measure, one.frames, f"{one.a:.4g}", f"{one.b:.4g}", f"{one.b - one.a:+.3g}",

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from recordings import assert_one_line
+from recordings import assert_one_line, write_videos
 from rigging import FakeEngine
 
 from hkdnet_ros.errors import SourceError
@@ -71,6 +71,31 @@ def test_results_without_a_frame_in_common_are_one_line(result, evaluated, tmp_p
     with pytest.raises(SourceError) as caught:
         compare(result, tmp_path / "gone", tmp_path / "out")
     assert_one_line(caught.value, tmp_path / "gone", "--out folder")
+
+
+def test_results_of_two_recordings_whose_stamps_are_alike_are_told(result, evaluated, tmp_path, caplog):
+    for name, count in (("a", 6), ("b", 7)):
+        evaluated(write_videos(tmp_path / f"clip_{name}", count), tmp_path / name, video=False)
+    report, _ = compare(tmp_path / "a", tmp_path / "b", tmp_path / "out")
+    (said,) = caplog.messages
+    assert all(word in said for word in ("clip_a", "clip_b", "files differ"))
+    assert said in report.read_text()
+
+
+def test_neither_a_result_nor_another_comparison_is_written_over(result, tmp_path):
+    for name in ("copy", "other"):
+        shutil.copytree(result, tmp_path / name)
+    report, _ = compare(result, tmp_path / "copy", tmp_path / "a & b")
+    compare(result, tmp_path / "copy", tmp_path / "a & b")
+    before = report.read_bytes()
+    with pytest.raises(SourceError) as caught:
+        compare(result, tmp_path / "other", tmp_path / "a & b")
+    assert_one_line(caught.value, report, "other results", "--out")
+    assert report.read_bytes() == before
+    with pytest.raises(SourceError) as caught:
+        compare(result, tmp_path / "copy", tmp_path / "other")
+    assert_one_line(caught.value, tmp_path / "other", "holds a result", "--out")
+    assert not (tmp_path / "other" / "compare.html").exists()
 
 
 def test_the_interval_covers_the_mean_about_as_often_as_it_says():
