@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import queue
 import threading
@@ -116,8 +117,8 @@ class Movie:
     def _begin(self, stamps: Sequence[int]) -> None:
         """Write what waits for the rate, which these stamps tell where it is not known yet."""
         if not self._rate:
-            length_ns = stamps[-1] - stamps[0]
-            rate = (len(stamps) - 1) * 1e9 / length_ns if length_ns > 0 else 0.0
+            rising = [after - before for before, after in itertools.pairwise(stamps) if after > before]
+            rate = len(rising) * 1e9 / sum(rising) if rising else 0.0
             self._rate = min(max(rate, _LOWEST_RATE), _HIGHEST_RATE)
         while self._first:
             self._write(self._first.pop(0).panes)

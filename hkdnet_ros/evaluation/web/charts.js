@@ -39,7 +39,7 @@ function drawn(chart, holder, width) {
     },
     axes: [
       named ? { ...axis, ...nameAxis, grid: { show: false } } : { ...axis, size: 28, values: (u, ticks) => ticks.map((tick) => overTime ? clock(tick) : figure(tick)), space: 60, ...(whole ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] } : {}) },
-      { ...axis, size: 46, values: (u, ticks) => ticks.map(figure) },
+      { ...axis, size: (u, labels) => Math.max(46, ...(labels ?? []).map((label) => 14 + 7 * label.length)), values: (u, ticks) => ticks.map(figure) },
     ],
     series: [
       { label: overTime ? "at" : chart.axis, value: label },

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from drives import evaluate_with, write_drive
+from drives import PERIOD_NS, evaluate_with, write_drive
 from recordings import START_NS, BagWriter, assert_one_line, thermal_image, visible_image, write_folder, write_videos
 from rigging import FakeEngine
 from rosbags.highlevel import AnyReader
@@ -21,7 +21,8 @@ from rosbags.typesys import Stores, get_typestore
 from hkdnet_ros.errors import ConfigError, DeviceError, SourceError
 from hkdnet_ros.evaluation.bag import evaluate, fused_bag, run
 from hkdnet_ros.evaluation.bag.folder import ResultFolder, read_run
-from hkdnet_ros.evaluation.bag.movie import _Row
+from hkdnet_ros.evaluation.bag.movie import Movie, _Row
+from hkdnet_ros.evaluation.bag.panes import jpeg
 from hkdnet_ros.evaluation.bag.reading import read_panes, read_result
 from hkdnet_ros.evaluation.bag.status_message import FUSION_STATUS
 from hkdnet_ros.sources.bags.bag_source import BagSource
@@ -381,6 +382,15 @@ def test_the_video_shows_black_where_there_is_no_image():
     assert (without[28:, 44:84] == 0).all()
     assert (without[28:, :40] == 50).all()
     assert (without[:28, 44:84] != sheet[:28, 44:84]).any()  # the caption says so
+
+
+def test_the_video_keeps_its_rate_where_stamps_go_back(tmp_path):
+    panes = {name: jpeg(np.full((24, 32, 3), 90, np.uint8)) for name in ("thermal", "visible", "fused")}
+    movie = Movie(tmp_path, tmp_path / "panes")
+    for index in range(32):
+        movie.show(START_NS + index * PERIOD_NS - (10 * 10**9 if index >= 16 else 0), panes)
+    movie.finish()
+    assert cv2.VideoCapture(str(tmp_path / "side_by_side.mp4")).get(cv2.CAP_PROP_FPS) == pytest.approx(20)
 
 
 def test_ctrl_c_while_the_network_is_loaded_waits_for_that(drive, tmp_path, monkeypatch):

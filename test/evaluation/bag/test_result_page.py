@@ -61,16 +61,17 @@ def test_bars_stand_on_zero_where_all_are_below_it(result, browser):
     page = browser.open((result / "report.html").as_uri())
     chart = {"kind": "bars", "x": [1, 2], "labels": ["a", "b"], "axis": "", "low": 0.0,
              "series": [{"name": "fused", "values": [-0.047, -0.038], "color": "fused"}]}  # fmt: skip
-    low, high = page.evaluate(
+    low, high, left = page.evaluate(
         """async (chart) => {
              const plot = drawn(chart, document.body, 300);
              await new Promise((done) => setTimeout(done));  // uPlot scales behind the call
-             return [plot.scales.y.min, plot.scales.y.max];
+             return [plot.scales.y.min, plot.scales.y.max, plot.bbox.left / devicePixelRatio];
            }""",
         chart,
     )
     assert low < -0.047
     assert 0 <= high < 0.01
+    assert left > 46  # so much that the sign of -0.04 is to be seen
 
 
 def test_the_page_needs_no_network(result):
