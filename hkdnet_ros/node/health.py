@@ -180,6 +180,8 @@ def _camera_info(health: Health) -> Report:
 
 def _registration(health: Health) -> Report:
     found = health.misalignment
+    if health.not_registered:
+        return Report("registration", WARN, f"pairs are dropped: {health.not_registered}")
     if found is None:
         return Report("registration", OK, "not known how thermal lies on the visible image: the scene does not tell")
     values = {

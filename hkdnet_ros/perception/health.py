@@ -39,4 +39,5 @@ class Health:
     trouble: str = ""  # with pairs: why nothing pairs, or why it should not be trusted
     misalignment: Misalignment | None = None  # None where the scene does not tell
     misaligned: str = ""  # what is wrong with it
+    not_registered: str = ""  # why the latest pair could not be registered
     delays: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # s from stamp to arrival: p50, most

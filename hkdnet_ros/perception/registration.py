@@ -220,6 +220,26 @@ class Registration:
             f"distances {off} of the {self._config.reference} image"
         )
 
+    @property
+    def thermal_offset(self) -> float:
+        """The seconds that the calibration's file wants added to thermal stamps; 0 where it says nothing of them."""
+        return self._given.thermal_offset
+
+    @property
+    def unused(self) -> str:
+        """What was given and counts for nothing, since nothing is registered; empty where there is none."""
+        config = self._config
+        given = {
+            "calibration": config.calibration,
+            "thermal_camera_info": config.thermal_camera_info,
+            "visible_camera_info": config.visible_camera_info,
+            "homography": config.homography != _NO_HOMOGRAPHY,
+        }
+        names = [f"registration.{name}" for name, value in given.items() if value]
+        if self.is_on or not names:
+            return ""
+        return f"registration.mode is none, so that images are not registered and {', '.join(names)} not used"
+
     def reconfigure(self, config: RegistrationConfig) -> None:
         """Go by the live settings of ``config`` from the next pair on."""
         self._config = config

@@ -431,6 +431,13 @@ def test_calibrations_follow_what_is_cut_off_the_thermal_image(file):
         assert max(np.linalg.norm(centre_of(brought, place, reach=22) - place) for place in places) < 0.8
 
 
+def test_a_calibration_that_counts_for_nothing_is_said(file):
+    unused = Registration(RegistrationConfig(calibration=file, homography=(1, 0, 0, 0, 1, 0, 0, 0, 1))).unused
+    assert "registration.calibration, registration.homography not used" in unused
+    assert Registration(RegistrationConfig(mode="rectify", calibration=file)).unused == ""
+    assert Registration(RegistrationConfig()).unused == ""
+
+
 def test_parallax_is_said_where_lenses_and_pose_are_known(file):
     said = Registration(RegistrationConfig(mode="rectify", calibration=file, distance=10.0)).parallax
     focal, baseline = RIG.visible.k[0], np.linalg.norm(RIG.thermal_to_visible.translation)
