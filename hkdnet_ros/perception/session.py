@@ -220,6 +220,7 @@ class Session:
             calibration=self._work.calibration.health(),
             trouble="" if self._thermal_interruption else self._watch.trouble(),
             delays=self._watch.delays(now_ns),
+            is_watched=self._work.misalignment.limit > 0,
             misalignment=self._work.misalignment.found if is_pair else None,
             misaligned=self._work.misalignment.warning if is_pair else "",
             not_registered=self._work.not_registered if is_pair else "",
