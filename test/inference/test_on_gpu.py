@@ -18,7 +18,7 @@ from hkdnet_ros.inference.precision_trial import agreement
 from hkdnet_ros.inference.static_run import KEPT, StaticRun, Upload
 from hkdnet_ros.perception.config import PerceptionConfig
 from hkdnet_ros.perception.pipeline import FusionPipeline
-from hkdnet_ros.perception.registration import RegistrationConfig
+from hkdnet_ros.perception.registration_config import RegistrationConfig
 
 pytestmark = [
     pytest.mark.gpu,

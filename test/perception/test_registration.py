@@ -19,7 +19,8 @@ from hkdnet_ros.geometry.rigid_transform import RigidTransform
 from hkdnet_ros.images.frames import THERMAL, VISIBLE, Frame
 from hkdnet_ros.images.resampling import resample
 from hkdnet_ros.perception.crop import Margins
-from hkdnet_ros.perception.registration import Registration, RegistrationConfig, load_registration
+from hkdnet_ros.perception.registration import Registration
+from hkdnet_ros.perception.registration_config import RegistrationConfig, load_registration
 from hkdnet_ros.simulator.config import SceneConfig
 from hkdnet_ros.simulator.two_cameras import TwoCameraSimulator, usual_rig
 
