@@ -8,6 +8,7 @@ computed in which format.
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import sys
 import threading
@@ -198,7 +199,9 @@ def _monitor(progress: BuildProgress) -> Any:
     return Monitor()
 
 
+@functools.cache
 def _logger() -> Any:
+    """Return the one logger of the process: TensorRT keeps the first that it is given, and warns of others."""
     return tensorrt.Logger(tensorrt.Logger.WARNING)
 
 
