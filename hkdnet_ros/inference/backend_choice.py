@@ -23,7 +23,7 @@ from ..errors import HkdnetError
 from ..files import written_whole
 from .cache import cache_folder, fingerprint
 from .checkpoint import weights_path
-from .config import CPU, EngineConfig
+from .config import AUTO, CHOSEN, CPU, EngineConfig
 from .device import choose_device
 from .engine import Engine
 from .processor import processor_name
@@ -44,12 +44,12 @@ def choose_backend(
 ) -> Engine:
     """Return the engine of the fastest back end for ``config``, whose back end is ``auto``.
 
-    That is the one that ``$HKDNET_ROS_BACKEND`` names, where it is set, and the one that is installed where that is one
-    alone. Else each of them fuses in turn, on the CPU or on CUDA, and the fastest is remembered for this device, these
-    versions and these weights, in :func:`cache_file`. One that cannot be had is left out with a warning, but for the
-    first, of which this raises what ``load`` does.
+    That is the one that ``$HKDNET_ROS_BACKEND`` names, where it names one, and the one that is installed where that is
+    one alone. Else each of them fuses in turn, on the CPU or on CUDA, and the fastest is remembered for this device,
+    these versions and these weights, in :func:`cache_file`. One that cannot be had is left out with a warning, but for
+    the first, of which this raises what ``load`` does.
     """
-    if name := os.environ.get("HKDNET_ROS_BACKEND"):
+    if (name := os.environ.get(CHOSEN, AUTO)) not in ("", AUTO):
         return load(dataclasses.replace(config, backend=name))
     device = choose_device(config.device)
     possible = candidates if device.type == CPU else cuda_candidates

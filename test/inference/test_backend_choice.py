@@ -148,6 +148,13 @@ def test_the_environment_has_the_last_word(load, monkeypatch):
     assert choose_backend(load, EngineConfig(model="guided"), CANDIDATES).backend == "numpy"
 
 
+@pytest.mark.parametrize("value", ["", "auto"])
+def test_the_environment_may_leave_the_choice_as_it_is(load, opened, monkeypatch, value):
+    monkeypatch.setenv("HKDNET_ROS_BACKEND", value)
+    assert choose_backend(load, EngineConfig(model="guided"), CANDIDATES).backend == "pytest"
+    assert [engine.backend for engine in opened] == ["numpy", "pytest"]
+
+
 def test_the_cache_lies_in_the_users_folder(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/robot")
