@@ -7,7 +7,6 @@ computed in which format.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import re
 import sys
@@ -23,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import ConfigError, DeviceError, MissingDependencyError
-from .cache import cache_folder, keep
+from .cache import cache_folder, keep, kept
 
 try:
     import tensorrt
@@ -70,9 +69,8 @@ def engine_for(path: Path, make_onnx: Callable[[], bytes], shapes: Sequence[Shap
     ``shapes`` are those of the inputs :data:`INPUTS`; ``title`` names the engine beside the progress of its build.
     Raises what :func:`build` does.
     """
-    engine = None
-    with contextlib.suppress(OSError):
-        engine = load(path.read_bytes())
+    plan = kept(path)
+    engine = None if plan is None else load(plan)
     if engine is None:
         plan = build(make_onnx(), shapes, title)
         keep(path, plan)

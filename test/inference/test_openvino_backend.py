@@ -96,6 +96,20 @@ def test_a_damaged_cache_is_converted_anew(student_file, monkeypatch, tmp_path):
     np.testing.assert_array_equal(engine(path, precision="fp32").fuse(*pair), expected)
 
 
+def test_weights_that_changed_in_the_cache_are_converted_anew(student_file, monkeypatch, tmp_path):
+    """OpenVINO reads them without a word, and the picture would be another."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = student_file(2)
+    first = engine(path, precision="fp32")
+    pair = scene(first, 30, 34)
+    expected = first.fuse(*pair)
+    for file in cache_folder().rglob("*.bin"):
+        weights = np.frombuffer(file.read_bytes(), np.uint8).copy()
+        weights[3::4] ^= 0x80  # the sign of each float
+        file.write_bytes(weights.tobytes())
+    np.testing.assert_array_equal(engine(path, precision="fp32").fuse(*pair), expected)
+
+
 def test_a_cache_that_cannot_be_written_does_no_harm(student_file, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc")
     it = engine(student_file(2), precision="fp32")
