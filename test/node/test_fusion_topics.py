@@ -200,9 +200,8 @@ def test_diagnostics_tell_the_state_the_streams_and_who_cannot_be_heard(make_nod
     del heard[:]
     wait_for(lambda: heard, what="diagnostics")
     by_name = {status.name: status for status in heard[0].status}
-    assert set(by_name) == {
-        f"fusion: {name}" for name in ("state", "rates", "pairing", "latency", "mode", "camera_info", "qos", "device")
-    }
+    names = {"state", "rates", "pairing", "latency", "mode", "camera_info", "registration", "qos", "device"}
+    assert set(by_name) == {f"fusion: {name}" for name in names}
     values = {item.key: item.value for item in by_name["fusion: pairing"].values}
     assert (values["pairs"], values["published"], values["skew -2 to 2 ms"]) == ("1", "1", "1")
     assert by_name["fusion: qos"].level == DiagnosticStatus.WARN
