@@ -53,7 +53,7 @@ def choose_backend(
         return load(dataclasses.replace(config, backend=name))
     device = choose_device(config.device)
     possible = candidates if device.type == CPU else cuda_candidates
-    installed = [name for name in possible if _can_be_imported(name)] or list(possible[:1])
+    installed = [name for name in possible if can_be_imported(name)] or list(possible[:1])
     if len(installed) == 1:
         return load(dataclasses.replace(config, backend=installed[0]))
     key = _key(config, device, installed)
@@ -87,7 +87,7 @@ def remember(key: str, found: Mapping[str, Any]) -> None:
             partial.write_text(json.dumps({**_read_cache(), key: dict(found)}, indent=1))
 
 
-def _can_be_imported(name: str) -> bool:
+def can_be_imported(name: str) -> bool:
     """Tell whether a package is there and whole: TensorRT's may be there without its libraries."""
     if importlib.util.find_spec(name) is None:
         return False
