@@ -42,7 +42,8 @@ def measured() -> dict[str, float]:
     """Return milliseconds by case, of the package that is imported."""
     from hkdnet_ros.geometry.calibration_files import save_calibration
     from hkdnet_ros.images.frames import Frame
-    from hkdnet_ros.perception.registration import Registration, RegistrationConfig
+    from hkdnet_ros.perception.registration import Registration
+    from hkdnet_ros.perception.registration_config import RegistrationConfig
     from hkdnet_ros.simulator.two_cameras import usual_rig
 
     cv2.setNumThreads(1)

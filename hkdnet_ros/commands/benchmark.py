@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..arguments import add_options, parse_size, read_options
+from ..files import make_folder
 from ..inference.config import EngineConfig
 
 
@@ -49,6 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
         loads=arguments.load,
         engine=read_options(arguments, EngineConfig),
     )
+    if "out" in arguments:
+        make_folder(arguments.out)  # before minutes of measuring
     figures = measure(config)
     print(markdown(figures), end="")
     if "out" in arguments:

@@ -10,6 +10,7 @@ from ..arguments import add_options, read_options
 from ..calibration.by_target import LensConfig
 from ..calibration.calibrate import DISTANCE, calibrate, view
 from ..calibration.targets import TARGETS, TargetConfig
+from ..errors import ConfigError
 from ..sources.opening import FORMS, THERMAL_TOPIC, VISIBLE_TOPIC, open_source
 
 
@@ -52,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Calibrate, or look at a calibration, and say what came out."""
     target = None if arguments.target == "none" else read_options(arguments, TargetConfig)
+    lenses = read_options(arguments, LensConfig)
+    if target is None and (arguments.keep_lenses or lenses != LensConfig()):
+        raise ConfigError("--keep-lenses, --thermal-lens and --visible-lens go with --target; edges give no lenses")
     source = open_source(
         arguments.source, thermal_topic=arguments.thermal_topic, visible_topic=arguments.visible_topic,
         thermal_offset=arguments.thermal_offset,
@@ -61,7 +65,6 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.view is not None:
             print(view(source, arguments.view, arguments.out, distance=arguments.distance, **reading))
         else:
-            print(calibrate(source, arguments.out, target=target, lenses=read_options(arguments, LensConfig),
-                            keep_lenses=arguments.keep_lenses,
+            print(calibrate(source, arguments.out, target=target, lenses=lenses, keep_lenses=arguments.keep_lenses,
                             thermal_offset=arguments.thermal_offset, **reading))  # fmt: skip
     return 0

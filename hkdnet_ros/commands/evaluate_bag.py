@@ -19,7 +19,7 @@ from ..evaluation.bag.run import FOLLOW
 from ..evaluation.detection import TRAFFIC
 from ..node.parameter_values import read_config, values_of
 from ..node.schema import FusionConfig
-from ..perception.registration import DEPTH
+from ..perception.registration_config import DEPTH
 from ..sources.camera_source import NOMINAL_FPS
 from ..sources.opening import FORMS
 

@@ -16,7 +16,8 @@ from ..geometry.calibration_files import load_calibration
 from ..images.color import to_uint8
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..perception.registered_view import View
-from ..perception.registration import CROP, HOMOGRAPHY, RECTIFY, Registration, RegistrationConfig
+from ..perception.registration import Registration
+from ..perception.registration_config import CROP, HOMOGRAPHY, RECTIFY, RegistrationConfig
 from ..sources.pairs import PairPaths, list_pairs, read_conditioned, read_gray
 from .measurements import Image, ReadSources, full_size
 

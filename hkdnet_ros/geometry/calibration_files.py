@@ -25,6 +25,8 @@ FORMAT = "hkdnet_ros calibration 1"
 
 KALIBR_CAMERAS = ("cam0", "cam1")
 
+_HOMOGRAPHY = "homography_thermal_to_visible"
+
 # kalibr's distortion_model -> that of sensor_msgs, whose coefficients have the same order
 _KALIBR_LENSES = {"radtan": "plumb_bob", "equi": "equidistant", "none": "plumb_bob"}
 
@@ -76,7 +78,7 @@ def save_calibration(path: str | Path, calibration: PairCalibration, notes: dict
             "translation": _plain(calibration.thermal_to_visible.translation),
         }
     if calibration.homography is not None:
-        content["homography_thermal_to_visible"] = _rows(calibration.homography)
+        content[_HOMOGRAPHY] = _rows(calibration.homography)
     content["thermal_offset"] = float(calibration.thermal_offset)
     if notes:
         content["notes"] = notes
@@ -90,11 +92,12 @@ def save_calibration(path: str | Path, calibration: PairCalibration, notes: dict
 def _own(fields: Fields) -> PairCalibration:
     if fields.text("format") != FORMAT:
         raise ConfigError(f"{fields.place}: format is {fields.text('format')!r}; expected {FORMAT!r}")
+    fields.check_known("format", THERMAL, VISIBLE, "thermal_to_visible", _HOMOGRAPHY, "thermal_offset", "notes")
     transform, homography = None, None
     if "thermal_to_visible" in fields:
         transform = _own_transform(fields.fields("thermal_to_visible"))
-    if "homography_thermal_to_visible" in fields:
-        homography = fields.numbers("homography_thermal_to_visible", 9)
+    if _HOMOGRAPHY in fields:
+        homography = fields.numbers(_HOMOGRAPHY, 9)
     return PairCalibration(
         thermal=_camera(fields.fields(THERMAL)) if THERMAL in fields else None,
         visible=_camera(fields.fields(VISIBLE)) if VISIBLE in fields else None,
@@ -105,7 +108,10 @@ def _own(fields: Fields) -> PairCalibration:
 
 
 def _own_transform(fields: Fields) -> RigidTransform:
+    fields.check_known("translation", "rotation", "quaternion")
     translation = fields.numbers("translation", 3)
+    if "quaternion" in fields and "rotation" in fields:
+        raise ConfigError(f"{fields.place}: has a rotation and a quaternion; expected one of them")
     if "quaternion" in fields:
         quaternion = fields.numbers("quaternion", 4)
         pose = _at(fields.place, lambda: RigidTransform.from_quaternion(quaternion, translation))

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 
 _LARGEST_ZOOM = 30.0  # between two cameras of one view; a thermal camera of 80 pixels beside one of 1920 has 24
+_LARGEST_STRETCH = 4.0  # of one way beside the other, in the middle; perspective adds to it at the borders
 
 
 def check_homography(matrix: Sequence[float] | NDArray[Any], size: tuple[int, int]) -> NDArray[np.float64]:
     """Return a homography as (3, 3), its last element 1, after it was found plausible for an image of ``size``.
 
     ``matrix`` brings pixels (x, y, 1) of that image to those of another, row-major. Raises :class:`ConfigError` for one
-    that is singular, turns the image inside out, sends part of it behind the camera, or zooms beyond 30.
+    that is singular, turns the image inside out, sends part of it behind the camera, zooms beyond 30, or stretches it
+    one way by four times as much as the other.
     """
     numbers = np.asarray(matrix, np.float64).ravel()
     if len(numbers) != 9 or not np.isfinite(numbers).all():
@@ -44,6 +46,12 @@ def check_homography(matrix: Sequence[float] | NDArray[Any], size: tuple[int, in
             f"homography {_written(h)} scales an image of {width}x{height} pixels by {sides}; expected factors "
             f"between 1/{_LARGEST_ZOOM:.0f} and {_LARGEST_ZOOM:.0f}"
         )
+    longest, shortest = _stretches(h, corners.mean(axis=0))
+    if longest > _LARGEST_STRETCH * shortest:
+        raise ConfigError(
+            f"homography {_written(h)} stretches the image by {longest:.3g} one way and {shortest:.3g} the other; "
+            f"expected about alike, {_LARGEST_STRETCH:.0f} times as much at most"
+        )
     return h
 
 
@@ -59,6 +67,14 @@ def _area(h: NDArray[np.float64], point: NDArray[np.float64]) -> float:
     """Return how much larger a small area at ``point`` becomes; negative where it is mirrored."""
     depth = h[2, 0] * point[0] + h[2, 1] * point[1] + h[2, 2]
     return float(np.linalg.det(h) / depth**3)
+
+
+def _stretches(h: NDArray[np.float64], point: NDArray[np.float64]) -> tuple[float, float]:
+    """Return by how much a small circle at ``point`` becomes longer, and by how much shorter across that."""
+    x, y, depth = h @ (*point, 1.0)
+    jacobian = (h[:2, :2] - np.outer((x, y), h[2, :2]) / depth) / depth
+    longest, shortest = np.linalg.svd(jacobian, compute_uv=False)
+    return float(longest), float(shortest)
 
 
 def _written(h: NDArray[np.float64]) -> str:

@@ -8,6 +8,7 @@ the centre of the first one at (0, 0). A model is taken to be that of the image 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import cv2
@@ -24,6 +25,7 @@ _FISHEYE = ("equidistant", "fisheye")
 _WIDEST = np.radians(89)  # of a ray that has a place in a plane ahead
 _FOCAL_SHARES = 0.04, 100.0  # of the image's width that a focal length may be: 170 degrees of a pinhole, and 0.6
 _MOST_ASPECT = 4.0  # of the two focal lengths, which differ where pixels were left out one way
+_LEAST_SHOWN = 0.5  # of the image, that a lens which is no fisheye has rays for
 _RESIDUAL = 0.05  # px, by which a ray may miss the pixel that it was found for
 
 
@@ -64,6 +66,12 @@ def check_lens(model: CameraModel, name: str) -> None:
             f"{name} has {len(model.d)} coefficients of {model.distortion_model}; expected "
             f"{' or '.join(map(str, counts))}"
         )
+    shown = _share_shown(model)
+    if shown < _LEAST_SHOWN and not _is_fisheye(model):  # whose image may be a small circle
+        raise ConfigError(
+            f"{name} has coefficients {list(model.d)} of {model.distortion_model}, by which its lens shows something "
+            f"in {shown:.0%} of its image; expected {_LEAST_SHOWN:.0%} at least, and the order k1, k2, p1, p2, k3"
+        )
 
 
 def _check_matrix(model: CameraModel, name: str) -> None:
@@ -85,6 +93,13 @@ def _check_matrix(model: CameraModel, name: str) -> None:
             f"{name} has its centre at ({cx:g}, {cy:g}), far from an image of {model.width}x{model.height}; expected "
             "cx and cy in its pixels"
         )
+
+
+@functools.lru_cache(maxsize=16)
+def _share_shown(model: CameraModel) -> float:
+    """Return the share of a camera's image for which its lens has rays."""
+    x, y = np.meshgrid(np.linspace(0, model.width - 1, 24), np.linspace(0, model.height - 1, 24))
+    return float(np.isfinite(rays(np.stack([x, y], axis=-1), model)[..., 0]).mean())
 
 
 def project(points: NDArray[Any], model: CameraModel) -> Points:

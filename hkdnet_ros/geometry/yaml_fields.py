@@ -35,6 +35,12 @@ class Fields:
     def __contains__(self, key: str) -> bool:
         return self._mapping.get(key) is not None
 
+    def check_known(self, *names: str) -> None:
+        """Raise :class:`ConfigError` where there is a field of another name, which nobody would read."""
+        for key in self._mapping:
+            if key not in names:
+                raise ConfigError(f"{self.place}: has a field {key!r}; expected {', '.join(names)}")
+
     def text(self, key: str, default: str = "") -> str:
         """Return a text, ``default`` where there is none."""
         value = self._mapping.get(key)

@@ -23,7 +23,7 @@ from ..errors import HkdnetError
 from ..files import written_whole
 from .cache import cache_folder, fingerprint
 from .checkpoint import weights_path
-from .config import CPU, EngineConfig
+from .config import AUTO, CHOSEN, CPU, EngineConfig
 from .device import choose_device
 from .engine import Engine
 from .processor import processor_name
@@ -44,16 +44,16 @@ def choose_backend(
 ) -> Engine:
     """Return the engine of the fastest back end for ``config``, whose back end is ``auto``.
 
-    That is the one that ``$HKDNET_ROS_BACKEND`` names, where it is set, and the one that is installed where that is one
-    alone. Else each of them fuses in turn, on the CPU or on CUDA, and the fastest is remembered for this device, these
-    versions and these weights, in :func:`cache_file`. One that cannot be had is left out with a warning, but for the
-    first, of which this raises what ``load`` does.
+    That is the one that ``$HKDNET_ROS_BACKEND`` names, where it names one, and the one that is installed where that is
+    one alone. Else each of them fuses in turn, on the CPU or on CUDA, and the fastest is remembered for this device,
+    these versions and these weights, in :func:`cache_file`. One that cannot be had is left out with a warning, but for
+    the first, of which this raises what ``load`` does.
     """
-    if name := os.environ.get("HKDNET_ROS_BACKEND"):
+    if (name := os.environ.get(CHOSEN, AUTO)) not in ("", AUTO):
         return load(dataclasses.replace(config, backend=name))
     device = choose_device(config.device)
     possible = candidates if device.type == CPU else cuda_candidates
-    installed = [name for name in possible if _can_be_imported(name)] or list(possible[:1])
+    installed = [name for name in possible if can_be_imported(name)] or list(possible[:1])
     if len(installed) == 1:
         return load(dataclasses.replace(config, backend=installed[0]))
     key = _key(config, device, installed)
@@ -87,7 +87,7 @@ def remember(key: str, found: Mapping[str, Any]) -> None:
             partial.write_text(json.dumps({**_read_cache(), key: dict(found)}, indent=1))
 
 
-def _can_be_imported(name: str) -> bool:
+def can_be_imported(name: str) -> bool:
     """Tell whether a package is there and whole: TensorRT's may be there without its libraries."""
     if importlib.util.find_spec(name) is None:
         return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.util
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from tqdm import tqdm
 
 from ..errors import ConfigError
 from .auto_engine import model_for
+from .backend_choice import can_be_imported
 from .checkpoint import weights_path
 from .compute_thread import compute
 from .config import AUTO, CPU, EngineConfig
@@ -75,6 +75,10 @@ def time_ways(
     """
     if frames < 1:
         raise ConfigError(f"--frames is {frames}; it must be 1 or more")
+    if config.backend == "onnxruntime":
+        raise ConfigError(
+            "backend onnxruntime runs exported files, which torch cannot run beside it to compare with; choose another"
+        )
     thermal_size = thermal_size or size
     place = choose_device(config.device)
     model = model_for(thermal_size, size) if config.model == AUTO else config.model
@@ -137,9 +141,7 @@ def _in_turn(
 def _open_engines(config: EngineConfig, place: torch.device, stack: contextlib.ExitStack) -> dict[str, Engine]:
     """Return an engine for each back end, the one asked for or all that are installed, in each format."""
     possible = CANDIDATES if place.type == CPU else CUDA_CANDIDATES
-    names = (
-        [name for name in possible if importlib.util.find_spec(name)] if config.backend == AUTO else [config.backend]
-    )
+    names = [name for name in possible if can_be_imported(name)] if config.backend == AUTO else [config.backend]
     formats = ["fp32"] + ["bf16"] * has_bf16(place) + ["fp16"] * (place.type == "cuda")
     engines = {}
     for backend in names:

@@ -43,6 +43,11 @@ def weights_path(model: str, scale: int) -> Path:
     if not path.is_file():
         presets = ", ".join((*PRESETS, GUIDED))
         raise CheckpointError(f"{model} is neither a preset ({presets}) nor an existing weights file")
+    if path.suffix in (".onnx", ".pt2"):
+        raise CheckpointError(
+            f"{model} is a network for other programs, as hkdnet export writes them; choose a preset or a .safetensors "
+            "file, or for an .onnx file backend onnxruntime"
+        )
     return path
 
 

@@ -12,6 +12,9 @@ CPU = "cpu"
 # What EngineConfig.model may be beside a preset and a file, and EngineConfig.backend beside a back end.
 AUTO = "auto"
 
+CHOSEN = "HKDNET_ROS_BACKEND"
+"""The environment variable that says which back end ``auto`` is."""
+
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 
 from ..errors import ConfigError
@@ -23,6 +25,11 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device is {name!r} but torch sees {torch.cuda.device_count()} CUDA devices; choose another")
     return device
+
+
+def made_current(device: torch.device) -> AbstractContextManager[object]:
+    """Let what asks CUDA for the current device find ``device`` meanwhile, as TensorRT does; on a CPU do nothing."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def memory_of(device: torch.device) -> tuple[int, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from .backend import copy_unit
 from .cuda_graph import GraphRecorder
+from .device import made_current, memory_of
 from .device_fusion import PairWay
 from .raw_pair import PairPlan, RawFused, RawPair
 from .sizes import Sizes
@@ -50,22 +52,32 @@ class DeviceRuns:
     ) -> NDArray[np.float32]:
         """Return the fused luma of two lumas; see :meth:`.backend.Backend.run`."""
         key = thermal.shape, visible.shape, frame is not None
-        run = self._lumas.get(key, lambda: self._luma_run(*key))
-        for image, each in zip((thermal, visible), run.inputs, strict=False):
-            copy_unit(image, each.host[0, 0])
-        if frame is not None:
-            np.copyto(run.inputs[2].host, frame)
-        return run(lap)
+        with made_current(self._device):
+            run = self._lumas.get(key, lambda: self._luma_run(*key))
+            for image, each in zip((thermal, visible), run.inputs, strict=False):
+                copy_unit(image, each.host[0, 0])
+            if frame is not None:
+                np.copyto(run.inputs[2].host, frame)
+            return run(lap)
 
     @torch.inference_mode()
     def fuse_raw(self, pair: RawPair, lap: Callable[[str], None]) -> RawFused:
         """Return the finished image of a pair; see :meth:`.backend.Backend.fuse_raw`."""
-        way, run = self._pairs.get(pair.plan, lambda: self._pair_run(pair.plan))
-        way.fill(pair)
-        return way.read(run(lap))
+        with made_current(self._device):
+            way, run = self._pairs.get(pair.plan, lambda: self._pair_run(pair.plan))
+            way.fill(pair)
+            return way.read(run(lap))
 
     def clear(self) -> None:
-        """Free the memory of all sizes, and their graphs."""
+        """Free the memory of all sizes, and their graphs; that of a device which is lost stays.
+
+        To give page-locked memory back torch records an event on the device. Where that fails, the process ends.
+        """
+        if self._device.type == "cuda" and memory_of(self._device) is None:
+            for runs in (self._lumas, self._pairs):
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(runs))  # not even at the end of the process
+            self._lumas, self._pairs = Latest(), Latest()
+            return
         self._lumas.clear()
         self._pairs.clear()
 

@@ -6,7 +6,10 @@ import copy
 import hashlib
 import importlib.util
 import json
+import logging
+import warnings
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +21,7 @@ from torch.export import Dim
 
 from .. import __version__
 from ..errors import ConfigError, MissingDependencyError, SourceError
+from ..files import written_whole
 from ..network.guided import Guided
 from ..network.student import Student
 from .checkpoint import read_metadata
@@ -116,9 +120,13 @@ def export(
     try:
         if path.suffix == ".pt2":
             program = torch.export.export(module, example, dynamic_shapes=free)
-            torch.export.save(program, path, extra_files={METADATA_FILE: json.dumps(facts)})
+            content = BytesIO()
+            torch.export.save(program, content, extra_files={METADATA_FILE: json.dumps(facts)})
+            whole = content.getvalue()
         else:
-            path.write_bytes(to_onnx(module, example, ("thermal", "visible"), free=free, metadata=facts))
+            whole = to_onnx(module, example, ("thermal", "visible"), free=free, metadata=facts)
+        with written_whole(path) as partial:
+            partial.write_bytes(whole)
     except OSError as error:
         raise SourceError(f"cannot write {path}: {error}") from error
 
@@ -138,7 +146,10 @@ def to_onnx(
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingDependencyError(f"ONNX export needs {' and '.join(missing)}; pip install {' '.join(missing)}")
-    with torch.inference_mode(False), torch.no_grad():  # whose tensors torch.export does not take
+    # Torch's export does not take inference's tensors, and speaks of packages that are not used and of itself.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
         program = torch.export.export(module, tuple(example), dynamic_shapes=free)
         converted = torch.onnx.export(
             program, input_names=list(names), output_names=["fused"], dynamo=True, external_data=False, verbose=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DeviceError
-from .config import AUTO, CPU, EngineConfig
+from .config import AUTO, CHOSEN, CPU, EngineConfig
 from .engine import Engine, EngineInFront
 from .raw_pair import RawFused, RawPair
 
@@ -99,5 +100,7 @@ class FallbackEngine(EngineInFront):
     def _load_on_cpu(self) -> Engine:
         # fp16 is for CUDA only, and so is TensorRT.
         backend = AUTO if self._config.backend == "tensorrt" else self._config.backend
+        if backend == AUTO and os.environ.get(CHOSEN) == "tensorrt":
+            backend = "torch"
         self._config = dataclasses.replace(self._config, device=CPU, precision=AUTO, backend=backend)
         return self._load(self._config)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -40,7 +41,7 @@ from .torch_backend import fold_batch_norms, is_out_of_memory, load_fusing, reac
 KEPT = 3
 """So many sizes stay compiled, the latest used."""
 
-_MODEL = "model.xml"
+_MODEL, _WEIGHTS, _CHECK = "model.xml", "model.bin", "model.bin.sha256"
 
 
 class SplitStudent(nn.Module):
@@ -93,7 +94,7 @@ class OpenVinoBackend(Backend):
         network = compute(load_fusing, path, config.scale)
         self.sizes, self.reach = sizes_of(network), reach_of(network)
         self._bytes_per_pixel = 4 * network.floats_per_pixel
-        self._version = f"{self.model_name}_{fingerprint(path)}_{openvino.__version__}"
+        self._version = re.sub(r"[^\w.]+", "-", f"{self.model_name}_{fingerprint(path)}_{openvino.__version__}")
         fold_batch_norms(network)
         network.eval().requires_grad_(False)
         self._module: nn.Module
@@ -175,8 +176,10 @@ class OpenVinoBackend(Backend):
 
     def _read(self, folder: Path) -> openvino.Model | None:
         """Return what the cache folder has; None for nothing, or what is damaged."""
-        with contextlib.suppress(RuntimeError):
-            return self._core.read_model(folder / _MODEL)
+        with contextlib.suppress(OSError, RuntimeError):
+            # OpenVINO takes weights of the right number, whatever they are.
+            if (folder / _CHECK).read_text() == fingerprint(folder / _WEIGHTS):
+                return self._core.read_model(folder / _MODEL)
         return None
 
 
@@ -250,6 +253,7 @@ def _keep(model: openvino.Model, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
         openvino.save_model(model, Path(partial) / _MODEL, compress_to_fp16=False)
+        (Path(partial) / _CHECK).write_text(fingerprint(Path(partial) / _WEIGHTS))
         shutil.rmtree(folder, ignore_errors=True)  # what is damaged
         os.rename(partial, folder)  # fails where another process was first
         os.mkdir(partial)  # for the end of the block to remove

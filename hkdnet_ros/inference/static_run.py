@@ -53,6 +53,7 @@ class StaticRun:
     ) -> None:
         """``compute`` takes the tensors of ``inputs`` and returns one; it is run here, with what they hold."""
         self.inputs = inputs
+        self._compute = compute  # kept, for a graph works in memory of what it was captured from
         tensors = [each.tensor for each in inputs]
         first = compute(*tensors)
         self._device = device

@@ -7,7 +7,7 @@ computed in which format.
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import re
 import sys
 import threading
@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import ConfigError, DeviceError, MissingDependencyError
-from .cache import cache_folder, keep
+from .cache import cache_folder, keep, kept
 
 try:
     import tensorrt
@@ -69,9 +69,8 @@ def engine_for(path: Path, make_onnx: Callable[[], bytes], shapes: Sequence[Shap
     ``shapes`` are those of the inputs :data:`INPUTS`; ``title`` names the engine beside the progress of its build.
     Raises what :func:`build` does.
     """
-    engine = None
-    with contextlib.suppress(OSError):
-        engine = load(path.read_bytes())
+    plan = kept(path)
+    engine = None if plan is None else load(plan)
     if engine is None:
         plan = build(make_onnx(), shapes, title)
         keep(path, plan)
@@ -198,7 +197,9 @@ def _monitor(progress: BuildProgress) -> Any:
     return Monitor()
 
 
+@functools.cache
 def _logger() -> Any:
+    """Return the one logger of the process: TensorRT keeps the first that it is given, and warns of others."""
     return tensorrt.Logger(tensorrt.Logger.WARNING)
 
 

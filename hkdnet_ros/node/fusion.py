@@ -37,7 +37,7 @@ from ..inference.engine_api import Engine, load_engine, runs_on
 from ..inference.fallback_engine import FallbackEngine
 from ..perception.intake import ThermalIntake
 from ..perception.output_calibration import TOPICS as CAMERA_INFO_TOPICS
-from ..perception.registration import DEPTH, RECTIFY, load_registration
+from ..perception.registration_config import DEPTH, RECTIFY, load_registration
 from .bond import ManagerBond
 from .diagnostics import deaf_subscribers, diagnostic_array, resident_bytes
 from .distributions import ClockType, ForgivingLifecycleMixin

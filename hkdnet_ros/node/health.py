@@ -180,8 +180,13 @@ def _camera_info(health: Health) -> Report:
 
 def _registration(health: Health) -> Report:
     found = health.misalignment
+    if health.not_registered:
+        return Report("registration", WARN, f"pairs are dropped: {health.not_registered}")
     if found is None:
-        return Report("registration", OK, "not known how thermal lies on the visible image: the scene does not tell")
+        why = "the scene does not tell" if health.mode == FUSED else "the two are not fused"
+        if not health.is_watched:
+            why = "registration.misalignment_limit is 0"
+        return Report("registration", OK, f"not known how thermal lies on the visible image: {why}")
     values = {
         "thermal is off to the right (px)": f"{-found.shift.x:+.1f}",
         "thermal is off downwards (px)": f"{-found.shift.y:+.1f}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from .mode import ModeConfig
 from .pairing import PairingConfig
 from .plan import PipelineConfig
-from .registration import RegistrationConfig
+from .registration_config import RegistrationConfig
 from .shutter import ShutterConfig
 from .temperature import TemperatureConfig
 from .thermal import ThermalConfig

@@ -28,6 +28,8 @@ from .sink import Drop, Figures, Output, Sink
 from .size_watch import SizeWatch
 from .statistics import BAD_PAIR, DEVICE_FAILED, INTERNAL_ERROR, NO_SUBSCRIBER, NOT_REGISTERED, Statistics
 
+_OFFSET_SLOP = 0.005  # s, to which hkdnet calibrate tells the offset of two clocks
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -95,8 +97,9 @@ class FusionWork:
         self.calibration = OutputCalibration(log)
         self._pipeline_config = config.pipeline
         self._is_visible_damaged = False  # the last visible image could not be used
-        if self.registration.parallax:
-            log.info(self.registration.parallax)
+        self.not_registered = ""
+        """Why the latest pair could not be registered; empty where it could."""
+        self._say_of_registration(config, log)
 
     @property
     def registration(self) -> Registration:
@@ -127,16 +130,31 @@ class FusionWork:
     def process(self, task: Task) -> None:
         try:
             self._fuse_and_pass_on(task)
+            self.not_registered = ""
         except DeviceError as error:
             self._drops.say(task.drop(DEVICE_FAILED), str(error))
             self._sink.device_failed()
         except RegistrationError as error:
+            self.not_registered = str(error)
             self._drops.say(task.drop(NOT_REGISTERED), str(error))
         except HkdnetError as error:
             self._drops.say(task.drop(BAD_PAIR), str(error))
         except Exception:
             # One frame must not end the session, and a defect must not hide: the log gets all there is to know.
             self._drops.say_defect(task.drop(INTERNAL_ERROR), traceback.format_exc())
+
+    def _say_of_registration(self, config: PerceptionConfig, log: Log) -> None:
+        if self.registration.parallax:
+            log.info(self.registration.parallax)
+        if self.registration.unused:
+            log.warning(self.registration.unused)
+        wanted, added = self.registration.thermal_offset, config.sync.thermal_offset - config.sync.visible_offset
+        if wanted and abs(wanted - added) > _OFFSET_SLOP:
+            log.warning(
+                f"{config.registration.calibration} wants {wanted:+.3f} s added to thermal stamps, but by "
+                f"sync.thermal_offset and sync.visible_offset {added:+.3f} s are; set sync.thermal_offset to "
+                f"{wanted + config.sync.visible_offset:.3f}"
+            )
 
     def _fuse_and_pass_on(self, task: Task) -> None:
         begun = time.perf_counter()

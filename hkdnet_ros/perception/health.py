@@ -37,6 +37,8 @@ class Health:
     drift_ppm: float | None  # the thermal camera's clock against the visible one's
     calibration: CalibrationHealth = CalibrationHealth()
     trouble: str = ""  # with pairs: why nothing pairs, or why it should not be trusted
+    is_watched: bool = True  # whether misalignment is looked for
     misalignment: Misalignment | None = None  # None where the scene does not tell
     misaligned: str = ""  # what is wrong with it
+    not_registered: str = ""  # why the latest pair could not be registered
     delays: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # s from stamp to arrival: p50, most

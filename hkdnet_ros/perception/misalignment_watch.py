@@ -112,7 +112,8 @@ class MisalignmentWatch:
             self.begin_anew()
             self._seen = seen
         if self._looked_ns is not None and stamp_ns < self._looked_ns:
-            self._looked_ns = None  # a clock jumped back, as where a bag loops; the cameras stay as they were
+            # A clock jumped back, as where a bag loops; the cameras stay as they were.
+            self._looked_ns, self._counted_ns = None, min(self._counted_ns, stamp_ns)
         before = self._before  # once: another thread may forget it
         if before is None:
             if self._looked_ns is None or stamp_ns - self._looked_ns >= PERIOD_NS:

@@ -27,7 +27,8 @@ from .mode import FUSED
 from .plan import NO_SIZE, Plan, Planner, Size, check_size, size_of
 from .raw_pairs import raw_pair
 from .registered_view import RegisteredView, View
-from .registration import KEEP, Registration
+from .registration import Registration
+from .registration_config import KEEP
 from .temperature import kelvin
 from .thermal import Levels, ThermalConditioner
 

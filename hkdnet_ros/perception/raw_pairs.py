@@ -11,7 +11,7 @@ from ..images.frames import VISIBLE, Frame
 from ..inference.raw_pair import THERMAL_TYPES, VISIBLE_ENCODINGS, PairPlan, RawPair
 from .plan import Plan, size_of
 from .registered_view import RegisteredView, View
-from .registration import KEEP
+from .registration_config import KEEP
 from .thermal import Levels
 
 

@@ -201,6 +201,7 @@ class Session:
     def health(self) -> Health:
         """Return the figures of this moment."""
         now_ns, totals = self._now_ns(), self.totals()
+        is_pair = self._selector.mode == FUSED  # else what the pairs before said is of no account
         return Health(
             mode=self._selector.mode,
             cause=self._selector.cause(now_ns),
@@ -219,8 +220,10 @@ class Session:
             calibration=self._work.calibration.health(),
             trouble="" if self._thermal_interruption else self._watch.trouble(),
             delays=self._watch.delays(now_ns),
-            misalignment=self._work.misalignment.found,
-            misaligned=self._work.misalignment.warning,
+            is_watched=self._work.misalignment.limit > 0,
+            misalignment=self._work.misalignment.found if is_pair else None,
+            misaligned=self._work.misalignment.warning if is_pair else "",
+            not_registered=self._work.not_registered if is_pair else "",
         )
 
     def reconfigure(self, config: PerceptionConfig) -> None:

@@ -82,8 +82,11 @@ def test_what_is_missing_is_said_in_one_line(street: Path, tmp_path: Path, capsy
     out = ["--every", "0", "--out", str(tmp_path / "out")]
     assert main(["calibrate", str(street), "--target", "circles", *out]) == 1
     assert "found in 0 thermal and 0 visible images of 2 pairs" in capsys.readouterr().err
-    assert main(["calibrate", str(street), "--keep-lenses", *out]) == 1
+    assert main(["calibrate", str(street), "--target", "circles", "--keep-lenses", *out]) == 1
     assert "has no calibrated camera_info of thermal and visible" in capsys.readouterr().err
+    for option in (["--keep-lenses"], ["--thermal-lens", "equidistant"]):
+        assert main(["calibrate", str(street), *option, *out]) == 1
+        assert "go with --target; edges give no lenses" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

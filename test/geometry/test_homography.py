@@ -34,6 +34,8 @@ def test_a_camera_mounted_upside_down_is_plausible():
         ([1, 0, 0, 0, 1, 0, -0.01, 0, 1], "behind the camera"),
         ([100, 0, 0, 0, 100, 0, 0, 0, 1], "scales an image of 640x512 pixels by 100, 100"),
         ([0.01, 0, 0, 0, 0.01, 0, 0, 0, 1], "scales an image"),
+        ([20, 0, 0, 0, 0.1, 0, 0, 0, 1], "stretches the image by 20 one way and 0.1 the other"),
+        ([2, 50, 0, 0, 2, 0, 0, 0, 1], "stretches the image"),
     ],
 )
 def test_what_no_pair_of_cameras_has_is_refused_with_the_fact(matrix, fact):

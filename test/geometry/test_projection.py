@@ -90,6 +90,7 @@ def test_the_rectified_model_goes_by_the_projection_matrix():
         ({"d": (np.nan,) * 5}, "NaN"),
         ({"distortion_model": "omni"}, "distortion model 'omni'; expected one of plumb_bob"),
         ({"d": (0.1,) * 3}, "3 coefficients of plumb_bob; expected 4 or 5"),
+        ({"d": (-5.0, 0.0, 0.0, 0.0, 0.0)}, "by which its lens shows something in .*% of its image; expected 50%"),
         ({"distortion_model": "equidistant", "d": ()}, "0 coefficients of equidistant; expected 4"),
     ],
 )

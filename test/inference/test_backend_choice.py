@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -148,7 +149,32 @@ def test_the_environment_has_the_last_word(load, monkeypatch):
     assert choose_backend(load, EngineConfig(model="guided"), CANDIDATES).backend == "numpy"
 
 
+@pytest.mark.parametrize("value", ["", "auto"])
+def test_the_environment_may_leave_the_choice_as_it_is(load, opened, monkeypatch, value):
+    monkeypatch.setenv("HKDNET_ROS_BACKEND", value)
+    assert choose_backend(load, EngineConfig(model="guided"), CANDIDATES).backend == "pytest"
+    assert [engine.backend for engine in opened] == ["numpy", "pytest"]
+
+
 def test_the_cache_lies_in_the_users_folder(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/robot")
     assert cache_file() == Path("/home/robot/.cache/hkdnet_ros/backends.json")
+
+
+@pytest.mark.parametrize("home", ["", "somewhere"])
+def test_nothing_is_written_to_where_the_program_was_started(load, monkeypatch, tmp_path, home):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", home)
+    monkeypatch.setenv("HOME", home)
+    assert choose_backend(load, EngineConfig(model="guided"), CANDIDATES).backend == "pytest"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_user_without_a_home_has_no_cache_and_runs(load, monkeypatch):
+    """As in a container that is started with another user's number."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 987_654)
+    assert choose_backend(load, EngineConfig(model="guided"), CANDIDATES).backend == "pytest"
+    assert not cache_file().exists()

@@ -50,3 +50,8 @@ def test_the_cost_grows_as_the_exponent_says(monkeypatch):
 def test_no_frames_are_refused():
     with pytest.raises(ConfigError, match="--frames is 0"):
         time_ways(EngineConfig(), (48, 32), frames=0)
+
+
+def test_exported_files_are_refused():
+    with pytest.raises(ConfigError, match="backend onnxruntime runs exported files"):
+        time_ways(EngineConfig(model="guided.onnx", backend="onnxruntime", device="cpu"), (64, 48), frames=1)

@@ -193,3 +193,11 @@ def test_a_guided_networks_configuration_that_cannot_be_is_named(tmp_path):
         load_guided(path)
     with pytest.raises(CheckpointError, match="holds guided, expected a student"):
         load_student(path)
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+def test_an_exported_file_is_no_weights(tmp_path, suffix):
+    path = tmp_path / f"guided{suffix}"
+    path.touch()
+    with pytest.raises(CheckpointError, match=r"for other programs, .* choose a preset or a \.safetensors file"):
+        weights_path(str(path), 2)

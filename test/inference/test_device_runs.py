@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
 
+from hkdnet_ros.inference import device_runs
 from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.inference.cuda_graph import GraphRecorder
 from hkdnet_ros.inference.device_runs import DeviceRuns
-from hkdnet_ros.inference.static_run import KEPT, Latest
+from hkdnet_ros.inference.static_run import KEPT, Latest, StaticRun, Upload
 from hkdnet_ros.inference.torch_backend import TorchBackend
 
 
@@ -87,3 +91,37 @@ def test_on_a_cpu_there_is_nothing_to_capture():
 
     assert recorder.record(launch) is launch
     assert recorder.failures == 0
+
+
+class Adder:
+    """What computes in memory of its own, as TensorRT's context does."""
+
+    def __call__(self, image):
+        return image + 1
+
+
+def test_what_a_graph_was_captured_from_lives_as_long_as_it(monkeypatch):
+    """A graph works in its memory, and a replay alone does not hold it."""
+    recorder = GraphRecorder(torch.device("cpu"))
+    monkeypatch.setattr(recorder, "record", lambda launch: lambda: None)  # as a captured graph, which knows no Python
+    adder = Adder()
+    alive = weakref.ref(adder)
+    run = StaticRun([Upload((2, 2), torch.float32, torch.device("cpu"))], adder, torch.device("cpu"), recorder)
+    del adder
+    gc.collect()
+    assert alive() is not None
+    del run
+    gc.collect()
+    assert alive() is None
+
+
+@pytest.mark.parametrize(("memory", "is_kept"), [((1, 2), False), (None, True)])
+def test_the_memory_of_a_lost_device_is_not_given_back(monkeypatch, memory, is_kept):
+    """torch records an event when page-locked memory is freed; where that fails, it ends the process."""
+    monkeypatch.setattr(device_runs, "memory_of", lambda device: memory)
+    runs = DeviceRuns(torch.device("cuda"), None, lambda *_: None)
+    alive = weakref.ref(runs._lumas.get("a size", Adder))
+    runs.clear()
+    del runs
+    gc.collect()
+    assert (alive() is not None) == is_kept

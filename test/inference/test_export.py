@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 
@@ -180,3 +181,19 @@ def test_unusable_requests_are_named(small_student, tmp_path):
         export(small_student(2), tmp_path / "student.pt2", height=16, width=24, any_size=True)
     with pytest.raises(SourceError, match="is no folder"):
         export(small_student(2), tmp_path / "no" / "student.pt2", height=HEIGHT, width=WIDTH)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_file_that_cannot_be_written_leaves_what_was_there(small_student, tmp_path, monkeypatch, suffix):
+    path = tmp_path / f"student{suffix}"
+    path.write_bytes(b"the last one")
+
+    def full(self, content):
+        with self.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(type(path), "write_bytes", full)
+    with pytest.raises(SourceError, match="No space left on device"):
+        export(small_student(2), path, height=HEIGHT, width=WIDTH)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(path.name, b"the last one")]

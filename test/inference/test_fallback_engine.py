@@ -75,8 +75,13 @@ def test_a_device_without_memory_for_the_model_is_left_at_once():
     assert FallbackEngine(load, EngineConfig(), "cpu", print).device == "cpu"
 
 
-def test_the_cpu_gets_a_back_end_that_it_has():
-    """TensorRT's is for CUDA alone."""
+@pytest.mark.parametrize(
+    ("backend", "environment", "expected"),
+    [("tensorrt", "", "auto"), ("auto", "tensorrt", "torch"), ("tensorrt", "tensorrt", "torch")],
+)
+def test_the_cpu_gets_a_back_end_that_it_has(monkeypatch, backend, environment, expected):
+    """TensorRT's is for CUDA alone, and the environment has the last word of what auto is."""
+    monkeypatch.setenv("HKDNET_ROS_BACKEND", environment)
     asked = []
 
     def load(config):
@@ -85,6 +90,6 @@ def test_the_cpu_gets_a_back_end_that_it_has():
             raise DeviceError("the device failed: TensorRT's execution on CUDA failed")
         return FakeEngine()
 
-    config = EngineConfig(backend="tensorrt", device="cuda", precision="fp16")
+    config = EngineConfig(backend=backend, device="cuda", precision="fp16")
     assert FallbackEngine(load, config, "cpu", lambda text: None).device == "cpu"
-    assert asked[-1] == ("auto", "cpu", "auto")
+    assert asked[-1] == (expected, "cpu", "auto")

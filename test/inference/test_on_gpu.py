@@ -18,7 +18,7 @@ from hkdnet_ros.inference.precision_trial import agreement
 from hkdnet_ros.inference.static_run import KEPT, StaticRun, Upload
 from hkdnet_ros.perception.config import PerceptionConfig
 from hkdnet_ros.perception.pipeline import FusionPipeline
-from hkdnet_ros.perception.registration import RegistrationConfig
+from hkdnet_ros.perception.registration_config import RegistrationConfig
 
 pytestmark = [
     pytest.mark.gpu,
@@ -148,6 +148,16 @@ def test_a_pair_costs_one_upload_a_camera_one_download_and_one_wait(backend):
     assert names["cudaGraphLaunch"] == 1
     assert names["cudaStreamSynchronize"] == 1
     assert not any("Pageable" in name for name in names)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one CUDA device alone")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_second_device_is_used_where_it_is_asked_for(backend):
+    it = load_engine(EngineConfig(model="guided", backend=backend, device="cuda:1"))
+    images = lumas(it, 48, 64)
+    for _ in range(2):
+        assert agreement(exact().fuse(*images), it.fuse(*images)) >= LEAST
+    assert it._backend._runs.failures == 0
 
 
 def test_closing_gives_the_memory_back():

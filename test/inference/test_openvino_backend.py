@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -93,6 +94,22 @@ def test_a_damaged_cache_is_converted_anew(student_file, monkeypatch, tmp_path):
     expected = engine(path, precision="fp32").fuse(*pair)
     for file in cache_folder().rglob("model.*"):
         file.write_bytes(b"<net")
+    np.testing.assert_array_equal(engine(path, precision="fp32").fuse(*pair), expected)
+
+
+def test_weights_that_changed_in_the_cache_are_converted_anew(student_file, monkeypatch, tmp_path):
+    """OpenVINO reads them without a word, and the picture would be another."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = student_file(2)
+    first = engine(path, precision="fp32")
+    pair = scene(first, 30, 34)
+    expected = first.fuse(*pair)
+    for file in cache_folder().rglob("*.bin"):
+        content = bytearray(file.read_bytes())
+        for offset, size in re.findall(r'"f32"[^>]*offset="(\d+)" size="(\d+)"', file.with_suffix(".xml").read_text()):
+            for place in range(int(offset) + 3, int(offset) + int(size), 4):
+                content[place] ^= 0x80  # the sign
+        file.write_bytes(content)
     np.testing.assert_array_equal(engine(path, precision="fp32").fuse(*pair), expected)
 
 

@@ -143,11 +143,12 @@ def test_another_version_or_gpu_builds_its_own(stand_in, quick, monkeypatch):
     assert sum("Orin_8.7" in name and "trt11.4.0" in name for name in names) == 1
 
 
-def test_a_damaged_engine_is_built_anew(stand_in, quick):
+@pytest.mark.parametrize("damage", [lambda plan: plan[:100], lambda plan: plan + b"\0", lambda plan: b""])
+def test_a_damaged_engine_is_built_anew(stand_in, quick, damage):
     images = pair(quick(), 20, 20)
     quick().fuse(*images)
     (kept,) = (cache_folder() / "tensorrt").iterdir()
-    kept.write_bytes(kept.read_bytes()[:100])
+    kept.write_bytes(damage(kept.read_bytes()))
     for _ in range(2):
         np.testing.assert_allclose(quick().fuse(*images), np.clip(images[0] + images[1], 0, 1), atol=1e-6)
         assert len(stand_in.built) == 2

@@ -108,7 +108,9 @@ def test_a_calibration_that_does_not_fit_is_a_warning_with_its_counts():
 
 
 def test_how_far_thermal_is_off_is_reported_to_the_side_that_it_lies_on():
-    assert "not known" in report("registration").message
+    assert report("registration").message.endswith("the visible image: the scene does not tell")
+    assert "the two are not fused" in report("registration", mode="visible").message
+    assert "misalignment_limit is 0" in report("registration", is_watched=False).message
     found = Misalignment(Shift(-4.0, 3.0, 0.1), 0.25, 8)
     known = report("registration", misalignment=found)
     assert (known.level, known.message) == (OK, "thermal lies 5.0 px off the visible image")
@@ -117,3 +119,5 @@ def test_how_far_thermal_is_off_is_reported_to_the_side_that_it_lies_on():
     assert known.values["earlier and later looks differ by (px)"] == "0.2"
     off = report("registration", misalignment=found, misaligned="thermal lies too far off")
     assert (off.level, off.message) == (WARN, "thermal lies too far off")
+    dropped = report("registration", misalignment=found, not_registered="no depth image came")
+    assert (dropped.level, dropped.message) == (WARN, "pairs are dropped: no depth image came")

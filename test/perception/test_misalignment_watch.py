@@ -188,6 +188,15 @@ def test_a_bag_that_loops_is_looked_at_on_and_on() -> None:
     assert watched.it.warning
 
 
+def test_what_was_known_before_a_clock_jumped_back_is_forgotten_in_a_minute_too() -> None:
+    watched = Watched()
+    watched.stand(1000, 1009, 8)
+    assert watched.it.warning
+    for at_s in times(0, 66, 1):
+        watched.see(outlines(4, *SIZE), black(at_s), at_s)
+    assert watched.found is None
+
+
 def test_another_view_begins_anew() -> None:
     watched = Watched()
     watched.stand(0, 9, 8)
@@ -321,3 +330,4 @@ def test_beside_one_camera_alone_nothing_is_said() -> None:
     assert core.modes == ["fused", "visible"]
     assert core.sink.given_figures[-1].misalignment is None
     assert np.isnan(core.sink.given_figures[-1].misalignment_px)
+    assert core.it.health().misalignment is None

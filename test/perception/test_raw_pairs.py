@@ -20,7 +20,7 @@ from hkdnet_ros.inference.torch_backend import TorchBackend
 from hkdnet_ros.perception.config import PerceptionConfig
 from hkdnet_ros.perception.pipeline import Extras, FusionPipeline
 from hkdnet_ros.perception.plan import PipelineConfig
-from hkdnet_ros.perception.registration import RegistrationConfig
+from hkdnet_ros.perception.registration_config import RegistrationConfig
 from hkdnet_ros.perception.thermal import ThermalConfig
 
 

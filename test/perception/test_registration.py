@@ -19,7 +19,8 @@ from hkdnet_ros.geometry.rigid_transform import RigidTransform
 from hkdnet_ros.images.frames import THERMAL, VISIBLE, Frame
 from hkdnet_ros.images.resampling import resample
 from hkdnet_ros.perception.crop import Margins
-from hkdnet_ros.perception.registration import Registration, RegistrationConfig, load_registration
+from hkdnet_ros.perception.registration import Registration
+from hkdnet_ros.perception.registration_config import RegistrationConfig, load_registration
 from hkdnet_ros.simulator.config import SceneConfig
 from hkdnet_ros.simulator.two_cameras import TwoCameraSimulator, usual_rig
 
@@ -429,6 +430,13 @@ def test_calibrations_follow_what_is_cut_off_the_thermal_image(file):
         brought = view.thermal(dots(RIG.thermal, seen)[2:, 1:], (640, 400))
         places = formula(points_at(at), RIG.visible)
         assert max(np.linalg.norm(centre_of(brought, place, reach=22) - place) for place in places) < 0.8
+
+
+def test_a_calibration_that_counts_for_nothing_is_said(file):
+    unused = Registration(RegistrationConfig(calibration=file, homography=(1, 0, 0, 0, 1, 0, 0, 0, 1))).unused
+    assert "registration.calibration, registration.homography not used" in unused
+    assert Registration(RegistrationConfig(mode="rectify", calibration=file)).unused == ""
+    assert Registration(RegistrationConfig()).unused == ""
 
 
 def test_parallax_is_said_where_lenses_and_pose_are_known(file):

@@ -58,11 +58,22 @@ def test_pairs_are_dropped_and_counted_until_all_is_known(make_core):
     assert core.drops == {"not registered": 2}
     lines = [line for line in core.logger.lines if "not registered" in line]
     assert "no calibration of the thermal camera" in lines[0]
+    assert "no transform from 'thermal' to 'visible'" in core.it.health().not_registered
     core.it.receive_transform("visible", "thermal", BESIDE)
     feed(core, NOW_NS + 2 * S)
     assert len(core.fused) == 1
     assert core.fused[0].image.shape == (96, 128, 3)
+    assert core.it.health().not_registered == ""
     assert core.drops == {"not registered": 2}
+
+
+@pytest.mark.parametrize(("added", "is_said"), [(0.0, True), (0.078, False)])
+def test_a_calibration_whose_offset_is_not_added_is_said(make_core, tmp_path, added, is_said):
+    path = tmp_path / "pair.yaml"
+    path.write_text("format: hkdnet_ros calibration 1\nthermal_offset: 0.08\n")
+    core = make_core(**{"registration.mode": "rectify", "registration.calibration": str(path),
+                        "sync.thermal_offset": added})  # fmt: skip
+    assert any("set sync.thermal_offset to 0.080" in line for line in core.logger.lines) == is_said
 
 
 def test_a_calibration_of_another_size_comes_to_a_counted_drop_and_the_right_one_ends_it(make_core):

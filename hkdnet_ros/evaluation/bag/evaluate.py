@@ -25,7 +25,7 @@ from ...inference.engine_api import load_engine
 from ...inference.processor import cpu_facts
 from ...perception.config import PerceptionConfig
 from ...perception.pairing import NEAREST
-from ...perception.registration import NONE
+from ...perception.registration_config import NONE
 from ...sources.bags.bag_source import BagSource
 from ...sources.camera_source import CameraSource
 from ...sources.opening import bag_of, open_source

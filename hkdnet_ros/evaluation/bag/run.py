@@ -24,7 +24,7 @@ from ...perception.config import PerceptionConfig
 from ...perception.incoming import Arrival
 from ...perception.mode import FUSED as FUSED_MODE
 from ...perception.mode import HELD, ModeChange
-from ...perception.registration import NONE
+from ...perception.registration_config import NONE
 from ...perception.run import run
 from ...perception.session import Session
 from ...perception.sink import Drop, Figures, Output, Wants

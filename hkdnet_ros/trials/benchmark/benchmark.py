@@ -69,6 +69,8 @@ def measure(config: BenchmarkConfig) -> Benchmark:
 
     Raises :class:`MissingDependencyError` for ``node`` without ROS, and what engines and processes do.
     """
+    if config.node and any(importlib.util.find_spec(name) is None for name in ("rclpy", "hkdnet_ros.msg")):
+        raise MissingDependencyError("--node needs ROS 2 for Python; run `make bench`, or source a ROS 2 installation")
     with tempfile.TemporaryDirectory(prefix="hkdnet_benchmark_") as logs:
         ways = _time(config, paper=config.size[0] * config.size[1] <= PAPER_LIMIT)
         beside = {}
@@ -152,8 +154,6 @@ def _scaling(config: BenchmarkConfig) -> Scaling:
 
 
 def _node(config: BenchmarkConfig, ways: WayTimes, logs: Path) -> NodeBenchmark:
-    if any(importlib.util.find_spec(name) is None for name in ("rclpy", "hkdnet_ros.msg")):
-        raise MissingDependencyError("--node needs ROS 2 for Python; run `make bench`, or source a ROS 2 installation")
     from .node_trial import Setting, large_images, try_node
 
     keep_to_this_machine()

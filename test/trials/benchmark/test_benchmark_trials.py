@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import os
 import time
@@ -12,6 +13,7 @@ import pytest
 
 from hkdnet_ros.cli import main
 from hkdnet_ros.errors import ConfigError
+from hkdnet_ros.trials.benchmark import benchmark
 from hkdnet_ros.trials.benchmark.benchmark import BenchmarkConfig, write
 from hkdnet_ros.trials.benchmark.figures import Benchmark, EngineFigures, NodeBenchmark, NodeFigures, Scaling
 from hkdnet_ros.trials.benchmark.page import benchmark_page
@@ -109,6 +111,18 @@ def test_the_command_prints_and_writes(capsys, tmp_path):
     written = json.loads((tmp_path / "bench" / "benchmark.json").read_text())
     assert written["engine"]["output"] == "64x48"
     assert (tmp_path / "bench" / "benchmark.md").read_text() == printed
+
+
+@pytest.mark.parametrize("cannot", ["out", "node"])
+def test_what_cannot_be_done_is_said_before_anything_is_measured(cannot, capsys, tmp_path, monkeypatch):
+    words = {"out": ["--out", str(tmp_path / "file" / "bench")], "node": ["--node"]}[cannot]
+    (tmp_path / "file").touch()
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "rclpy" else find(name, *rest))
+    monkeypatch.setattr(benchmark, "_time", None)
+    assert main(["benchmark", *words]) == 1
+    expected = {"out": "choose another --out", "node": "--node needs ROS 2"}[cannot]
+    assert expected in capsys.readouterr().err
 
 
 def test_a_load_that_is_none_is_refused():
