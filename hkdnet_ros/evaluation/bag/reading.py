@@ -18,8 +18,8 @@ from ...errors import SourceError
 from ...images.frames import THERMAL, VISIBLE
 from .downstream.tracks import Followed, read_followed
 from .folder import read_run
+from .frame_products import BASE
 from .panes import Image, entry, part_file
-from .run import BASE
 from .tables import columns_of, read_table
 
 Array = NDArray[np.float64]

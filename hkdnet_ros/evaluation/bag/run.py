@@ -7,14 +7,12 @@ import dataclasses
 import errno
 import functools
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ...errors import ConfigError, DeviceError, SourceError
@@ -35,32 +33,23 @@ from ...sources.camera_source import CameraSource
 from ...sources.opening import bag_of
 from ..detection import Search
 from .ahead import decoded_ahead
-from .downstream.objects import find_in
-from .downstream.tracks import object_rows, write_tracks
+from .downstream.tracks import write_tracks
 from .folder import title_of
+from .frame_products import BASE, Job, Product, Products, bytes_of
 from .fused_messages import TYPES, FusedMessages
 from .inputs import Inputs
-from .lumas import lumas_of
-from .measures import IN_A_ROW, InARow, Look, columns, is_looked_at, look_at
+from .measures import IN_A_ROW, columns
 from .movie import Movie
 from .ordered_pipe import OrderedPipe
-from .panes import jpeg, panes_of
-from .parts import FRAMES, Parts, Written, tidy
+from .parts import FRAMES, Parts, tidy
 from .streams import StreamTables
 from .watched_engine import Spent, WatchedEngine
-
-BASE = (
-    "frame", "stamp_ns", "recorded_ns", "mode", "live", "thermal_stamp_ns", "visible_stamp_ns", "skew_ns", "width",
-    "height", "level", "crc32", "model", "runs_on",
-)  # fmt: skip
-"""What is known of every frame; ``level`` is the mean of the fused image, ``crc32`` is of its pixels."""
 
 FOLLOW = 10.0
 """Frames a second in which objects are followed."""
 
 _THREADS = 2
 _UNDER_WAY = 192 << 20  # bytes of images between fusion and disk: measuring one frame takes as long as fusing twenty
-_LEAST = 6 << 20  # counted for a frame: 32 are under way at most, for a loss of power costs them
 _MEASURED = 200  # so many frames are measured of a short recording
 _IN_VAIN = 400  # so many arrivals in a row without a frame end a source that has no end itself
 _SELDOM = 60  # of a long one, one in so many: measuring one takes as long as fusing ten
@@ -151,7 +140,7 @@ def work_through(
         tables = StreamTables(folder)
         stack.callback(tables.abandon)
         begun_at = parts.frames
-        products = _Products(options, parts, messages)
+        products = Products(options.every, options.search, parts, messages)
         stack.callback(parts.abandon_part)
         with OrderedPipe(products.make, products.take, threads=_THREADS, most=_UNDER_WAY) as pipe:
             total = _count(source, options.limit)
@@ -240,67 +229,12 @@ class _Fed:
             frames = self._sink.frames
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    number: int
-    output: Output
-    figures: Figures
-    status: Mapping[str, Any]
-    runs_on: str
-    is_followed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Product:
-    number: int
-    written: Written | None  # None for a frame that is there already and others are measured against
-    look: Look | None
-    is_looked_at: bool
-
-
-class _Products:
-    """Makes what is written of a frame, in any thread, and writes it, in order."""
-
-    def __init__(self, options: Options, parts: Parts, messages: FusedMessages) -> None:
-        self._options = options
-        self._parts = parts
-        self._messages = messages
-        self._begun_at = parts.frames
-        self._in_a_row = InARow(options.every, options.search)
-
-    def make(self, job: _Job) -> _Product:
-        number, output, options = job.number, job.output, self._options
-        looked_at = is_looked_at(number, options.every)
-        is_new = number >= self._begun_at
-        lumas = lumas_of(output) if looked_at or (job.is_followed and is_new) else None
-        search = options.search
-        found = find_in(lumas, search) if lumas is not None and search is not None else None
-        look = None
-        if looked_at and lumas is not None:
-            look = look_at(number, lumas, output.camera_model, found, options.every, search)
-        if not is_new:
-            return _Product(number, None, look, looked_at)
-        written = Written(
-            _row(job),
-            {stage: seconds * 1e3 for stage, seconds in job.figures.latencies.items()},
-            self._messages.of(output, job.figures, job.status),
-            {name: jpeg(image) for name, image in panes_of(output).items()},
-            object_rows(number, output.fused.stamp_ns, found) if job.is_followed and found is not None else (),
-        )
-        return _Product(number, written, look, looked_at)
-
-    def take(self, product: _Product) -> None:
-        values = self._in_a_row.add(product.look) if product.is_looked_at else {}
-        if product.written is not None:
-            self._parts.write(dataclasses.replace(product.written, row={**product.written.row, **values}))
-
-
 class _Sink:
     """The core's sink (perception/sink.py): fused frames go to the pipe, all else to tables."""
 
     def __init__(
         self,
-        pipe: OrderedPipe[_Job, _Product],
+        pipe: OrderedPipe[Job, Product],
         tables: StreamTables,
         parts: Parts,
         options: Options,
@@ -354,7 +288,7 @@ class _Sink:
             )
         if number >= self._first and self._error is None:
             try:
-                self._pipe.put(_Job(number, output, figures, status, where, is_followed), _size(output))
+                self._pipe.put(Job(number, output, figures, status, where, is_followed), bytes_of(output))
             except Exception as error:
                 self._error = error
 
@@ -378,35 +312,6 @@ class _Sink:
         self._error = DeviceError(
             "the device that computes is lost; what was finished is kept, the same command goes on from there"
         )
-
-
-def _size(output: Output) -> int:
-    """Return the bytes that a fused frame and its sources hold in memory."""
-    fused = output.fused
-    images: list[NDArray[Any] | None] = [fused.image, fused.thermal, fused.validity, fused.temperature]
-    images += [frame.image for frame in (output.thermal, output.visible) if frame is not None]
-    return max(_LEAST, sum(image.nbytes for image in images if image is not None))
-
-
-def _row(job: _Job) -> dict[str, object]:
-    output, fused = job.output, job.output.fused
-    height, width = fused.image.shape[:2]
-    return {
-        "frame": job.number,
-        "stamp_ns": fused.stamp_ns,
-        "recorded_ns": fused.stamp_ns + job.figures.age_ns,
-        "mode": fused.mode,
-        "live": output.is_live,
-        "thermal_stamp_ns": output.thermal.stamp_ns if output.thermal else None,
-        "visible_stamp_ns": output.visible.stamp_ns if output.visible else None,
-        "skew_ns": output.skew_ns if output.thermal and output.visible else None,
-        "width": width,
-        "height": height,
-        "level": float(fused.image.mean()),
-        "crc32": f"{zlib.crc32(np.ascontiguousarray(fused.image).data):08x}",
-        "model": job.status["model"],
-        "runs_on": job.runs_on,
-    }
 
 
 def _count(source: CameraSource, limit: int | None) -> int | None:
