@@ -132,7 +132,7 @@ class FusionPipeline:
         fused = self._on_device(levels, pair.visible, plan, view, clock) if plan.engine.takes_raw else None
         if fused is None:
             fused = self._on_cpu(levels, Pair(taken, pair.visible), plan, view, clock)
-        elif extras.conditioned:
+        elif extras.conditioned or extras.overlay:
             fused = dataclasses.replace(fused, thermal=levels.shown())
         temperature = self._measured(taken, view, plan, clock) if extras.temperature else None
         return dataclasses.replace(
@@ -141,7 +141,7 @@ class FusionPipeline:
             timings={**fused.timings, **clock.timings},
             validity=_validity(view, plan.output) if extras.validity else None,
             temperature=temperature,
-            overlay=_overlay(levels.shown(), pair.visible, view, plan.output) if extras.overlay else None,
+            overlay=_overlay(fused.thermal, pair.visible, view, plan.output) if extras.overlay else None,
         )
 
     def _on_device(
