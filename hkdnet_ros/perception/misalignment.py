@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..images.edges import Edges, edges_of
 from ..images.resampling import resample
+from ..parabola import vertex
 
 Array = NDArray[np.float64]
 Size = tuple[int, int]
@@ -153,7 +154,7 @@ def shift_of(looks: Sequence[Look], width: int) -> Shift:
     certainty = float(likeness[row, column] - likeness[elsewhere].max())
     if not (0 < row < 2 * reach and 0 < column < 2 * reach):
         certainty = 0.0  # a peak at the border says that the true one lies beyond
-    across, down = column + _vertex(likeness[row], column) - reach, row + _vertex(likeness[:, column], row) - reach
+    across, down = column + vertex(likeness[row], column) - reach, row + vertex(likeness[:, column], row) - reach
     return Shift(across * width / columns, down * width / columns, certainty)
 
 
@@ -172,12 +173,3 @@ def misalignment(looks: Sequence[Look], width: int) -> Misalignment | None:
     if not (is_settled and whole.is_certain and before.is_certain and after.is_certain):
         return None
     return Misalignment(whole, spread, len(looks))
-
-
-def _vertex(values: Array, peak: int) -> float:
-    """Return how far from ``peak`` the top of the parabola through it and its neighbours lies."""
-    if not 0 < peak < len(values) - 1:
-        return 0.0
-    before, top, after = (float(value) for value in values[peak - 1 : peak + 2])
-    bend = before - 2 * top + after
-    return 0.5 * (before - after) / bend if bend < 0 else 0.0

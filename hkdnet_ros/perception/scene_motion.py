@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..parabola import vertex
+
 _SIDE = 160  # px that an image is reduced to for this
 _REACH = 0.1  # of the sides, beyond which no shift is looked for
 _SHIFT = 1.5  # px by which the scene must have moved
@@ -49,16 +51,7 @@ def _shift(before: NDArray[np.float32], now: NDArray[np.float32]) -> tuple[float
     middle = before[reach_y : height - reach_y, reach_x : width - reach_x]
     error = cv2.matchTemplate(now, middle, cv2.TM_SQDIFF)
     x, y = cv2.minMaxLoc(error)[2]
-    return x + _vertex(error[y], x) - reach_x, y + _vertex(error[:, x], y) - reach_y
-
-
-def _vertex(values: NDArray[Any], at: int) -> float:
-    """Return where, seen from the least value at index ``at``, the parabola through it and its neighbours is least."""
-    if not 0 < at < len(values) - 1:
-        return 0.0
-    before, least, after = (float(value) for value in values[at - 1 : at + 2])
-    bend = before - 2 * least + after
-    return (before - after) / (2 * bend) if bend > 0 else 0.0
+    return x + vertex(error[y], x) - reach_x, y + vertex(error[:, x], y) - reach_y
 
 
 def _agree(before: NDArray[np.float32], now: NDArray[np.float32], x: float, y: float) -> bool:

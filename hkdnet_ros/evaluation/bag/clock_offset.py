@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...parabola import vertex
+
 REACH_S = 0.5
 """Offsets up to this are looked for."""
 
@@ -87,9 +89,7 @@ def _best(thermal: tuple[Array, Array], visible: tuple[Array, Array], begin: flo
     peak = int(likeness.argmax())
     if likeness[peak] < LEAST_LIKENESS or not 0 < peak < len(likeness) - 1:
         return None
-    before, top, after = likeness[peak - 1 : peak + 2]
-    bend = before - 2 * top + after
-    return float((peak - steps + (0.5 * (before - after) / bend if bend < 0 else 0.0)) * _STEP_S)
+    return (peak - steps + vertex(likeness, peak)) * _STEP_S
 
 
 def _quick(values: Array) -> Array:
