@@ -15,9 +15,10 @@ from .backend import copy_unit
 from .cuda_graph import GraphRecorder
 from .device import made_current, memory_of
 from .device_fusion import PairWay
+from .latest import Latest
 from .raw_pair import PairPlan, RawFused, RawPair
 from .sizes import Sizes
-from .static_run import Latest, StaticRun, Upload
+from .static_run import StaticRun, Upload
 
 Shape = tuple[int, ...]
 

@@ -13,7 +13,6 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from .checkpoint import weights_path
 from .compute_thread import compute
 from .config import CPU, EngineConfig
 from .exported_modules import PartOfFrame, WholeNetwork, describe
+from .latest import Latest
 from .processor import cpu_has_bf16
 from .torch_backend import fold_batch_norms, is_out_of_memory, load_fusing, reach_of, sizes_of
 
@@ -110,7 +110,7 @@ class OpenVinoBackend(Backend):
             "ENABLE_CPU_PINNING": False,  # another program may have the core
             **({"INFERENCE_NUM_THREADS": config.threads} if config.threads else {}),
         }
-        self._compiled: OrderedDict[tuple[tuple[int, ...], bool], _Compiled] = OrderedDict()
+        self._compiled: Latest[tuple[tuple[int, ...], bool], _Compiled] = Latest(KEPT)
 
     @property
     def bytes_per_pixel(self) -> float:
@@ -148,18 +148,14 @@ class OpenVinoBackend(Backend):
 
     def _for_size(self, thermal: tuple[int, ...], visible: tuple[int, ...], are_parts: bool) -> _Compiled:
         """Return the network compiled for images of these sizes, or for parts of them."""
-        key = visible, are_parts
-        if key in self._compiled:
-            self._compiled.move_to_end(key)
-        else:
-            shapes: list[tuple[int, ...]] = [(1, self._parts, *shape) for shape in (thermal, visible)]
-            if are_parts:
-                shapes.append((1, 4))
-            compiled = self._core.compile_model(self._converted(shapes), "CPU", self._settings)
-            self._compiled[key] = _Compiled(compiled, shapes)
-            if len(self._compiled) > KEPT:
-                self._compiled.popitem(last=False)
-        return self._compiled[key]
+        shapes: list[tuple[int, ...]] = [(1, self._parts, *shape) for shape in (thermal, visible)]
+        if are_parts:
+            shapes.append((1, 4))
+
+        def compiled() -> _Compiled:
+            return _Compiled(self._core.compile_model(self._converted(shapes), "CPU", self._settings), shapes)
+
+        return self._compiled.get((visible, are_parts), compiled)
 
     def _converted(self, shapes: Sequence[tuple[int, ...]]) -> openvino.Model:
         """Return the network for inputs of exactly these shapes, from the cache folder where it is there."""

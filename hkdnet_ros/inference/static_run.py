@@ -5,22 +5,14 @@ Between what comes from the CPU and what goes back to it nothing is waited for.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from .cuda_graph import GraphRecorder
-
-KEPT = 4
-"""So many computations are kept, the latest used: each has memory, and one for a new size takes seconds to make."""
-
-
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
 
 
 class Upload:
@@ -79,24 +71,3 @@ class StaticRun:
         lap("network")
         result: NDArray[Any] = self._landing.numpy()
         return result
-
-
-class Latest(Generic[Key, Value]):
-    """Values that take long to make, by what they are for: the :data:`KEPT` used last."""
-
-    def __init__(self) -> None:
-        self._values: OrderedDict[Key, Value] = OrderedDict()
-
-    def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """Return the value for ``key``, by ``make`` where it is new."""
-        if key in self._values:
-            self._values.move_to_end(key)
-        else:
-            while len(self._values) >= KEPT:  # first, so that its memory is there for the new one
-                self._values.popitem(last=False)
-            self._values[key] = make()
-        return self._values[key]
-
-    def clear(self) -> None:
-        """Let go of all of them."""
-        self._values.clear()

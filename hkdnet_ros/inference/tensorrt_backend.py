@@ -23,8 +23,8 @@ from .device import DTYPES, choose_device, memory_of
 from .device_runs import DeviceRuns, Shape
 from .export import to_onnx
 from .exported_modules import PartOfFrame, WholeNetwork, describe
+from .latest import Latest
 from .raw_pair import RawFused, RawPair
-from .static_run import Latest
 from .tensorrt_engine import INPUTS, EngineRun, check_version, engine_file, engine_for
 from .torch_backend import compute_in, fold_batch_norms, load_fusing, on_device, reach_of, sizes_of
 

@@ -13,7 +13,8 @@ from hkdnet_ros.inference import device_runs
 from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.inference.cuda_graph import GraphRecorder
 from hkdnet_ros.inference.device_runs import DeviceRuns
-from hkdnet_ros.inference.static_run import KEPT, Latest, StaticRun, Upload
+from hkdnet_ros.inference.latest import KEPT, Latest
+from hkdnet_ros.inference.static_run import StaticRun, Upload
 from hkdnet_ros.inference.torch_backend import TorchBackend
 
 

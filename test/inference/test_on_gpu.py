@@ -14,8 +14,9 @@ from hkdnet_ros.images.frames import Frame, Pair
 from hkdnet_ros.inference.config import EngineConfig
 from hkdnet_ros.inference.cuda_graph import GraphRecorder
 from hkdnet_ros.inference.engine_api import load_engine
+from hkdnet_ros.inference.latest import KEPT
 from hkdnet_ros.inference.precision_trial import agreement
-from hkdnet_ros.inference.static_run import KEPT, StaticRun, Upload
+from hkdnet_ros.inference.static_run import StaticRun, Upload
 from hkdnet_ros.perception.config import PerceptionConfig
 from hkdnet_ros.perception.pipeline import FusionPipeline
 from hkdnet_ros.perception.registration_config import RegistrationConfig
