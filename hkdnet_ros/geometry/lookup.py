@@ -107,6 +107,20 @@ class LookupTable:
         return on_grid if self.is_complete else cv2.copyTo(on_grid, self.validity)  # 0 where the mask is
 
 
+class NearestTable:
+    """Where the pixels of a grid lie in depth images of one size; the nearest pixel counts, for between two is none."""
+
+    def __init__(self, places: NDArray[np.float64], size: Size) -> None:
+        """``places`` are (H, W, 2) pixels of an image of ``size``."""
+        width, height = size
+        x, y = (np.rint(np.nan_to_num(places[..., axis])).astype(np.intp) for axis in range(2))
+        self._index = np.clip(y, 0, height - 1) * width + np.clip(x, 0, width - 1)
+
+    def apply(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Return ``image`` on the grid; that of some pixel where it does not show it."""
+        return image.take(self._index)  # a third of the time that OpenCV's remap takes for it
+
+
 def pixel_grid(size: Size, samples: int = 1) -> NDArray[np.float64]:
     """Return the places (n * H, n * W, 2) of ``samples`` to a pixel on each side, in pixels of a grid of ``size``."""
     width, height = size

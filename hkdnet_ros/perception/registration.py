@@ -74,6 +74,9 @@ class Registration:
         self._cut: tuple[Size, Margins] = (0, 0), Margins()
         self._models: dict[str, CameraModel] = {}  # of the topics
         self._frames = FrameTree()
+        self._rig: _Rig | None = None
+        self._rig_made_of: object = None
+        self._changes = 0  # of what topics say of the cameras
         self._depths: deque[Frame] = deque(maxlen=_DEPTHS)
         self._made_of: object = None  # what the planar view was made of
         self._planar: RegisteredView | None = None
@@ -141,11 +144,13 @@ class Registration:
     def update_model(self, stream: str, model: CameraModel) -> None:
         """Take the calibration of a camera from its topic; one from a file goes before it."""
         with self._lock:
+            self._changes += model != self._models.get(stream)
             self._models[stream] = model
 
     def update_transform(self, parent: str, child: str, child_to_parent: RigidTransform) -> None:
         """Take the pose of a frame in its parent, as /tf_static has it; a calibration from a file goes before it."""
         with self._lock:
+            self._changes += 1
             self._frames.update(parent, child, child_to_parent)
 
     def update_depth(self, depth: Frame) -> None:
@@ -174,7 +179,7 @@ class Registration:
         if config.mode == HOMOGRAPHY:
             self._latest = self._by_homography(config, thermal, visible)
             return self._latest
-        rig = self._rig(config, thermal, visible)
+        rig = self._rig_of(config, thermal, visible)
         planar = self._by_trace(rig, rig.sizes, rig.reference, rig.border, rig.trace)
         if config.mode == RECTIFY:
             self._latest = planar
@@ -234,11 +239,11 @@ class Registration:
         if depth is not self._depth:
             geometry = self._geometry
             self._depth = depth
-            of_reference = depth.image
-            if rig.reference == THERMAL:
-                assert self._depth_view is not None  # made with the geometry
-                of_reference = self._depth_view.of(depth.image)
-            return planar.by(lambda size, window: geometry.warp(of_reference, size, window))
+            if rig.reference == VISIBLE:
+                return planar.by(lambda size, window: geometry.warp(depth.image, size, window))
+            assert self._depth_view is not None  # made with the geometry
+            seen = self._depth_view.of(depth.image, rig.distance)
+            return planar.by(lambda size, window: geometry.warp_by(seen, size, window))
         return self._latest
 
     def _depth_of(self, visible: Frame, slop_s: float) -> Frame:
@@ -265,8 +270,16 @@ class Registration:
             )
         return nearest
 
-    def _rig(self, config: RegistrationConfig, thermal: Frame, visible: Frame) -> _Rig:
-        """Return lenses and pose for these images."""
+    def _rig_of(self, config: RegistrationConfig, thermal: Frame, visible: Frame) -> _Rig:
+        """Return lenses and pose for these images; those of the pair before while all they are made of is the same."""
+        images = tuple((size_of(frame), frame.frame_id) for frame in (thermal, visible))
+        made_of = config, self._changes, self._cut, images
+        if self._rig is None or made_of != self._rig_made_of:
+            self._rig = self._made_rig(config, thermal, visible)
+            self._rig_made_of = made_of
+        return self._rig
+
+    def _made_rig(self, config: RegistrationConfig, thermal: Frame, visible: Frame) -> _Rig:
         lenses, turns = {}, {}
         for stream, frame, is_rectified in (
             (THERMAL, thermal, config.thermal_rectified),
