@@ -51,7 +51,8 @@ class Task:
     """What to fuse, or a single image to super-resolve.
 
     ``skew_ns`` is that of :class:`~.sink.Output`; ``received`` is ``time.perf_counter()`` when the image came that
-    decided this, ``decided`` when it was known that this is to be done.
+    decided this, ``decided`` when it was known that this is to be done. ``depth`` registers a pair where that is
+    wanted, as far as one came.
     """
 
     thermal: Taken | None
@@ -59,6 +60,7 @@ class Task:
     skew_ns: int
     received: float
     decided: float
+    depth: Frame | None = None
 
     @property
     def is_live_thermal(self) -> bool:
@@ -168,6 +170,8 @@ class FusionWork:
             return
         visible = self._decode(task.visible)
         decoded = time.perf_counter()
+        if task.depth is not None:
+            self.registration.update_depth(task.depth)
         extras = Extras(
             validity=wants.validity,
             temperature=wants.temperature,

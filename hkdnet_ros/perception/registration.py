@@ -259,7 +259,7 @@ class Registration:
         if apart_s > slop_s:
             raise RegistrationError(
                 f"the nearest depth image is {apart_s:.3f} s from the visible one; expected {slop_s:g} s at most "
-                "(registration.depth_slop)"
+                "(registration.depth_slop), and that it comes within registration.depth_timeout"
             )
         if nearest.encoding not in ("16UC1", "mono16", "32FC1"):
             raise RegistrationError(f"depth image is {nearest.encoding}; expected 16UC1 in mm or 32FC1 in m")
