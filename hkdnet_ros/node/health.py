@@ -185,6 +185,8 @@ def _registration(health: Health) -> Report:
     found = health.misalignment
     if health.not_registered:
         return Report("registration", WARN, f"pairs are dropped: {health.not_registered}")
+    if health.poorly_registered:
+        return Report("registration", WARN, health.poorly_registered)
     if found is None:
         why = "the scene does not tell" if health.mode == FUSED else "the two are not fused"
         if not health.is_watched:

@@ -88,6 +88,7 @@ class FusionWork:
         policy: str,
     ) -> None:
         self._sink = sink
+        self._log = log
         self._drops = drops
         self._statistics = statistics
         self._now_ns = now_ns
@@ -101,6 +102,8 @@ class FusionWork:
         self._is_visible_damaged = False  # the last visible image could not be used
         self.not_registered = ""
         """Why the latest pair could not be registered; empty where it could."""
+        self.poorly_registered = ""
+        """Why it should not be trusted where it was; empty where it may."""
         self._say_of_registration(config, log)
 
     @property
@@ -230,6 +233,10 @@ class FusionWork:
         stream, frame = (THERMAL, thermal) if thermal else (VISIBLE, visible)
         assert frame is not None
         plan = self._pipeline.plan(thermal, visible)
+        if self.registration.remark != self.poorly_registered:
+            self.poorly_registered = self.registration.remark
+            if self.poorly_registered:
+                self._log.warning(self.poorly_registered)
         self._sizes.prepare(plan, thermal, visible, is_registered=self.registration.is_on)
         if thermal and visible:
             return self._pipeline.process(Pair(thermal, visible), extras)

@@ -10,8 +10,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ConfigError, RegistrationError
 from ..geometry.correspondence import homography_trace, parallax, plane_trace
@@ -39,6 +41,9 @@ from .registration_config import (
 )
 
 _DEPTHS = 8  # images among which that of a moment is looked for
+_SOME = 8  # each so many rows and columns of a depth image are looked at for what is odd
+_LEAST_KNOWN = 0.01  # of a depth image's pixels, that have a value
+_FAR = 100.0  # m, within which something lies before a camera
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ class Registration:
         self._depth_view: DepthView | None = None  # where thermal is the reference
         self._depth: Frame | None = None  # that of the latest view
         self._latest: View = View()
+        self.remark = ""
+        """What is odd about the latest depth image, by which pairs are registered all the same; empty where nothing."""
 
     @property
     def is_on(self) -> bool:
@@ -239,6 +246,7 @@ class Registration:
         if depth is not self._depth:
             geometry = self._geometry
             self._depth = depth
+            self.remark = _remark(depth.image, rig.distance)
             if rig.reference == VISIBLE:
                 return planar.by(lambda size, window: geometry.warp(depth.image, size, window))
             assert self._depth_view is not None  # made with the geometry
@@ -347,6 +355,23 @@ def _check_belongs(model: CameraModel, stream: str, frame: Frame, by_name: bool 
             f"calibration of the {stream} camera is that of {model.frame_id!r}, but its image is of "
             f"{frame.frame_id!r}; expected the calibration of this camera"
         )
+
+
+def _remark(depth: NDArray[Any], distance: float) -> str:
+    """Return what is odd about the values of a depth image; empty where nothing is."""
+    some = depth[::_SOME, ::_SOME].ravel()
+    known = some[np.isfinite(some) & (some > 0)]
+    if len(known) < _LEAST_KNOWN * len(some):
+        return (
+            f"depth image has a value in {len(known) / len(some):.1%} of its pixels; registered is what lies "
+            f"{distance:g} m ahead (registration.distance)"
+        )
+    if depth.dtype == np.float32 and np.percentile(known, 10) > _FAR:
+        return (
+            f"nine tenths of the depth image's values are beyond {_FAR:g}; expected metres in 32FC1: send millimetres "
+            "as 16UC1"
+        )
+    return ""
 
 
 def _sized(frame: Frame) -> str:

@@ -236,6 +236,7 @@ class Session:
             misalignment=self._work.misalignment.found if is_pair else None,
             misaligned=self._work.misalignment.warning if is_pair else "",
             not_registered=self._work.not_registered if is_pair else "",
+            poorly_registered=self._work.poorly_registered if is_pair else "",
         )
 
     def reconfigure(self, config: PerceptionConfig) -> None:

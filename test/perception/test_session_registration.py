@@ -6,15 +6,20 @@ import dataclasses
 
 import numpy as np
 import pytest
-from core_rig import MS, NOW_NS, S
+from core_rig import MS, NOW_NS, KeepingSink, S
 from lenses import formula
+from rigging import FakeEngine, Logger
 
 from hkdnet_ros.errors import ImageError
 from hkdnet_ros.geometry.rigid_transform import RigidTransform
 from hkdnet_ros.images.camera_model import CameraModel
 from hkdnet_ros.images.frames import Frame
-from hkdnet_ros.perception.incoming import Incoming
+from hkdnet_ros.node.schema import build
+from hkdnet_ros.perception.incoming import Calibration, Depth, Incoming, Transform
+from hkdnet_ros.perception.run import run
+from hkdnet_ros.perception.session import Session
 from hkdnet_ros.perception.sink import Wants
+from hkdnet_ros.perception.worker import EVERY
 
 THERMAL = CameraModel(32, 24, "thermal", (30.0, 0.0, 15.5, 0.0, 30.0, 11.5, 0.0, 0.0, 1.0), (0.0,) * 5)
 VISIBLE = CameraModel(
@@ -297,3 +302,54 @@ def test_a_held_thermal_image_measures_nothing_now(make_core):
     assert [fused.mode for fused in core.fused] == ["fused", "held"]
     assert np.isfinite(core.fused[0].temperature).any()
     assert np.isnan(core.fused[1].temperature).all()
+
+
+@pytest.mark.parametrize(
+    ("metres", "fact"),
+    [
+        (np.nan, "has a value in 0.0% of its pixels; registered is what lies 10 m ahead"),
+        (2400.0, "are beyond 100; expected metres in 32FC1"),
+    ],
+)
+def test_depth_that_says_nothing_or_is_in_millimetres_is_said_and_not_a_drop(make_by_depth, metres, fact):
+    core = make_by_depth()
+    for number, value in enumerate((2.0, metres, metres, 2.0)):
+        stamp_ns = NOW_NS + number * S
+        receive_depth(core, depth_image(stamp_ns, value))
+        feed(core, stamp_ns)
+        assert (fact in core.it.health().poorly_registered) == (value != 2.0)
+    assert len(core.fused) == 4
+    assert [fact in line for line in core.logger.lines].count(True) == 1
+
+
+def recorded_depth(stamp_ns, late_ns):
+    incoming = Incoming("depth", stamp_ns, stamp_ns + late_ns, "visible", decode=lambda: depth_image(stamp_ns))
+    return Depth(incoming)
+
+
+def test_a_recording_in_which_depth_comes_late_gives_the_same_in_every_run():
+    random = np.random.default_rng(0)
+    moments = [NOW_NS + number * 33 * MS for number in range(40)]
+    recording = [Calibration("thermal", THERMAL, 0, NOW_NS), Calibration("visible", VISIBLE, 0, NOW_NS)]
+    recording.append(Transform("visible", "thermal", BESIDE, NOW_NS))
+    for stamp_ns in moments:
+        for stream, make in (("thermal", thermal_image), ("visible", visible_image)):
+            frame = make(stamp_ns)
+            recording.append(Incoming(stream, stamp_ns, stamp_ns + 20 * MS, stream, decode=lambda frame=frame: frame))
+        recording.append(recorded_depth(stamp_ns, int(random.integers(30 * MS, 160 * MS))))
+    recording.sort(key=lambda arrival: arrival.arrived_ns)
+    outcomes = []
+    for _ in range(2):
+        sink = KeepingSink()
+        session = Session(build({"registration.mode": "depth"}), FakeEngine(), sink, Logger(), policy=EVERY)
+        run(session, recording)
+        session.flush()
+        outcomes.append((sink, session.totals()))
+    (first, totals), (again, others) = outcomes
+    assert totals == others
+    assert totals.published + totals.drops["not registered"] == len(moments)
+    assert totals.published > 30
+    assert first.drops == again.drops
+    for one, other in zip(first.outputs, again.outputs, strict=True):
+        assert one.fused.stamp_ns == other.fused.stamp_ns
+        np.testing.assert_array_equal(one.fused.image, other.fused.image)
