@@ -49,7 +49,9 @@ class DepthView:
         the nearest of those around it, for one image may be finer than the other, and where there is none, ``distance``
         stands for its depth, in m.
         """
-        near = nearness(cv2.resize(depth, self._grid, interpolation=cv2.INTER_NEAREST))
-        _, _, t, index = self._to_pinhole.places(near[self._to_pinhole.part])
+        rows, columns = self._to_pinhole.part
+        near = nearness(cv2.resize(depth, self._grid, interpolation=cv2.INTER_NEAREST)[rows, columns])
+        _, _, t, index = self._to_pinhole.places(near)
         nearest = without_holes(self._to_pinhole.front(index, t))
-        return SourceDepth(near, self._bend.apply(filled(nearest, 1 / distance)))
+        of_reference = self._bend.apply(filled(nearest, 1 / distance))
+        return SourceDepth(near, self._grid, (columns.start, rows.start), of_reference)

@@ -39,7 +39,7 @@ class DepthGeometry:
         """``distance`` stands for depth where there is none, in metres. Models are those of the images sent."""
         self._reference, self._source = reference, source
         self._pose, self._distance = reference_to_source, distance
-        self._grids: dict[tuple[Size, Window, Size], _Grid] = {}
+        self._grids: dict[object, _Grid] = {}
 
     def warp(self, depth: NDArray[Any], size: Size, window: Window) -> DepthWarp:
         """Return the warp to a grid of ``size`` that covers ``window`` of the reference's image.
@@ -47,21 +47,21 @@ class DepthGeometry:
         ``depth`` is (H, W) along the reference's axis, of its image's size: uint16 in mm or float32 in m. 0, NaN and
         infinity mean that there is none.
         """
-        grid = self._grid(size, window, (0, 0))
+        grid = self._grid(size, window, None)
         z = _on_grid(depth, size, window)[grid.to_pinhole.part]
         return self._warp(grid, filled(nearness(z), 1 / self._distance), size, None)
 
     def warp_by(self, seen: SourceDepth, size: Size, window: Window) -> DepthWarp:
         """Return the same by what the source's depth image says (depth_view.py)."""
-        grid = self._grid(size, window, (seen.own.shape[1], seen.own.shape[0]))
+        grid = self._grid(size, window, seen)
         return self._warp(grid, _on_grid(seen.of_reference, size, window)[grid.to_pinhole.part], size, seen.own)
 
-    def _grid(self, size: Size, window: Window, depth_size: Size) -> _Grid:
-        key = size, window, depth_size
+    def _grid(self, size: Size, window: Window, seen: SourceDepth | None) -> _Grid:
+        key = size, window, seen and (seen.own.shape, seen.grid, seen.corner)
         if key not in self._grids:
             if len(self._grids) >= _KEPT:
                 self._grids.pop(next(iter(self._grids)))
-            self._grids[key] = _Grid.of(self._reference, self._source, self._pose, size, window, depth_size)
+            self._grids[key] = _Grid.of(self._reference, self._source, self._pose, size, window, seen)
         return self._grids[key]
 
     def _warp(self, grid: _Grid, near: Array, size: Size, of_source: Array | None) -> DepthWarp:
@@ -92,7 +92,9 @@ def _on_grid(depth: NDArray[Any], size: Size, window: Window) -> NDArray[Any]:
 class SourceDepth:
     """What a depth image of the source says, in 1/m."""
 
-    own: Array  # in the source's view, as finely as is of use; 0 where nothing
+    own: Array  # (H, W) of the part of its view that the reference may see; 0 where nothing
+    grid: Size  # of the whole view, as finely as is of use
+    corner: tuple[int, int]  # the left and top pixel of the part
     of_reference: Array  # of what the reference sees, of the size of its image
 
 
@@ -114,9 +116,9 @@ class _Grid:
         pose: RigidTransform,
         size: Size,
         window: Window,
-        depth_size: Size,
+        depth: SourceDepth | None,
     ) -> _Grid:
-        """``depth_size`` is that of the source's own depth image; (0, 0) where it has none."""
+        """``depth`` is one of those that the source will have; None where it has none of its own."""
         seen = through_window(lambda pixels: rays(pixels, reference)[..., :2], size, window)(pixel_grid(size))
         ahead = np.concatenate([seen, np.ones((*seen.shape[:2], 1))], axis=-1)
         # No finer than the grid, so that nothing aliases, and no finer than the source, which has no more to show.
@@ -133,9 +135,10 @@ class _Grid:
         straight = LookupTable(bends, (width, height), (source.width, source.height))
         shown = cv2.erode(straight.validity, np.ones((3, 3), np.uint8), borderValue=0)
         straight_depth: NearestTable | None = None
-        if all(depth_size):
-            finer = np.asarray(depth_size) / (source.width, source.height)
-            straight_depth = NearestTable((bends(pixel_grid((width, height))) + 0.5) * finer - 0.5, depth_size)
+        if depth is not None and depth.own.size:
+            finer = np.asarray(depth.grid) / (source.width, source.height)
+            places = (bends(pixel_grid((width, height))) + 0.5) * finer - 0.5 - depth.corner
+            straight_depth = NearestTable(places, (depth.own.shape[1], depth.own.shape[0]))
         return cls(
             Reprojection(ahead, pose, focal, centre, (width, height)),
             focal[0],

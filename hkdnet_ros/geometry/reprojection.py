@@ -141,5 +141,7 @@ def without_holes(nearest: Array) -> Array:
 
 def _where(values: Array, mask: NDArray[np.bool_], otherwise: Array | None = None) -> Array:
     """Return ``values`` where ``mask`` is true, else 0 or the pixels of ``otherwise``, which is overwritten."""
+    if not values.size:
+        return values
     # In an eighth of the time that numpy takes where the mask changes from pixel to pixel.
     return np.asarray(cv2.copyTo(values, mask.view(np.uint8), otherwise), np.float32)

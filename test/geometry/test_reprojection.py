@@ -82,4 +82,7 @@ def test_depths_that_are_none_are_zero_and_another_can_stand_there():
 def test_a_view_to_the_other_side_sees_nothing():
     behind = RigidTransform.of(cv2.Rodrigues(np.array([0.0, np.pi, 0.0]))[0], (0.0, 0.0, 0.0))
     reprojection = Reprojection(grid_rays(), behind, FOCAL, CENTRE, SIZE)
-    assert reprojection.places(np.ones((0, 0), np.float32))[0].size == 0
+    near = nearness(np.ones((32, 48), np.float32)[reprojection.part])
+    x, _, t, index = reprojection.places(near)
+    assert x.size == 0
+    assert not without_holes(reprojection.front(index, t)).any()

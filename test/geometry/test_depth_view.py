@@ -1,0 +1,74 @@
+"""Two cameras of which one's depth image registers, by points that are projected one by one, and where nothing fits."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from hkdnet_ros.geometry.depth_view import DepthView
+from hkdnet_ros.geometry.depth_warp import DepthGeometry
+from hkdnet_ros.geometry.projection import project, rays
+from hkdnet_ros.geometry.rigid_transform import RigidTransform
+from hkdnet_ros.images.camera_model import CameraModel
+
+OWNER = CameraModel(
+    160, 120, "visible", (140.0, 0.0, 79.0, 0.0, 141.0, 60.0, 0.0, 0.0, 1.0), (-0.2, 0.05, 0.001, 0.0, 0.0)
+)
+OTHER = CameraModel(96, 80, "thermal", (110.0, 0.0, 47.0, 0.0, 110.0, 39.0, 0.0, 0.0, 1.0), (-0.1, 0.02, 0.0, 0.0, 0.0))
+POSE = RigidTransform.of(cv2.Rodrigues(np.array([0.01, -0.04, 0.02]))[0], (0.1, 0.01, -0.02))
+WHOLE = (0, 0, 96, 80)
+
+
+def room():
+    """Return the depth (120, 160) in m of a slanted floor and a box before it."""
+    y, x = np.mgrid[:120, :160]
+    metres = (2.0 + 6.0 * (119 - y) / 119).astype(np.float32)
+    metres[40:80, 60:90] = 1.5
+    return metres, x, y
+
+
+def test_depth_in_the_other_view_is_that_of_the_nearest_point_there():
+    metres, x, y = room()
+    points = POSE.apply(rays(np.stack([x, y], axis=-1).astype(float), OWNER) * metres[..., None]).reshape(-1, 3)
+    places = project(points, OTHER)
+    nearest = np.full((80, 96), np.inf)
+    inside = (np.abs(places - (47.5, 39.5)) < (47, 39)).all(axis=1)
+    columns, rows = np.rint(places[inside]).astype(int).T
+    np.minimum.at(nearest, (rows, columns), points[inside, 2])
+    found = 1 / DepthView(OWNER, OTHER, POSE).of(metres, distance=50.0).of_reference
+    known = np.isfinite(nearest)
+    assert known.mean() > 0.6
+    # A pixel beside an edge may be that of the one or the other surface.
+    alike = np.isclose(found, nearest, rtol=0.03) & known
+    assert alike.sum() > 0.96 * known.sum()
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_pixels_come_from_where_the_depth_puts_them(dtype):
+    """The source image has its own coordinates as gray, so that what comes over says where it came from."""
+    metres, x, y = room()
+    depth = np.rint(metres * 1000).astype(dtype) if dtype == np.uint16 else metres
+    geometry = DepthGeometry(OTHER, OWNER, POSE.inverse, 50.0)
+    seen = DepthView(OWNER, OTHER, POSE).of(depth, distance=50.0)
+    warp = geometry.warp_by(seen, (96, 80), WHOLE)
+    column, row = np.meshgrid(np.arange(96), np.arange(80))
+    ahead = rays(np.stack([column, row], axis=-1).astype(float), OTHER)
+    expected = project(POSE.inverse.apply(ahead / seen.of_reference[..., None]), OWNER)
+    valid = cv2.erode(warp.validity, np.ones((3, 3), np.uint8)) > 0
+    assert valid.mean() > 0.6
+    for axis, gray in enumerate((x, y)):
+        found = warp.apply(gray.astype(np.float32), cv2.INTER_LINEAR)
+        assert np.abs(found - expected[..., axis])[valid].max() < 0.15
+        assert not found[warp.validity == 0].any()
+
+
+def test_cameras_that_look_apart_share_nothing_and_say_so():
+    behind = RigidTransform.of(cv2.Rodrigues(np.array([0.0, np.pi, 0.0]))[0], (0.0, 0.0, 0.0))
+    metres, *_ = room()
+    seen = DepthView(OWNER, OTHER, behind).of(metres, distance=50.0)
+    assert seen.own.size == 0
+    np.testing.assert_allclose(seen.of_reference, 1 / 50.0)
+    warp = DepthGeometry(OTHER, OWNER, behind.inverse, 50.0).warp_by(seen, (96, 80), WHOLE)
+    assert not warp.validity.any()
+    assert not warp.apply(np.full((120, 160), 9, np.uint8)).any()
