@@ -134,10 +134,11 @@ def evaluate_detection(
             raise ConfigError(f"{folder / LABELS} knows none of {', '.join(classes)}; name others by --classes")
     onnx = OnnxDetector(detector)
     search = Search(onnx, counted, sure, found, labels)
-    for paths in tqdm(pairs, desc="check", unit="pair"):  # so that a bad file is named now and not after an hour
-        thermal, _ = read_sources(paths, sizes.thermal)
-        if labels is not None:
-            labels.of(paths.thermal.stem, *thermal.shape[::-1])
+    with tqdm(pairs, desc="check", unit="pair") as bar:  # so that a bad file is named now and not after an hour
+        for paths in bar:
+            thermal, _ = read_sources(paths, sizes.thermal)
+            if labels is not None:
+                labels.of(paths.thermal.stem, *thermal.shape[::-1])
     make_folder(out)
     with contextlib.ExitStack() as stack:
         methods, runs_on = open_methods(sizes, models, stack)
@@ -174,12 +175,13 @@ def _search(
     sought: list[Sought] = []
     counts: Counter[str] = Counter()
     sheet = []
-    for index, paths in enumerate(tqdm(pairs, desc="fuse and find", unit="pair")):
-        pair = search_pair(paths, sizes, methods, search)
-        sought += pair.sought
-        counts.update({name: len(objects) for name, objects in pair.objects.items()})
-        if index in shown:
-            sheet.append((paths.name, [_drawn(image, pair.objects[name]) for name, image in pair.images.items()]))
+    with tqdm(pairs, desc="fuse and find", unit="pair") as bar:
+        for index, paths in enumerate(bar):
+            pair = search_pair(paths, sizes, methods, search)
+            sought += pair.sought
+            counts.update({name: len(objects) for name, objects in pair.objects.items()})
+            if index in shown:
+                sheet.append((paths.name, [_drawn(image, pair.objects[name]) for name, image in pair.images.items()]))
     return sought, counts, sheet
 
 

@@ -77,11 +77,12 @@ def evaluate_images(
     make_folder(out)
     sides: list[int] = []
     problems: list[str] = []
-    for pair in tqdm(pairs, desc="check", unit="pair"):  # so that a bad file is named now and not after an hour
-        try:
-            sides += [side for read in reads for side in read(pair, scale)[0].shape]
-        except SourceError as error:
-            problems.append(str(error))
+    with tqdm(pairs, desc="check", unit="pair") as bar:  # so that a bad file is named now and not after an hour
+        for pair in bar:
+            try:
+                sides += [side for read in reads for side in read(pair, scale)[0].shape]
+            except SourceError as error:
+                problems.append(str(error))
     check_usable(pairs, problems)
     keys = measurable(min(sides))
 
@@ -132,12 +133,13 @@ def _measure(
     shown = {round(index) for index in np.linspace(0, len(pairs) - 1, SHEET_ROWS)}
     measurements: list[Measurement] = []
     sheet = []
-    for index, paths in enumerate(tqdm(pairs, desc="measure", unit="pair")):
-        pair = measure_pair(paths, sizes, methods, teacher, keys, read, *truth)
-        measurements += pair.measurements
-        for read_truth in truth:
-            of_true = {f"{name}{OF_TRUE}": method for name, method in methods.items()}
-            measurements += measure_pair(paths, sizes, of_true, teacher, keys, read_truth).measurements
-        if index in shown:
-            sheet.append(pair)
+    with tqdm(pairs, desc="measure", unit="pair") as bar:
+        for index, paths in enumerate(bar):
+            pair = measure_pair(paths, sizes, methods, teacher, keys, read, *truth)
+            measurements += pair.measurements
+            for read_truth in truth:
+                of_true = {f"{name}{OF_TRUE}": method for name, method in methods.items()}
+                measurements += measure_pair(paths, sizes, of_true, teacher, keys, read_truth).measurements
+            if index in shown:
+                sheet.append(pair)
     return measurements, sheet

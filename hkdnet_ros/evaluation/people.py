@@ -56,8 +56,9 @@ def evaluate_people(scene: SceneConfig, scenes: int, frames: int, out: Path, mod
     measurements: list[Measurement] = []
     with contextlib.ExitStack() as stack:
         methods, runs_on = open_methods(sizes, models, stack)
-        for seed in tqdm(range(scenes), desc="fuse and measure", unit="scene"):
-            measurements += measure_people(dataclasses.replace(scene, seed=seed), frames, methods)
+        with tqdm(range(scenes), desc="fuse and measure", unit="scene") as bar:
+            for seed in bar:
+                measurements += measure_people(dataclasses.replace(scene, seed=seed), frames, methods)
     if not measurements:
         raise SourceError("nobody is to be seen in these scenes; take more of them or a larger --size")
 

@@ -74,7 +74,7 @@ def evaluate_video(
         methods, runs_on = open_methods(sizes, models, stack)
         watch = StreamWatch()
         played = itertools.islice(gray_pairs(source, sizes, watch, reduce=reduce), limit)
-        pairs = tqdm(played, desc="fuse and measure", unit="pair", total=count)
+        pairs = stack.enter_context(tqdm(played, desc="fuse and measure", unit="pair", total=count))
         measurements = list(measure_clip(pairs, sizes, methods, reduce=reduce, every=step))
 
     frames = len({measurement.image for measurement in measurements})

@@ -128,13 +128,14 @@ def _in_turn(
     ways: Mapping[str, Way], thermal: NDArray[Any], visible: NDArray[Any], frames: int
 ) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in ways}
-    for index in tqdm(range(frames), desc="benchmark", unit="round"):
-        for name, way in ways.items():
-            if name == PAPER and index % _PAPER_EVERY:
-                continue
-            began = time.perf_counter()
-            way(thermal, visible)
-            times[name].append((time.perf_counter() - began) * 1e3)
+    with tqdm(range(frames), desc="benchmark", unit="round") as bar:
+        for index in bar:
+            for name, way in ways.items():
+                if name == PAPER and index % _PAPER_EVERY:
+                    continue
+                began = time.perf_counter()
+                way(thermal, visible)
+                times[name].append((time.perf_counter() - began) * 1e3)
     return times
 
 

@@ -74,19 +74,20 @@ def fuse_files(
     with contextlib.closing(load_engine(engine_config)) as engine:
         config = PerceptionConfig(pipeline=pipeline_config or PipelineConfig(), thermal=thermal_config)
         intake, pipeline = ThermalIntake(thermal_config), FusionPipeline(engine, config, is_taken=True)
-        for pair, output in tqdm(jobs, desc="fuse", unit="pair", disable=len(jobs) == 1):
-            try:
-                content = _fused(pipeline, pair, thermal_range, fit, intake)
-            except (SourceError, ImageError, OutOfMemoryError) as error:
-                # Errors of a file name it.
-                line = str(error) if isinstance(error, SourceError) else f"{pair.name}: {error}"
-                if not thermal.is_dir():
-                    raise SourceError(line) from error
-                left_out.append(line)
-                continue
-            make_folder(output.parent)
-            _write(output, content)
-            count += 1
+        with tqdm(jobs, desc="fuse", unit="pair", disable=len(jobs) == 1) as bar:
+            for pair, output in bar:
+                try:
+                    content = _fused(pipeline, pair, thermal_range, fit, intake)
+                except (SourceError, ImageError, OutOfMemoryError) as error:
+                    # Errors of a file name it.
+                    line = str(error) if isinstance(error, SourceError) else f"{pair.name}: {error}"
+                    if not thermal.is_dir():
+                        raise SourceError(line) from error
+                    left_out.append(line)
+                    continue
+                make_folder(output.parent)
+                _write(output, content)
+                count += 1
         made_by = f"{engine.model_name}, {runs_on(engine)}"
     if not count:
         raise SourceError(f"not one pair could be fused: {'; '.join(left_out[:3])}{'; ...' * (len(left_out) > 3)}")

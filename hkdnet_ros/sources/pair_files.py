@@ -60,22 +60,23 @@ def write_pairs(
     unusable = Reasons()
     intake, palettes = ThermalIntake(), PaletteReader()
     watch = StreamWatch(thermal_offset)
-    for match in tqdm(matches(source, PairingConfig(slop=slop), watch), desc="pairs", unit="pair"):
-        thermal, visible = match.thermal, match.visible
-        if last_ns is not None and 0 <= thermal.stamp_ns - last_ns < round(every * 1e9):
-            continue
-        try:
-            thermal = palettes.to_gray(intake.take(thermal), AUTO)
-            heat = thermal_levels(thermal)
-            grid = on_thermal_grid(visible, thermal, homography, fit)
-        except ImageError as error:
-            unusable.add(str(error))
-            continue
-        last_ns = thermal.stamp_ns
-        _write(out / "thermal" / f"{count:06}", heat)
-        _write(out / "visible" / f"{count:06}", grid)
-        _write(out / "overlay" / f"{count:06}", overlay(heat, grid))
-        count += 1
+    with tqdm(matches(source, PairingConfig(slop=slop), watch), desc="pairs", unit="pair") as bar:
+        for match in bar:
+            thermal, visible = match.thermal, match.visible
+            if last_ns is not None and 0 <= thermal.stamp_ns - last_ns < round(every * 1e9):
+                continue
+            try:
+                thermal = palettes.to_gray(intake.take(thermal), AUTO)
+                heat = thermal_levels(thermal)
+                grid = on_thermal_grid(visible, thermal, homography, fit)
+            except ImageError as error:
+                unusable.add(str(error))
+                continue
+            last_ns = thermal.stamp_ns
+            _write(out / "thermal" / f"{count:06}", heat)
+            _write(out / "visible" / f"{count:06}", grid)
+            _write(out / "overlay" / f"{count:06}", overlay(heat, grid))
+            count += 1
     for remark in watch.remarks():
         _log.warning("%s: %s", source.name, remark)
     left_out = Counter(source.skipped) + unusable.counts

@@ -124,11 +124,14 @@ def test_pairs_that_cannot_be_trained_on_end_the_command_with_one_line(pair_fold
         path.write_bytes(b"\x89PNG")
     words = ["--data", str(pair_folder), "--val", str(pair_folder), "--out", str(tmp_path / "run")]
     assert main(["train", *words, "--crop", "128", "--steps", "1", "--device", "cpu"]) == 1
-    # The bar of the pairs that were read is overwritten after carriage returns.
-    lines = [line for line in re.split("[\r\n]", capsys.readouterr().err) if line.strip()]
+    # The bar of the pairs that were read is overwritten after carriage returns. Bars drawn earlier in this process
+    # may move the cursor when they are collected.
+    err = capsys.readouterr().err
+    lines = [line for line in re.split("[\r\n]|\x1b\\[A", err) if line.strip()]
     assert lines[-1].startswith("hkdnet: ")
     assert lines[-1].endswith(says)
-    assert all(line.startswith("read pairs: ") for line in lines[:-1])
+    assert err.count("hkdnet: ") == 1
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -41,8 +41,8 @@ def write_results(stream: Stream, thermal_config: ThermalConfig, source: CameraS
     shots, statuses = recorder.shots, [deserialize_message(status, FusionStatus) for status in recorder.statuses]
     seconds = recorder.last_s - recorder.first_s
     fps = (recorder.published - 1) / seconds if seconds > 0 else 0.0
-    moments = _moments(tqdm(shots.kept, desc="writing", unit=" frames"), thermal_config)
-    files.write_pictures(moments, len(shots.kept), max(fps, 1.0) / shots.stride, shots.stride)
+    with tqdm(shots.kept, desc="writing", unit=" frames") as bar:
+        files.write_pictures(_moments(bar, thermal_config), len(shots.kept), max(fps, 1.0) / shots.stride, shots.stride)
     measured = _measured(shots.kept, source) if isinstance(source, SimulatedSource) else []
     first, last = shots.kept[0], statuses[-1]
     figures = DemoFigures(
@@ -103,14 +103,15 @@ def _shown(frame: Frame) -> NDArray[np.uint8]:
 def _measured(shots: Sequence[Shot], source: SimulatedSource) -> list[dict[str, dict[str, float]]]:
     results = []
     chosen = [shots[index] for index in evenly(len(shots), QUALITY_FRAMES)]
-    for shot in tqdm(chosen, desc="measuring", unit=" frames"):
-        fused = _frame(shot.fused)
-        sample = FusedSample(
-            shot.number, np.asarray(_frame(shot.visible).image, np.uint8), color.luma(fused.image, fused.encoding)
-        )
-        result = measure(source.simulator, sample)
-        if result is not None:
-            results.append(result)
+    with tqdm(chosen, desc="measuring", unit=" frames") as bar:
+        for shot in bar:
+            fused = _frame(shot.fused)
+            sample = FusedSample(
+                shot.number, np.asarray(_frame(shot.visible).image, np.uint8), color.luma(fused.image, fused.encoding)
+            )
+            result = measure(source.simulator, sample)
+            if result is not None:
+                results.append(result)
     return results
 
 
