@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from ..errors import ConfigError, HkdnetError
 from ..geometry.rigid_transform import RigidTransform
@@ -27,7 +26,7 @@ from .intake import ThermalIntake
 from .log import Log, Throttle
 from .mode import FUSED, ModeSelector
 from .mode import STOPPED as STOPPED_MODE
-from .pairing import ARRIVAL, Match, OnDrop, PairingConfig, StampPairer
+from .pairing import ARRIVAL, Match, OnDrop, Pairer, PairingConfig, StampPairer
 from .plan import check_size, size_of
 from .registration_config import DEPTH as BY_DEPTH
 from .shutter import FLAGGED, FLAT, HOLD, ShutterDetector
@@ -37,22 +36,10 @@ from .stream_clock import DUPLICATE, LEAP_NS, ZERO_STAMP, ArrivalStamps, StreamC
 from .timing import StampWatch
 from .worker import EVERY, LATEST, EveryWorker, LatestWorker, Worker
 
-
-class Pairer(Protocol):
-    """What pairs the images: :class:`~.pairing.StampPairer`, or another of its interface."""
-
-    def add(
-        self, stream: str, stamp_ns: int, payload: Taken, *, begins_anew: bool = False, nbytes: int = 0
-    ) -> list[Match[Taken]]: ...
-    def reconfigure(self, config: PairingConfig) -> None: ...
-    def flush(self) -> list[Match[Taken]]: ...
-    def reset(self) -> None: ...
-
-
 _DUPLICATES = 0.6  # of a stream's images bear the stamp of the one before: more than a relay that sends each twice
 _RECEIVED = 20  # images, before which that is not said
 
-MakePairer = Callable[[PairingConfig, OnDrop], Pairer]
+MakePairer = Callable[[PairingConfig, OnDrop], Pairer[Taken]]
 
 
 class Session:
