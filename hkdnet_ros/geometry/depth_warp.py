@@ -1,8 +1,8 @@
 """One camera's image brought to the view of another pixel by pixel, by the depth that the other sees, with occlusion.
 
 Per image that has to be quick. So the source's lens is taken out first, by a table that is made once: what is left for
-each pixel of each depth image is a pinhole (reprojection.py). What hides a pixel from the source is what lies in front
-there: of all that the reference sees, or, where the depth image is the source's own, of that.
+each pixel of each depth image is a pinhole (reprojection.py). What hides a pixel from the source is what the reference
+sees in front there; where the depth image is the source's own, that says it before (depth_view.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..images.camera_model import CameraModel
 from .correspondence import Window, through_window
-from .lookup import LookupTable, NearestTable, Size, pixel_grid
+from .lookup import LookupTable, Size, pixel_grid
 from .projection import project, rays
 from .reprojection import Array, Reprojection, filled, nearness, surrounding
 from .rigid_transform import RigidTransform
@@ -39,7 +39,7 @@ class DepthGeometry:
         """``distance`` stands for depth where there is none, in metres. Models are those of the images sent."""
         self._reference, self._source = reference, source
         self._pose, self._distance = reference_to_source, distance
-        self._grids: dict[object, _Grid] = {}
+        self._grids: dict[tuple[Size, Window], _Grid] = {}
 
     def warp(self, depth: NDArray[Any], size: Size, window: Window) -> DepthWarp:
         """Return the warp to a grid of ``size`` that covers ``window`` of the reference's image.
@@ -47,55 +47,44 @@ class DepthGeometry:
         ``depth`` is (H, W) along the reference's axis, of its image's size: uint16 in mm or float32 in m. 0, NaN and
         infinity mean that there is none.
         """
-        grid = self._grid(size, window, None)
-        z = _on_grid(depth, size, window)[grid.to_pinhole.part]
-        return self._warp(grid, filled(nearness(z), 1 / self._distance), size, None)
-
-    def warp_by(self, seen: SourceDepth, size: Size, window: Window) -> DepthWarp:
-        """Return the same by what the source's depth image says (depth_view.py)."""
-        grid = self._grid(size, window, seen)
-        return self._warp(grid, _on_grid(seen.of_reference, size, window)[grid.to_pinhole.part], size, seen.own)
-
-    def _grid(self, size: Size, window: Window, seen: SourceDepth | None) -> _Grid:
-        key = size, window, seen and (seen.own.shape, seen.grid, seen.corner)
-        if key not in self._grids:
-            if len(self._grids) >= _KEPT:
-                self._grids.pop(next(iter(self._grids)))
-            self._grids[key] = _Grid.of(self._reference, self._source, self._pose, size, window, seen)
-        return self._grids[key]
-
-    def _warp(self, grid: _Grid, near: Array, size: Size, of_source: Array | None) -> DepthWarp:
-        """Return the warp by what the reference sees in the part of the grid, and the source, if that is known."""
-        reprojection = grid.to_pinhole
-        validity = np.zeros(size[::-1], np.uint8)
-        x, y, t, index = reprojection.places(near)
+        grid = self._grid(size, window)
+        reprojection, validity = grid.to_pinhole, np.zeros(size[::-1], np.uint8)
+        near = nearness(_on_grid(depth, size, window)[reprojection.part])
+        x, y, t = reprojection.places(filled(near, 1 / self._distance))
         if x.size:
-            if of_source is None or grid.straight_depth is None:
-                front = surrounding(reprojection.front(index, t))
-            else:
-                front = grid.straight_depth.apply(surrounding(of_source))
-            np.maximum(front, grid.unseen, out=front)
+            index = reprojection.pixels(x, y)
+            front = np.maximum(surrounding(reprojection.front(index, t)), grid.unseen)
             # What lies behind by no more than this is on the surface seen.
             behind = _MOST_PARALLAX / max(grid.focal * float(np.linalg.norm(self._pose.translation)), 1e-9)
             seen = front.take(index) - t <= np.float32(behind)
             np.multiply(seen.view(np.uint8), np.uint8(255), out=validity[reprojection.part])
         return DepthWarp(grid.straight, (x, y), reprojection.part, validity)
 
+    def warp_of_seen(self, near: Array, size: Size, window: Window) -> DepthWarp:
+        """Return the warp by the nearness (H, W), in 1/m, of what the source sees, too, at each pixel of the reference.
+
+        It is that of :meth:`~.depth_view.DepthView.of`: 0 where the source sees nothing of it.
+        """
+        grid = self._grid(size, window)
+        reprojection, validity = grid.to_pinhole, np.zeros(size[::-1], np.uint8)
+        near = _on_grid(near, size, window)[reprojection.part]
+        x, y, _ = reprojection.places(near)
+        np.multiply((near > 0).view(np.uint8), np.uint8(255), out=validity[reprojection.part])
+        return DepthWarp(grid.straight, (x, y), reprojection.part, validity)
+
+    def _grid(self, size: Size, window: Window) -> _Grid:
+        key = size, window
+        if key not in self._grids:
+            if len(self._grids) >= _KEPT:
+                self._grids.pop(next(iter(self._grids)))
+            self._grids[key] = _Grid.of(self._reference, self._source, self._pose, size, window)
+        return self._grids[key]
+
 
 def _on_grid(depth: NDArray[Any], size: Size, window: Window) -> NDArray[Any]:
     """Return a window of a depth image at another size; between two depths there is nothing, so the nearest pixel's."""
     left, top, width, height = window
     return cv2.resize(depth[top : top + height, left : left + width], size, interpolation=cv2.INTER_NEAREST)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceDepth:
-    """What a depth image of the source says, in 1/m."""
-
-    own: Array  # (H, W) of the part of its view that the reference may see; 0 where nothing
-    grid: Size  # of the whole view, as finely as is of use
-    corner: tuple[int, int]  # the left and top pixel of the part
-    of_reference: Array  # of what the reference sees, of the size of its image
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +95,9 @@ class _Grid:
     focal: float
     straight: LookupTable  # the source's image without distortion
     unseen: Array  # infinitely near where that shows nothing, and beside it, too; else 0
-    straight_depth: NearestTable | None  # the source's depth image without distortion, where it has one
 
     @classmethod
-    def of(
-        cls,
-        reference: CameraModel,
-        source: CameraModel,
-        pose: RigidTransform,
-        size: Size,
-        window: Window,
-        depth: SourceDepth | None,
-    ) -> _Grid:
-        """``depth`` is one of those that the source will have; None where it has none of its own."""
+    def of(cls, reference: CameraModel, source: CameraModel, pose: RigidTransform, size: Size, window: Window) -> _Grid:
         seen = through_window(lambda pixels: rays(pixels, reference)[..., :2], size, window)(pixel_grid(size))
         ahead = np.concatenate([seen, np.ones((*seen.shape[:2], 1))], axis=-1)
         # No finer than the grid, so that nothing aliases, and no finer than the source, which has no more to show.
@@ -129,23 +108,12 @@ class _Grid:
         centre = _BORDER - low[0] * focal[0], _BORDER - low[1] * focal[1]
         pinhole = CameraModel(width, height, "", (focal[0], 0.0, centre[0], 0.0, focal[1], centre[1], 0.0, 0.0, 1.0))
 
-        def bends(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
-            return project(rays(pixels, pinhole), source)
-
-        straight = LookupTable(bends, (width, height), (source.width, source.height))
-        shown = cv2.erode(straight.validity, np.ones((3, 3), np.uint8), borderValue=0)
-        straight_depth: NearestTable | None = None
-        if depth is not None and depth.own.size:
-            finer = np.asarray(depth.grid) / (source.width, source.height)
-            places = (bends(pixel_grid((width, height))) + 0.5) * finer - 0.5 - depth.corner
-            straight_depth = NearestTable(places, (depth.own.shape[1], depth.own.shape[0]))
-        return cls(
-            Reprojection(ahead, pose, focal, centre, (width, height)),
-            focal[0],
-            straight,
-            np.where(np.asarray(shown) > 0, np.float32(0), np.float32(np.inf)),
-            straight_depth,
+        straight = LookupTable(
+            lambda pixels: project(rays(pixels, pinhole), source), (width, height), (source.width, source.height)
         )
+        shown = cv2.erode(straight.validity, np.ones((3, 3), np.uint8), borderValue=0)
+        unseen = np.where(np.asarray(shown) > 0, np.float32(0), np.float32(np.inf))
+        return cls(Reprojection(ahead, pose, focal, centre, (width, height)), focal[0], straight, unseen)
 
 
 class DepthWarp:

@@ -251,7 +251,7 @@ class Registration:
                 return planar.by(lambda size, window: geometry.warp(depth.image, size, window))
             assert self._depth_view is not None  # made with the geometry
             seen = self._depth_view.of(depth.image, rig.distance)
-            return planar.by(lambda size, window: geometry.warp_by(seen, size, window))
+            return planar.by(lambda size, window: geometry.warp_of_seen(seen, size, window))
         return self._latest
 
     def _depth_of(self, visible: Frame, slop_s: float) -> Frame:

@@ -22,7 +22,8 @@ def test_points_lie_where_projecting_each_one_puts_them(shift):
     pose = RigidTransform.of(cv2.Rodrigues(np.array([0.02, -0.05, 0.1]))[0], shift)
     depth = np.random.default_rng(0).uniform(0.15, 30, (32, 48)).astype(np.float32)
     reprojection = Reprojection(grid_rays(), pose, FOCAL, CENTRE, SIZE)
-    x, y, near, index = reprojection.places(nearness(depth)[reprojection.part])
+    x, y, near = reprojection.places(nearness(depth)[reprojection.part])
+    index = reprojection.pixels(x, y)
     points = pose.apply(grid_rays() * depth[..., None])
     with np.errstate(divide="ignore", invalid="ignore"):
         wanted = points[..., :2] / points[..., 2:] * FOCAL + CENTRE
@@ -48,11 +49,14 @@ def test_the_nearest_point_of_each_pixel_is_in_front():
     assert np.count_nonzero(nearest) == 2  # what is on the border lies outside
 
 
-def test_a_hole_takes_the_nearest_around_it_and_nothing_else_does():
-    nearest = np.array([[0.1, 0.1, 0.1, 0.3], [0.1, 0.0, 0.1, 0.3], [0.2, 0.1, 0.1, 0.3]], np.float32)
-    whole = nearest.copy()
-    whole[1, 1] = 0.2
-    np.testing.assert_array_equal(without_holes(nearest), whole)
+def test_a_surface_has_no_holes_and_what_is_hidden_behind_its_edge_stays_empty():
+    nearest = np.full((9, 20), 0.1, np.float32)
+    nearest[:, :5] = 0.5  # a post, and behind its edge what nobody sees
+    nearest[:, 5:9] = 0.0
+    expected = nearest.copy()
+    nearest[4, 12] = nearest[2:4, 15] = 0.0
+    nearest[3, 2] = 0.1  # what is behind shows between the points
+    np.testing.assert_array_equal(without_holes(nearest), expected)
 
 
 @pytest.mark.parametrize("ahead", [0.4, 0.5, 0.6])
@@ -63,7 +67,8 @@ def test_what_lies_beside_or_behind_the_other_camera_is_outside(ahead):
     depth = np.full((32, 48), ahead, np.float32)
     depth[::2] = 1e-3
     reprojection = Reprojection(rays, RigidTransform(translation=(0.0, 0.0, -0.5)), FOCAL, CENTRE, SIZE)
-    x, y, near, index = reprojection.places(nearness(depth)[reprojection.part])
+    x, y, near = reprojection.places(nearness(depth)[reprojection.part])
+    index = reprojection.pixels(x, y)
     for values in (x, y, near):
         assert np.isfinite(values).all()
     assert index.min() >= 0
@@ -83,6 +88,6 @@ def test_a_view_to_the_other_side_sees_nothing():
     behind = RigidTransform.of(cv2.Rodrigues(np.array([0.0, np.pi, 0.0]))[0], (0.0, 0.0, 0.0))
     reprojection = Reprojection(grid_rays(), behind, FOCAL, CENTRE, SIZE)
     near = nearness(np.ones((32, 48), np.float32)[reprojection.part])
-    x, _, t, index = reprojection.places(near)
+    x, y, t = reprojection.places(near)
     assert x.size == 0
-    assert not without_holes(reprojection.front(index, t)).any()
+    assert not without_holes(reprojection.front(reprojection.pixels(x, y), t)).any()
