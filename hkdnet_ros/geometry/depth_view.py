@@ -16,8 +16,8 @@ from .projection import rays
 from .reprojection import Reprojection, filled, nearness, without_holes
 from .rigid_transform import RigidTransform
 
-_BORDER = 1  # px around the pinhole's view, which stand for what lies outside
-_RIM = 2  # px along the owner's border, whose depth does not count
+_BORDER = 3  # px around the pinhole's view: one that stands for what lies outside, and room for points beside the edge
+_RIM = 1  # px along the owner's border, whose depth does not count
 _APART = 1.9  # px of the pinhole, that points may be apart: what shows between them is filled
 _NO_DEPTH = 1e-9  # 1/m, of a point that has no depth: behind all that has one
 

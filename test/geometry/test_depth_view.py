@@ -72,3 +72,36 @@ def test_cameras_that_look_apart_share_nothing_and_say_so():
     warp = DepthGeometry(OTHER, OWNER, behind.inverse, 50.0).warp_of_seen(seen, (96, 80), WHOLE)
     assert not warp.validity.any()
     assert not warp.apply(np.full((120, 160), 9, np.uint8)).any()
+
+
+ASIDE = RigidTransform(translation=(0.12, 0.0, 0.0))
+BEHIND = RigidTransform(translation=(0.0, 0.0, 0.3))
+TURNED = RigidTransform.of(cv2.Rodrigues(np.array([0.0, 0.2, 0.1]))[0], (0.1, 0.02, 0.05))
+
+
+def camera(width, height, focal, d=(0.0,) * 5, model="plumb_bob"):
+    k = (focal, 0.0, (width - 1) / 2, 0.0, focal, (height - 1) / 2, 0.0, 0.0, 1.0)
+    return CameraModel(width, height, "camera", k, d, distortion_model=model)
+
+
+@pytest.mark.parametrize("pose", [ASIDE, BEHIND, BEHIND.inverse, TURNED], ids=["aside", "behind", "ahead", "turned"])
+@pytest.mark.parametrize(
+    ("owner", "other"),
+    [
+        (camera(80, 60, 48.0), camera(160, 128, 172.0)),  # depth far coarser than the other view
+        (camera(160, 120, 95.0, (-0.35, 0.15, 0.0, 0.0, 0.0)), camera(160, 128, 172.0)),
+        (camera(480, 270, 286.0), camera(80, 60, 60.0)),
+        (camera(160, 120, 65.0, (0.0,) * 4, "equidistant"), camera(96, 80, 50.0, (0.0,) * 4, "equidistant")),
+    ],
+    ids=["coarse", "barrel", "fine", "fisheyes"],
+)
+def test_a_wall_has_no_holes_whatever_the_lenses_and_nothing_beside_it_is_mixed_in(owner, other, pose):
+    wall = np.full((owner.height, owner.width), 1.0, np.float32)
+    near = DepthView(owner, other, pose).of(wall, distance=10.0)
+    warp = DepthGeometry(other, owner, pose.inverse, 10.0).warp_of_seen(
+        near, (other.width, other.height), (0, 0, other.width, other.height)
+    )
+    assert (warp.validity > 0).mean() > 0.5
+    assert ((cv2.medianBlur(warp.validity, 5) > 0) & (warp.validity == 0)).mean() < 0.005
+    shown = warp.apply(np.full((owner.height, owner.width), 200, np.uint8), cv2.INTER_LINEAR)
+    assert (shown[warp.validity > 0] >= 190).mean() > 0.995
