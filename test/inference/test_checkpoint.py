@@ -171,7 +171,9 @@ def test_a_preset_without_shipped_weights_says_what_is_shipped():
         weights_path("paper", 4)
 
 
-@pytest.mark.parametrize(("name", "scale"), [("realtime", 2), ("realtime", 3), ("realtime", 4), ("paper", 2)])
+@pytest.mark.parametrize(
+    ("name", "scale"), [("realtime", 2), ("realtime", 3), ("realtime", 4), ("fast", 2), ("paper", 2)]
+)
 def test_shipped_weights_load_and_name_their_training(name, scale):
     path = weights_path(name, scale)
     student, metadata = load_student(path, scale=scale)

@@ -54,7 +54,7 @@ def test_a_fast_student_gives_torchs_picture(fast_file):
     assert agreement(torchs.fuse(*pair), engine(fast_file, scale=3).fuse(*pair)) >= LEAST_AGREEMENT
 
 
-@pytest.mark.parametrize("model", ["guided", "realtime"])
+@pytest.mark.parametrize("model", ["guided", "realtime", "fast"])
 def test_what_ships_gives_torchs_picture_in_the_fastest_format(model):
     ours, torchs = engine(model), engine(model, "torch", precision="fp32")
     assert ours.precision == ("bf16" if cpu_has_bf16() else "fp32")
