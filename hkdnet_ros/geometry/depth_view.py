@@ -36,6 +36,8 @@ class DepthView:
         directions = through_window(lambda pixels: rays(pixels, owner), self._grid, whole)(pixel_grid(self._grid))
         rim = np.ones(directions.shape[:2], np.bool_)
         rim[_RIM:-_RIM, _RIM:-_RIM] = False
+        with np.errstate(invalid="ignore"):
+            rim |= np.abs(directions[..., :2]).max(axis=-1) > WIDEST
         directions[rim] = np.nan  # beside what these show the owner may show nothing
         seen = rays(pixel_grid((other.width, other.height)), other)[..., :2]
         low = np.maximum(np.nanmin(seen, axis=(0, 1)), -WIDEST)
@@ -65,8 +67,6 @@ class DepthView:
 
 def _apart(directions: NDArray[np.float64]) -> float:
     """Return how far points at z = 1 (H, W, 3) are from their neighbours, where that is far."""
-    sides = np.abs(directions[..., :2]).max(axis=-1)
-    with np.errstate(invalid="ignore"):
-        counts = (sides[:, 1:] < WIDEST) & (sides[:, :-1] < WIDEST)  # NaN does not
-    steps = np.abs(np.diff(directions[..., 0], axis=1))[counts]
+    steps = np.abs(np.diff(directions[..., 0], axis=1))
+    steps = steps[np.isfinite(steps)]
     return float(np.percentile(steps, 95)) if steps.size else np.inf

@@ -69,7 +69,8 @@ class DepthGeometry:
         reprojection, validity = grid.to_pinhole, np.zeros(size[::-1], np.uint8)
         near = _on_grid(near, size, window)[reprojection.part]
         x, y, _ = reprojection.places(near)
-        np.multiply((near > 0).view(np.uint8), np.uint8(255), out=validity[reprojection.part])
+        seen = (near > 0) & (near <= np.float32(1 / _NEAREST))  # what is nearer may lie outside the straight image
+        np.multiply(seen.view(np.uint8), np.uint8(255), out=validity[reprojection.part])
         return DepthWarp(grid.straight, (x, y), reprojection.part, validity)
 
     def _grid(self, size: Size, window: Window) -> _Grid:
@@ -107,7 +108,6 @@ class _Grid:
         width, height = (2 * _BORDER + max(2, int(np.ceil(side))) for side in (high - low) * focal)
         centre = _BORDER - low[0] * focal[0], _BORDER - low[1] * focal[1]
         pinhole = CameraModel(width, height, "", (focal[0], 0.0, centre[0], 0.0, focal[1], centre[1], 0.0, 0.0, 1.0))
-
         straight = LookupTable(
             lambda pixels: project(rays(pixels, pinhole), source), (width, height), (source.width, source.height)
         )

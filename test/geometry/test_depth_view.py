@@ -105,3 +105,15 @@ def test_a_wall_has_no_holes_whatever_the_lenses_and_nothing_beside_it_is_mixed_
     assert ((cv2.medianBlur(warp.validity, 5) > 0) & (warp.validity == 0)).mean() < 0.005
     shown = warp.apply(np.full((owner.height, owner.width), 200, np.uint8), cv2.INTER_LINEAR)
     assert (shown[warp.validity > 0] >= 190).mean() > 0.995
+
+
+@pytest.mark.parametrize("metres", [0.05, 0.1, 0.15, 0.25])
+def test_what_is_too_near_to_be_brought_over_is_not_valid_rather_than_black(metres):
+    owner, other = camera(160, 120, 65.0, (0.0,) * 4, "equidistant"), camera(96, 80, 110.0)
+    wall = np.full((120, 160), 4.0, np.float32)
+    wall[50:70, :80] = metres
+    near = DepthView(owner, other, ASIDE).of(wall, distance=50.0)
+    warp = DepthGeometry(other, owner, ASIDE.inverse, 50.0).warp_of_seen(near, (96, 80), WHOLE)
+    shown = warp.apply(np.full((120, 160), 200, np.uint8), cv2.INTER_LINEAR)
+    assert 0.3 < (warp.validity > 0).mean() < 1
+    assert (shown[warp.validity > 0] == 200).all()
