@@ -32,6 +32,8 @@ CASES = [
     ("depth", "visible", (640, 512), (640, 480)),
     ("rectify", "thermal", (640, 512), (640, 480)),
     ("rectify", "thermal", (640, 512), (1920, 1080)),
+    ("homography", "thermal", (640, 512), (1920, 1080)),
+    ("depth", "thermal", (320, 256), (640, 480)),
     ("depth", "thermal", (640, 512), (640, 480)),
     ("depth", "thermal", (640, 512), (960, 540)),
     ("depth", "thermal", (640, 512), (1920, 1080)),
@@ -42,18 +44,21 @@ def measured() -> dict[str, float]:
     """Return milliseconds by case, of the package that is imported."""
     from hkdnet_ros.geometry.calibration_files import save_calibration
     from hkdnet_ros.images.frames import Frame
+    from hkdnet_ros.inference.memory import keep_large_buffers
     from hkdnet_ros.perception.registration import Registration
     from hkdnet_ros.perception.registration_config import RegistrationConfig
     from hkdnet_ros.simulator.two_cameras import usual_rig
 
     cv2.setNumThreads(1)
+    keep_large_buffers()  # as the node does
     random = np.random.default_rng(0)
     found = {}
     for mode, reference, thermal_size, visible_size in CASES:
         rig = usual_rig(thermal_size, visible_size)
         with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
             save_calibration(file.name, rig.calibration)
-            matrix = (2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 1.0) if mode == "homography" else (0.0,) * 9
+            zoom = 0.9 * visible_size[0] / thermal_size[0]
+            matrix = (zoom, 0.0, 9.0, 0.0, zoom, 7.0, 0.0, 0.0, 1.0) if mode == "homography" else (0.0,) * 9
             registration = Registration(
                 RegistrationConfig(mode=mode, reference=reference, calibration=file.name, homography=matrix)
             )

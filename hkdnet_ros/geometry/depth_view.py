@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 from ..images.camera_model import CameraModel
 from .correspondence import through_window
 from .depth_warp import WIDEST
-from .lookup import pixel_grid
+from .lookup import NearestTable, Size, pixel_grid
 from .projection import rays
-from .reprojection import Reprojection, nearness, surrounding
+from .reprojection import Reprojection, filled, nearness, without_holes
 from .rigid_transform import RigidTransform
+
+_BORDER = 3  # px around the pinhole's view: one that stands for what lies outside, and room for points beside the edge
+_RIM = 1  # px along the owner's border, whose depth does not count
+_APART = 1.9  # px of the pinhole, that points may be apart: what shows between them is filled
+_NO_DEPTH = 1e-9  # 1/m, of a point that has no depth: behind all that has one
 
 
 class DepthView:
@@ -24,32 +29,44 @@ class DepthView:
     """
 
     def __init__(self, owner: CameraModel, other: CameraModel, owner_to_other: RigidTransform) -> None:
+        # A depth image much finer than the other view is looked at as finely as that, which says as much there.
+        zoom = min(1.0, other.k[0] / owner.k[0])
+        self._grid: Size = max(1, round(owner.width * zoom)), max(1, round(owner.height * zoom))
+        whole = (0, 0, owner.width, owner.height)
+        directions = through_window(lambda pixels: rays(pixels, owner), self._grid, whole)(pixel_grid(self._grid))
+        rim = np.ones(directions.shape[:2], np.bool_)
+        rim[_RIM:-_RIM, _RIM:-_RIM] = False
+        with np.errstate(invalid="ignore"):
+            rim |= np.abs(directions[..., :2]).max(axis=-1) > WIDEST
+        directions[rim] = np.nan  # beside what these show the owner may show nothing
         seen = rays(pixel_grid((other.width, other.height)), other)[..., :2]
         low = np.maximum(np.nanmin(seen, axis=(0, 1)), -WIDEST)
         high = np.minimum(np.nanmax(seen, axis=(0, 1)), WIDEST)
-        focal = other.k[0], other.k[4]
-        centre = -low[0] * focal[0], -low[1] * focal[1]
-        width, height = (int(np.ceil(side)) + 1 for side in (high - low) * focal)
-        # A depth image much finer than the other view is looked at as finely as that, which says as much there.
-        zoom = min(1.0, other.k[0] / owner.k[0])
-        self._grid = max(1, round(owner.width * zoom)), max(1, round(owner.height * zoom))
-        whole = (0, 0, owner.width, owner.height)
-        directions = through_window(lambda pixels: rays(pixels, owner), self._grid, whole)(pixel_grid(self._grid))
+        # No finer than the depth image: between its points there is nothing.
+        zoom = min(1.0, _APART / (_apart(directions) * other.k[0]))
+        focal = other.k[0] * zoom, other.k[4] * zoom
+        centre = _BORDER - low[0] * focal[0], _BORDER - low[1] * focal[1]
+        width, height = (int(np.ceil(side)) + 1 + 2 * _BORDER for side in (high - low) * focal)
         self._to_pinhole = Reprojection(directions, owner_to_other, focal, centre, (width, height))
-        places = np.nan_to_num(seen * focal + centre, nan=-2.0)
-        x, y = (np.ascontiguousarray(places[..., axis], np.float32) for axis in range(2))
-        self._maps = cv2.convertMaps(x, y, cv2.CV_16SC2, nninterpolation=True)
+        self._bend = NearestTable(seen * focal + centre, (width, height))
 
-    def of(self, depth: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the depth (H, W) in metres in the other view, of what is nearest at each pixel; 0 where there is none.
+    def of(self, depth: NDArray[Any], distance: float) -> NDArray[np.float32]:
+        """Return the nearness (H, W), in 1/m, of what is seen at each pixel of the other view; 0 where ``owner`` sees
+        nothing of that, since something hides it or it lies outside.
 
-        ``depth`` is (H, W), uint16 in mm or float32 in m, along the owner's axis. A pixel that no point falls on takes
-        the nearest of those around it, for one image may be finer than the other.
+        ``depth`` is (H, W), uint16 in mm or float32 in m, along the owner's axis. ``distance``, in m, stands for it
+        where there is none, behind all that has one.
         """
-        near = nearness(cv2.resize(depth, self._grid, interpolation=cv2.INTER_NEAREST), np.nan)
-        x, y, t, _ = self._to_pinhole.places(near)
-        _, nearest = self._to_pinhole.front(x, y, t)
-        nearest = np.where(nearest > 0, nearest, surrounding(nearest))
-        bent = cv2.remap(nearest, *self._maps, cv2.INTER_NEAREST, borderValue=0)
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.where(bent > 0, np.float32(1) / bent, 0), np.float32)
+        near = nearness(cv2.resize(depth, self._grid, interpolation=cv2.INTER_NEAREST)[self._to_pinhole.part])
+        x, y, t = self._to_pinhole.places(filled(near, 1 / distance))
+        t *= near > 0
+        np.maximum(t, np.float32(_NO_DEPTH), out=t)
+        nearest = without_holes(self._to_pinhole.front(self._to_pinhole.pixels(x, y), t))
+        return self._bend.apply(filled(nearest, 1 / distance, where=_NO_DEPTH))
+
+
+def _apart(directions: NDArray[np.float64]) -> float:
+    """Return how far points at z = 1 (H, W, 3) are from their neighbours, where that is far."""
+    steps = np.abs(np.diff(directions[..., 0], axis=1))
+    steps = steps[np.isfinite(steps)]
+    return float(np.percentile(steps, 95)) if steps.size else np.inf

@@ -1,7 +1,8 @@
 """One camera's image brought to the view of another pixel by pixel, by the depth that the other sees, with occlusion.
 
 Per image that has to be quick. So the source's lens is taken out first, by a table that is made once: what is left for
-each pixel of each depth image is a pinhole (reprojection.py).
+each pixel of each depth image is a pinhole (reprojection.py). What hides a pixel from the source is what the reference
+sees in front there; where the depth image is the source's own, that says it before (depth_view.py).
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from ..images.camera_model import CameraModel
 from .correspondence import Window, through_window
 from .lookup import LookupTable, Size, pixel_grid
 from .projection import project, rays
-from .reprojection import Reprojection, nearness, surrounding
+from .reprojection import Array, Reprojection, filled, nearness, surrounding
 from .rigid_transform import RigidTransform
 
 WIDEST = 2.5
 """The tangent of the angle from the other camera's axis that is brought over: 68 degrees."""
 
-_NEAREST = 0.3  # m, for whose parallax the view without distortion has a margin
+_FAR, _NEAREST = 1e6, 0.3  # m, between which the view without distortion has room for all
+_BORDER = 1  # px around it, which stand for what lies outside
 _MOST_PARALLAX = 1.5  # px, by which a pixel may lie behind another at the same place and still be seen
 _KEPT = 6  # grids
 
@@ -45,16 +47,45 @@ class DepthGeometry:
         ``depth`` is (H, W) along the reference's axis, of its image's size: uint16 in mm or float32 in m. 0, NaN and
         infinity mean that there is none.
         """
+        grid = self._grid(size, window)
+        reprojection, validity = grid.to_pinhole, np.zeros(size[::-1], np.uint8)
+        near = nearness(_on_grid(depth, size, window)[reprojection.part])
+        x, y, t = reprojection.places(filled(near, 1 / self._distance))
+        if x.size:
+            index = reprojection.pixels(x, y)
+            front = np.maximum(surrounding(reprojection.front(index, t)), grid.unseen)
+            # What lies behind by no more than this is on the surface seen.
+            behind = _MOST_PARALLAX / max(grid.focal * float(np.linalg.norm(self._pose.translation)), 1e-9)
+            seen = front.take(index) - t <= np.float32(behind)
+            np.multiply(seen.view(np.uint8), np.uint8(255), out=validity[reprojection.part])
+        return DepthWarp(grid.straight, (x, y), reprojection.part, validity)
+
+    def warp_of_seen(self, near: Array, size: Size, window: Window) -> DepthWarp:
+        """Return the warp by the nearness (H, W), in 1/m, of what the source sees, too, at each pixel of the reference.
+
+        It is that of :meth:`~.depth_view.DepthView.of`: 0 where the source sees nothing of it.
+        """
+        grid = self._grid(size, window)
+        reprojection, validity = grid.to_pinhole, np.zeros(size[::-1], np.uint8)
+        near = _on_grid(near, size, window)[reprojection.part]
+        x, y, _ = reprojection.places(near)
+        seen = (near > 0) & (near <= np.float32(1 / _NEAREST))  # what is nearer may lie outside the straight image
+        np.multiply(seen.view(np.uint8), np.uint8(255), out=validity[reprojection.part])
+        return DepthWarp(grid.straight, (x, y), reprojection.part, validity)
+
+    def _grid(self, size: Size, window: Window) -> _Grid:
         key = size, window
         if key not in self._grids:
             if len(self._grids) >= _KEPT:
                 self._grids.pop(next(iter(self._grids)))
             self._grids[key] = _Grid.of(self._reference, self._source, self._pose, size, window)
-        grid = self._grids[key]
-        left, top, width, height = window
-        # Nearest: between two depths there is nothing.
-        z = cv2.resize(depth[top : top + height, left : left + width], size, interpolation=cv2.INTER_NEAREST)
-        return _warp(grid, nearness(z, 1 / self._distance), float(np.linalg.norm(self._pose.translation)))
+        return self._grids[key]
+
+
+def _on_grid(depth: NDArray[Any], size: Size, window: Window) -> NDArray[Any]:
+    """Return a window of a depth image at another size; between two depths there is nothing, so the nearest pixel's."""
+    left, top, width, height = window
+    return cv2.resize(depth[top : top + height, left : left + width], size, interpolation=cv2.INTER_NEAREST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +95,7 @@ class _Grid:
     to_pinhole: Reprojection
     focal: float
     straight: LookupTable  # the source's image without distortion
-    inner: NDArray[np.uint8]  # 255 where that shows something, and beside it, too
+    unseen: Array  # infinitely near where that shows nothing, and beside it, too; else 0
 
     @classmethod
     def of(cls, reference: CameraModel, source: CameraModel, pose: RigidTransform, size: Size, window: Window) -> _Grid:
@@ -73,16 +104,16 @@ class _Grid:
         # No finer than the grid, so that nothing aliases, and no finer than the source, which has no more to show.
         zoom = min(1.0, reference.k[0] * size[0] / window[2] / source.k[0])
         focal = source.k[0] * zoom, source.k[4] * zoom
-        low, high = _bounds(source, ahead @ pose.matrix[:3, :3].T, float(np.linalg.norm(pose.translation)) / _NEAREST)
-        width, height = (max(2, int(np.ceil(side))) for side in (high - low) * focal)
-        centre = -low[0] * focal[0], -low[1] * focal[1]
+        low, high = _bounds(source, ahead, pose)
+        width, height = (2 * _BORDER + max(2, int(np.ceil(side))) for side in (high - low) * focal)
+        centre = _BORDER - low[0] * focal[0], _BORDER - low[1] * focal[1]
         pinhole = CameraModel(width, height, "", (focal[0], 0.0, centre[0], 0.0, focal[1], centre[1], 0.0, 0.0, 1.0))
         straight = LookupTable(
             lambda pixels: project(rays(pixels, pinhole), source), (width, height), (source.width, source.height)
         )
-        inner = cv2.erode(straight.validity, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
-        to_pinhole = Reprojection(ahead, pose, focal, centre, (width, height))
-        return cls(to_pinhole, focal[0], straight, np.asarray(inner, np.uint8))
+        shown = cv2.erode(straight.validity, np.ones((3, 3), np.uint8), borderValue=0)
+        unseen = np.where(np.asarray(shown) > 0, np.float32(0), np.float32(np.inf))
+        return cls(Reprojection(ahead, pose, focal, centre, (width, height)), focal[0], straight, unseen)
 
 
 class DepthWarp:
@@ -91,7 +122,7 @@ class DepthWarp:
     def __init__(
         self,
         straight: LookupTable,
-        places: tuple[NDArray[np.float32], NDArray[np.float32]],
+        places: tuple[Array, Array],
         part: tuple[slice, slice],
         validity: NDArray[np.uint8],
     ) -> None:
@@ -100,47 +131,41 @@ class DepthWarp:
         """(H, W) uint8, 255 where the source image shows the pixel, 0 where it does not or something hides it."""
         self.is_complete = bool(validity.all())
         self._straight, self._part = straight, part
-        self._x: NDArray[Any]
-        self._y: NDArray[Any]
-        self._x, self._y = cv2.convertMaps(*places, cv2.CV_16SC2) if places[0].size else places
+        self._x, self._y = places
 
     def apply(self, image: NDArray[Any], interpolation: int = cv2.INTER_CUBIC) -> NDArray[Any]:
         """Return ``image`` on the grid: (H, W) or (H, W, C), uint8, uint16 or float32; 0 where it is not valid."""
         on_grid = np.zeros((*self.validity.shape, *image.shape[2:]), image.dtype)
-        part = on_grid[self._part]
-        if part.size:
+        if self._x.size:
             straight = self._straight.apply(image, interpolation)
             seen = cv2.remap(straight, self._x, self._y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            part[:] = cv2.copyTo(seen, np.ascontiguousarray(self.validity[self._part]))
+            on_grid[self._part] = cv2.copyTo(seen, np.ascontiguousarray(self.validity[self._part]))
         return on_grid
 
 
 def _bounds(
-    source: CameraModel, directions: NDArray[np.float64], margin: float
+    source: CameraModel, directions: NDArray[np.float64], pose: RigidTransform
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the least and largest (x, y) at z = 1 in the source's axes that both cameras see."""
+    """Return the least and largest (x, y) at z = 1 in the source's axes that both cameras see.
+
+    ``directions`` (H, W, 3) are the reference's at z = 1. What it sees lies between where that would be far and near.
+    """
     pixels = pixel_grid((source.width, source.height))[::4, ::4]
     of_source = rays(pixels, source)[..., :2].reshape(-1, 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        of_reference = (directions[..., :2] / directions[..., 2:])[directions[..., 2] > 0].reshape(-1, 2)
+    far, near = (_sides(pose.apply(directions * distance)) for distance in (_FAR, _NEAREST))
+    limits = [of_source]
+    if not (np.isfinite(far) & np.isnan(near)).any():  # else something passes the source's camera on its way
+        limits.append(np.concatenate([far, near]))
     low, high = np.full(2, -WIDEST), np.full(2, WIDEST)
-    for seen, room in ((of_source, 0.0), (of_reference, margin)):
+    for seen in limits:
         if np.isfinite(seen).any():
-            low = np.maximum(low, np.nanmin(seen, axis=0) - room)
-            high = np.minimum(high, np.nanmax(seen, axis=0) + room)
+            low = np.maximum(low, np.nanmin(seen, axis=0))
+            high = np.minimum(high, np.nanmax(seen, axis=0))
     return low, np.maximum(high, low)
 
 
-def _warp(grid: _Grid, near: NDArray[np.float32], baseline: float) -> DepthWarp:
-    reprojection = grid.to_pinhole
-    validity = np.zeros(near.shape, np.uint8)
-    x, y, t, inside = reprojection.places(near)
-    if not x.size:
-        return DepthWarp(grid.straight, (x, y), reprojection.part, validity)
-    index, nearest = reprojection.front(x, y, t)
-    front = surrounding(nearest)
-    front[grid.inner == 0] = np.inf  # nothing is seen there
-    # What lies behind by no more than this is on the surface seen.
-    hidden = front.take(index) - t > np.float32(_MOST_PARALLAX / max(grid.focal * baseline, 1e-9))
-    validity[reprojection.part] = (inside & ~hidden).view(np.uint8) * np.uint8(255)
-    return DepthWarp(grid.straight, (x, y), reprojection.part, validity)
+def _sides(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (x, y) at z = 1 of points (H, W, 3), as (H * W, 2); NaN where they are not ahead."""
+    x_y, z = points.reshape(-1, 3)[:, :2], points.reshape(-1, 3)[:, 2:]
+    with np.errstate(invalid="ignore"):
+        return np.asarray(x_y / np.where(z > 0, z, np.nan))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import ImageError
 from .bit_depth import BitDepth
 from .camera_model import CameraModel
 from .compressed import check_compressed, decode_compressed
@@ -14,6 +15,8 @@ from .decoding import check_raw, decode_raw
 from .frames import Frame
 
 NS_PER_S = 1_000_000_000
+DEPTH_ENCODINGS = ("16UC1", "mono16", "32FC1", "64FC1")
+"""What an Image of depth may have: counts are in mm, floats in m (REP 118)."""
 
 
 def stamp_to_ns(stamp: Any) -> int:
@@ -46,6 +49,25 @@ def decode_message(message: Any, depth: BitDepth | None = None) -> Frame:
             message.height, message.width, message.encoding, message.is_bigendian, message.step, message.data, depth
         )
     return Frame(image, stamp_to_ns(message.header.stamp), message.header.frame_id, encoding)
+
+
+def check_depth(message: Any) -> None:
+    """Raise what :func:`check_message` does, and :class:`ImageError` for an encoding that depth images do not have.
+
+    Signed counts, for one, would be taken for metres.
+    """
+    if not _is_compressed(message) and message.encoding not in DEPTH_ENCODINGS:
+        raise ImageError(f"encoding is {message.encoding!r}; expected 16UC1 in mm or 32FC1 in m (REP 118)")
+    check_message(message)
+
+
+def decode_depth(message: Any) -> Frame:
+    """Return a depth image, 16 bits in mm or floats in m, as :func:`decode_message` does; raises :func:`check_depth`'s.
+
+    A compressed one has 16 bits.
+    """
+    check_depth(message)
+    return decode_message(message)
 
 
 def _is_compressed(message: Any) -> bool:

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError
 from ..files import written_whole
+from ..network.fast import Fast
 from ..network.guided import Guided, GuidedConfig
-from ..network.presets import GUIDED, PRESETS, StudentConfig
+from ..network.presets import GUIDED, PRESETS, FastConfig, StudentConfig
 from ..network.student import Student
 from ..network.teacher import Teacher
 
@@ -65,11 +66,11 @@ def source_revision() -> str:
 def save_checkpoint(path: str | Path, network: nn.Module, metadata: Mapping[str, Any], *, half: bool = False) -> None:
     """Write ``network``'s tensors and ``metadata`` (JSON values); ``half`` stores floating tensors as fp16.
 
-    The configuration of a :class:`Student` or :class:`Guided` is added by itself. Raises :class:`CheckpointError` where
+    The configuration of all but a :class:`Teacher` is added by itself. Raises :class:`CheckpointError` where
     the file cannot be written.
     """
     entries: dict[str, Any] = {"network": type(network).__name__.lower(), "revision": source_revision(), **metadata}
-    if isinstance(network, Student | Guided):
+    if isinstance(network, Student | Fast | Guided):
         entries["config"] = dataclasses.asdict(network.config)
     tensors = {}
     for name, value in network.state_dict().items():
@@ -136,24 +137,31 @@ def _check_kind(metadata: Mapping[str, Any], kind: str, path: str | Path) -> Non
         raise CheckpointError(f"{path} holds {found}, expected a {kind}")
 
 
-def load_student(path: str | Path, *, scale: int | None = None) -> tuple[Student, dict[str, Any]]:
-    """Return the student in ``path``, float32 in evaluation mode, and its metadata.
+def make_student(config: StudentConfig | FastConfig) -> Student | Fast:
+    """Return the network of this configuration, with random weights."""
+    return Fast(config) if isinstance(config, FastConfig) else Student(config)
+
+
+def load_student(path: str | Path, *, scale: int | None = None) -> tuple[Student | Fast, dict[str, Any]]:
+    """Return the student in ``path``, one of the two kinds, float32 in evaluation mode, and its metadata.
 
     Raises :class:`CheckpointError` for a missing or damaged file, another network, tensors that do not fit the
     configuration in the metadata, or a scale other than ``scale``.
     """
     tensors, metadata = _read(path)
-    _check_kind(metadata, "student", path)
+    is_fast = metadata.get("network") == "fast"
+    if not is_fast:
+        _check_kind(metadata, "student", path)
     try:
         fields: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in metadata["config"].items()
         }
-        config = StudentConfig(**fields)
+        config = FastConfig(**fields) if is_fast else StudentConfig(**fields)
     except (KeyError, TypeError, AttributeError, ConfigError) as error:
         raise CheckpointError(f"{path}: the student's configuration in the metadata is unusable: {error}") from error
     if scale is not None and config.scale != scale:
         raise CheckpointError(f"{path} is a student for x{config.scale}, not x{scale}; set scale to {config.scale}")
-    network = Student(config)
+    network = make_student(config)
     _fill(network, tensors, path)
     return network.eval(), metadata
 
@@ -182,7 +190,7 @@ def load_guided(path: str | Path) -> tuple[Guided, dict[str, Any]]:
     return network.eval(), metadata
 
 
-def load_network(path: str | Path) -> tuple[Student | Guided | Teacher, dict[str, Any]]:
+def load_network(path: str | Path) -> tuple[Student | Fast | Guided | Teacher, dict[str, Any]]:
     """Return the network in ``path``, whichever it is; errors as :func:`load_student`."""
     kind = read_metadata(path).get("network")
     return load_teacher(path) if kind == "teacher" else load_guided(path) if kind == "guided" else load_student(path)

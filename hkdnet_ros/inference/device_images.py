@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..geometry.lookup import LookupTable, Size
+from ..geometry.lookup import LookupTable, Size, mean_kernel
 from ..images.blank import BLOCK
 
 _CUBIC = -0.75  # OpenCV's choice of the free parameter
@@ -81,6 +81,13 @@ def _area(pixels: int, fewer: int) -> tuple[NDArray[np.int64], NDArray[np.float6
     return np.minimum(index, pixels - 1), weight / weight.sum(1, keepdims=True)
 
 
+def _mean(pixels: int, over: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the pixels around each of ``pixels`` that lie in the mean over ``over`` of them, and their weights."""
+    kernel = mean_kernel(over)
+    index = np.arange(pixels)[:, None] + np.arange(len(kernel)) - len(kernel) // 2
+    return np.clip(index, 0, pixels - 1), np.tile(kernel, (pixels, 1))
+
+
 def _cubic(pixels: int, more: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the four pixels around each of ``more``, and their weights."""
     place = (np.arange(more) + 0.5) * (pixels / more) - 0.5
@@ -106,8 +113,13 @@ class TableSampling:
             self._shrink = Resize(table.source_size, table.size, device)
             return
         rows, columns = self._part = table.part
-        self._shrink = Resize((columns.stop - columns.start, rows.stop - rows.start), table.shrunk, device)
-        places = (2 * table.places() + 1) / np.asarray(table.shrunk) - 1  # as grid_sample counts, from -1 to 1
+        self._shrink = Resize((columns.stop - columns.start, rows.stop - rows.start), table.halved, device)
+        self._means = [
+            _Axis(axis, *_mean(table.halved[axis], table.means[axis]), device)
+            for axis in (0, 1)
+            if table.means[axis] > 1
+        ]
+        places = (2 * table.places() + 1) / np.asarray(table.halved) - 1  # as grid_sample counts, from -1 to 1
         self._grid = torch.from_numpy(places).float().to(device)[None]
         height, width = places.shape[:2]
         self._average = Resize((width, height), table.size, device)
@@ -117,8 +129,10 @@ class TableSampling:
         """Return ``image`` on the grid; 0 where it does not show it."""
         if self._is_resampling:
             return self._shrink.units(image)
-        shrunk = self._shrink.units(image[self._part])
-        on_grid = F.grid_sample(shrunk[None, None], self._grid, "bicubic", "border", align_corners=False)[0, 0]
+        source = self._shrink.units(image[self._part])
+        for mean in self._means:
+            source = mean.apply(source)
+        on_grid = F.grid_sample(source[None, None], self._grid, "bicubic", "border", align_corners=False)[0, 0]
         on_grid = self._average.units(on_grid).clamp(image.amin(), image.amax())
         return on_grid if self._seen is None else on_grid * self._seen
 

@@ -22,6 +22,7 @@ from torch.export import Dim
 from .. import __version__
 from ..errors import ConfigError, MissingDependencyError, SourceError
 from ..files import written_whole
+from ..network.fast import Fast
 from ..network.guided import Guided
 from ..network.student import Student
 from .checkpoint import read_metadata
@@ -48,7 +49,7 @@ METADATA_FILE = "metadata.json"
 class ExportedNetwork(nn.Module):
     """What is exported: two lumas in, the clipped fused luma out; batch norms folded, features left out."""
 
-    def __init__(self, network: Student | Guided) -> None:
+    def __init__(self, network: Student | Fast | Guided) -> None:
         super().__init__()
         fold_batch_norms(network)
         self.network = network
@@ -58,7 +59,7 @@ class ExportedNetwork(nn.Module):
         return self.network(thermal, visible).fused.clamp(0, 1)
 
 
-def provenance(network: Student | Guided, weights: Path) -> dict[str, str]:
+def provenance(network: Student | Fast | Guided, weights: Path) -> dict[str, str]:
     """Return what an exported file should say of itself: what it takes, and whence ``network`` of ``weights`` comes.
 
     What the weights' own metadata says, such as data and revision of their training, follows, as JSON.
@@ -77,7 +78,7 @@ def provenance(network: Student | Guided, weights: Path) -> dict[str, str]:
 
 
 def export(
-    network: Student | Guided,
+    network: Student | Fast | Guided,
     path: Path,
     *,
     height: int,
@@ -104,7 +105,7 @@ def export(
         raise ConfigError(f"{path.name}: {HALF} is for TensorRT, which reads .onnx; export it to NAME.onnx")
     if min(height, width) < SMALLEST:
         raise ConfigError(f"size is {width}x{height}; expected at least {SMALLEST}x{SMALLEST}")
-    if any_size and (isinstance(network, Student) or height % BLOCK or width % BLOCK):
+    if any_size and (not isinstance(network, Guided) or height % BLOCK or width % BLOCK):
         raise ConfigError(f"any size of {width}x{height}: expected a guided network and multiples of {BLOCK} pixels")
     if not path.parent.is_dir():
         raise SourceError(f"{path.parent} is no folder; create it or choose another --out")
@@ -167,7 +168,9 @@ class Parity(NamedTuple):
     by: str
 
 
-def parity(network: Student | Guided, path: Path, *, height: int, width: int, precision: str = "fp32") -> Parity | None:
+def parity(
+    network: Student | Fast | Guided, path: Path, *, height: int, width: int, precision: str = "fp32"
+) -> Parity | None:
     """Return how the file at ``path`` agrees with ``network``, which it was exported from.
 
     Both fuse images of the visible size that it was exported for: random ones, and a file in fp16 the scene by which

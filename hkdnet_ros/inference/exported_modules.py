@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..network.fast import Fast
 from ..network.guided import Guided, frame_statistics
 from ..network.student import Student
 from .backend import copy_unit
@@ -18,7 +19,7 @@ from .compute_thread import compute
 class WholeNetwork(nn.Module):
     """A network whose output is the fused luma alone."""
 
-    def __init__(self, network: Student | Guided) -> None:
+    def __init__(self, network: Student | Fast | Guided) -> None:
         super().__init__()
         self.network = network
 

@@ -26,6 +26,7 @@ from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 from torch import Tensor, nn
 
 from ..errors import ConfigError, OutOfMemoryError
+from ..network.fast import Fast
 from ..network.guided import Guided
 from ..network.student import Student
 from .backend import Backend, copy_unit
@@ -52,15 +53,20 @@ class SplitStudent(nn.Module):
     and the first convolution has the parts of its weights in the same order.
     """
 
-    def __init__(self, student: Student) -> None:
+    def __init__(self, student: Student | Fast) -> None:
         super().__init__()
         self.student = student
-        first = student.head.conv1
-        coarse = first.weight.detach().bfloat16().float()
-        parts = torch.cat([coarse, first.weight.detach() - coarse, coarse], 1)
-        joined = nn.Conv2d(3, first.out_channels, 3, padding=1, padding_mode=first.padding_mode)
-        joined.weight, joined.bias = nn.Parameter(parts, requires_grad=False), first.bias
-        student.head.conv1 = joined
+        first = student.enter if isinstance(student, Fast) else student.head.conv1
+        parts = []
+        for weight in first.weight.detach().chunk(2 if isinstance(student, Fast) else 1, 1):  # of each image
+            coarse = weight.bfloat16().float()
+            parts += [coarse, weight - coarse, coarse]
+        joined = nn.Conv2d(3 * first.in_channels, first.out_channels, 3, padding=1, padding_mode=first.padding_mode)
+        joined.weight, joined.bias = nn.Parameter(torch.cat(parts, 1), requires_grad=False), first.bias
+        if isinstance(student, Fast):
+            student.enter = joined
+        else:
+            student.head.conv1 = joined
 
     def forward(self, thermal: Tensor, visible: Tensor) -> Tensor:
         """Fuse two images (1, 3, H, W) of :func:`split` to (1, 1, sH, sW)."""
@@ -98,7 +104,7 @@ class OpenVinoBackend(Backend):
         fold_batch_norms(network)
         network.eval().requires_grad_(False)
         self._module: nn.Module
-        if self.precision == "bf16" and isinstance(network, Student):
+        if self.precision == "bf16" and not isinstance(network, Guided):
             self._module, self._parts = SplitStudent(network), 3
         else:
             self._module, self._parts = WholeNetwork(network), 1

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import ConfigError, DeviceError, OutOfMemoryError
+from ..network.fast import Fast
 from ..network.guided import BLOCK, Guided, frame_statistics
 from ..network.student import Student
 from .backend import Backend, copy_unit
@@ -39,34 +40,34 @@ def fold_batch_norms(network: nn.Module) -> None:
                 module[index], module[index + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
 
 
-def load_fusing(path: Path, scale: int) -> Student | Guided:
+def load_fusing(path: Path, scale: int) -> Student | Fast | Guided:
     """Return the student for ``scale``, or the guided network, in ``path``; errors as :func:`load_student`."""
     if read_metadata(path).get("network") == "guided":
         return load_guided(path)[0]
     return load_student(path, scale=scale)[0]
 
 
-def sizes_of(network: Student | Guided) -> Sizes:
+def sizes_of(network: Student | Fast | Guided) -> Sizes:
     """Return the sizes that ``network`` takes and gives."""
     if isinstance(network, Guided):
         return Sizes(thermal=1 if network.config.thermal_full else 2, visible=1)
     return Sizes(thermal=network.config.scale, visible=network.config.scale)
 
 
-def reach_of(network: Student | Guided) -> Reach | None:
+def reach_of(network: Student | Fast | Guided) -> Reach | None:
     """Return how far ``network`` looks: a student attends to the whole image, a guided one knows it by ``frame``."""
     return Reach(network.reach, BLOCK) if isinstance(network, Guided) else None
 
 
-def compute_in(network: Student | Guided, dtype: torch.dtype) -> Student | Guided:
+def compute_in(network: Student | Fast | Guided, dtype: torch.dtype) -> Student | Fast | Guided:
     """Cast ``network`` in place, all but the convolutions at a student's ends, and return it.
 
     bfloat16 has 8 significant bits, no more than the images: rounded at the ends, ramps would show as bands. A guided
     network leaves the images themselves unrounded.
     """
     network.to(dtype)
-    if isinstance(network, Student):
-        network.head.conv1.float()
+    if not isinstance(network, Guided):
+        (network.enter if isinstance(network, Fast) else network.head.conv1).float()
         network.output.float()
     return network
 

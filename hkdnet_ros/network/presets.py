@@ -1,8 +1,9 @@
-"""Named sizes of the student."""
+"""Named sizes of the students."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeAlias
 
 from ..errors import ConfigError
 
@@ -10,6 +11,11 @@ SCALES = (2, 3, 4)
 
 GUIDED = "guided"
 """The preset of the guided network (guided.py, which needs torch) that ships weights."""
+
+
+def _check_scale(scale: int) -> None:
+    if scale not in SCALES:
+        raise ConfigError(f"scale is {scale}; choose one of {', '.join(map(str, SCALES))}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,8 +42,7 @@ class StudentConfig:
     image_skip: bool = False  # add the enlarged brighter source to the output: the network learns what that lacks
 
     def __post_init__(self) -> None:
-        if self.scale not in SCALES:
-            raise ConfigError(f"scale is {self.scale}; choose one of {', '.join(map(str, SCALES))}")
+        _check_scale(self.scale)
         for name in (
             "stride",
             "head_channels",
@@ -63,15 +68,34 @@ class StudentConfig:
                 f"need a multiple of {self.stride**2}"
             )
 
-    def differences(self, other: StudentConfig) -> list[str]:
-        """Say in which fields ``other`` differs, each as ``field THEIRS instead of MINE``."""
-        pairs = (
-            (field.name, getattr(self, field.name), getattr(other, field.name)) for field in dataclasses.fields(self)
-        )
-        return [f"{name} {theirs} instead of {mine}" for name, mine, theirs in pairs if mine != theirs]
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FastConfig:
+    """Width and depth of a fast student (fast.py); a checkpoint stores them."""
+
+    scale: int = 2
+    stride: int = 2  # it works on blocks of so many pixels along each side
+    channels: int = 48
+    blocks: int = 5  # RCABs
+
+    def __post_init__(self) -> None:
+        _check_scale(self.scale)
+        for name in ("stride", "channels", "blocks"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
 
 
-PRESETS = {
+AnyConfig: TypeAlias = "StudentConfig | FastConfig"
+"""The configuration of a network that takes both images at one size."""
+
+
+def differences(mine: AnyConfig, theirs: AnyConfig) -> list[str]:
+    """Say in which fields two configurations of one kind differ, each as ``field THEIRS instead of MINE``."""
+    pairs = ((field.name, getattr(mine, field.name), getattr(theirs, field.name)) for field in dataclasses.fields(mine))
+    return [f"{name} {its} instead of {own}" for name, own, its in pairs if own != its]
+
+
+PRESETS: dict[str, AnyConfig] = {
     "paper": StudentConfig(),
     "realtime": StudentConfig(
         stride=2,
@@ -90,6 +114,7 @@ PRESETS = {
         tail_channels=8,
         image_skip=True,
     ),
+    "fast": FastConfig(),
 }
 
 
@@ -101,9 +126,11 @@ compute less than x2 all the same.
 """
 
 
-def preset(name: str, *, scale: int) -> StudentConfig:
+def preset(name: str, *, scale: int) -> AnyConfig:
     """Return the preset ``name`` at ``scale``; :class:`ConfigError` names the choices otherwise."""
     if name not in PRESETS:
         raise ConfigError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
     config = dataclasses.replace(PRESETS[name], scale=scale)
-    return dataclasses.replace(config, group_blocks=REALTIME_BLOCKS[scale]) if name == "realtime" else config
+    if name == "realtime" and isinstance(config, StudentConfig):
+        return dataclasses.replace(config, group_blocks=REALTIME_BLOCKS[scale])
+    return config

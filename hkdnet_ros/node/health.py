@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ..images.frames import THERMAL, VISIBLE
 from ..options import check_options, option
 from ..perception.health import Health
+from ..perception.incoming import DEPTH
 from ..perception.mode import FUSED, STOPPED
 from ..perception.statistics import OUTPUT
 
@@ -123,6 +124,8 @@ def _rates(health: Health, config: DiagnosticsConfig) -> Report:
         if rate < expected * (1 - config.tolerance):
             slow.append(f"{stream} {rate:.1f} Hz, expected {expected:g}")
             level = max(level, WARN if rate else ERROR)
+    if DEPTH in health.rates:
+        values[f"{DEPTH} (Hz)"] = f"{health.rates[DEPTH]:.1f}"
     rates = ", ".join(f"{stream} {health.rates.get(stream, 0.0):.1f} Hz" for stream in least)
     return Report("rates", level, "; ".join(slow) or rates, values)
 
@@ -182,6 +185,8 @@ def _registration(health: Health) -> Report:
     found = health.misalignment
     if health.not_registered:
         return Report("registration", WARN, f"pairs are dropped: {health.not_registered}")
+    if health.poorly_registered:
+        return Report("registration", WARN, health.poorly_registered)
     if found is None:
         why = "the scene does not tell" if health.mode == FUSED else "the two are not fused"
         if not health.is_watched:

@@ -20,10 +20,10 @@ from ..geometry.messages import child_to_parent
 from ..images import color
 from ..images.bit_depth import BitDepth
 from ..images.frames import VISIBLE, Frame
-from ..images.messages import camera_model, check_message, decode_message, stamp_to_ns
+from ..images.messages import camera_model, check_depth, check_message, decode_depth, decode_message, stamp_to_ns
 from ..inference.engine_api import Engine
 from ..perception.health import Health
-from ..perception.incoming import Incoming
+from ..perception.incoming import DEPTH, Incoming
 from ..perception.log import Log, Throttle
 from ..perception.mode import ModeChange
 from ..perception.pairing import NEAREST, StampPairer
@@ -113,12 +113,12 @@ class FusionSession:
         """Take a depth image of the visible camera's view."""
         self._core.receive_depth(
             Incoming(
-                "depth",
+                DEPTH,
                 stamp_to_ns(message.header.stamp),
                 self._now_ns(),
                 message.header.frame_id,
-                decode=lambda: decode_message(message),
-                check=lambda: check_message(message),
+                decode=lambda: decode_depth(message),
+                check=lambda: check_depth(message),
             )
         )
 

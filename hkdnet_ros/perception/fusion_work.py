@@ -51,7 +51,8 @@ class Task:
     """What to fuse, or a single image to super-resolve.
 
     ``skew_ns`` is that of :class:`~.sink.Output`; ``received`` is ``time.perf_counter()`` when the image came that
-    decided this, ``decided`` when it was known that this is to be done.
+    decided this, ``decided`` when it was known that this is to be done. ``depth`` registers a pair where that is
+    wanted, as far as one came.
     """
 
     thermal: Taken | None
@@ -59,6 +60,7 @@ class Task:
     skew_ns: int
     received: float
     decided: float
+    depth: Frame | None = None
 
     @property
     def is_live_thermal(self) -> bool:
@@ -86,6 +88,7 @@ class FusionWork:
         policy: str,
     ) -> None:
         self._sink = sink
+        self._log = log
         self._drops = drops
         self._statistics = statistics
         self._now_ns = now_ns
@@ -99,6 +102,8 @@ class FusionWork:
         self._is_visible_damaged = False  # the last visible image could not be used
         self.not_registered = ""
         """Why the latest pair could not be registered; empty where it could."""
+        self.poorly_registered = ""
+        """Why it should not be trusted where it was; empty where it may."""
         self._say_of_registration(config, log)
 
     @property
@@ -168,6 +173,8 @@ class FusionWork:
             return
         visible = self._decode(task.visible)
         decoded = time.perf_counter()
+        if task.depth is not None:
+            self.registration.update_depth(task.depth)
         extras = Extras(
             validity=wants.validity,
             temperature=wants.temperature,
@@ -226,6 +233,10 @@ class FusionWork:
         stream, frame = (THERMAL, thermal) if thermal else (VISIBLE, visible)
         assert frame is not None
         plan = self._pipeline.plan(thermal, visible)
+        if self.registration.remark != self.poorly_registered:
+            self.poorly_registered = self.registration.remark
+            if self.poorly_registered:
+                self._log.warning(self.poorly_registered)
         self._sizes.prepare(plan, thermal, visible, is_registered=self.registration.is_on)
         if thermal and visible:
             return self._pipeline.process(Pair(thermal, visible), extras)

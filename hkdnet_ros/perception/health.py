@@ -41,4 +41,5 @@ class Health:
     misalignment: Misalignment | None = None  # None where the scene does not tell
     misaligned: str = ""  # what is wrong with it
     not_registered: str = ""  # why the latest pair could not be registered
+    poorly_registered: str = ""  # why it should not be trusted, where it was
     delays: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # s from stamp to arrival: p50, most

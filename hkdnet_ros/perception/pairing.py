@@ -16,7 +16,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from ..images.frames import THERMAL, VISIBLE
 from ..options import check_options, option
@@ -130,6 +130,17 @@ class Match(Generic[Payload]):
 
 OnDrop: TypeAlias = "Callable[[str, int, str], object]"
 """Hears of each dropped message: its stream, its stamp in ns as it was given, and why."""
+
+
+class Pairer(Protocol[Payload]):
+    """What pairs the images: :class:`StampPairer`, or another of its interface."""
+
+    def add(
+        self, stream: str, stamp_ns: int, payload: Payload, *, begins_anew: bool = False, nbytes: int = 0
+    ) -> list[Match[Payload]]: ...
+    def reconfigure(self, config: PairingConfig) -> None: ...
+    def flush(self) -> list[Match[Payload]]: ...
+    def reset(self) -> None: ...
 
 
 @dataclass(slots=True)

@@ -10,8 +10,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ConfigError, RegistrationError
 from ..geometry.correspondence import homography_trace, parallax, plane_trace
@@ -39,6 +41,9 @@ from .registration_config import (
 )
 
 _DEPTHS = 8  # images among which that of a moment is looked for
+_SOME = 8  # each so many rows and columns of a depth image are looked at for what is odd
+_LEAST_KNOWN = 0.01  # of a depth image's pixels, that have a value
+_FAR = 100.0  # m, within which something lies before a camera
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,9 @@ class Registration:
         self._cut: tuple[Size, Margins] = (0, 0), Margins()
         self._models: dict[str, CameraModel] = {}  # of the topics
         self._frames = FrameTree()
+        self._rig: _Rig | None = None
+        self._rig_made_of: object = None
+        self._changes = 0  # of what topics say of the cameras
         self._depths: deque[Frame] = deque(maxlen=_DEPTHS)
         self._made_of: object = None  # what the planar view was made of
         self._planar: RegisteredView | None = None
@@ -82,6 +90,8 @@ class Registration:
         self._depth_view: DepthView | None = None  # where thermal is the reference
         self._depth: Frame | None = None  # that of the latest view
         self._latest: View = View()
+        self.remark = ""
+        """What is odd about the latest depth image, by which pairs are registered all the same; empty where nothing."""
 
     @property
     def is_on(self) -> bool:
@@ -141,11 +151,13 @@ class Registration:
     def update_model(self, stream: str, model: CameraModel) -> None:
         """Take the calibration of a camera from its topic; one from a file goes before it."""
         with self._lock:
+            self._changes += model != self._models.get(stream)
             self._models[stream] = model
 
     def update_transform(self, parent: str, child: str, child_to_parent: RigidTransform) -> None:
         """Take the pose of a frame in its parent, as /tf_static has it; a calibration from a file goes before it."""
         with self._lock:
+            self._changes += 1
             self._frames.update(parent, child, child_to_parent)
 
     def update_depth(self, depth: Frame) -> None:
@@ -174,7 +186,7 @@ class Registration:
         if config.mode == HOMOGRAPHY:
             self._latest = self._by_homography(config, thermal, visible)
             return self._latest
-        rig = self._rig(config, thermal, visible)
+        rig = self._rig_of(config, thermal, visible)
         planar = self._by_trace(rig, rig.sizes, rig.reference, rig.border, rig.trace)
         if config.mode == RECTIFY:
             self._latest = planar
@@ -234,11 +246,12 @@ class Registration:
         if depth is not self._depth:
             geometry = self._geometry
             self._depth = depth
-            of_reference = depth.image
-            if rig.reference == THERMAL:
-                assert self._depth_view is not None  # made with the geometry
-                of_reference = self._depth_view.of(depth.image)
-            return planar.by(lambda size, window: geometry.warp(of_reference, size, window))
+            self.remark = _remark(depth.image, rig.distance)
+            if rig.reference == VISIBLE:
+                return planar.by(lambda size, window: geometry.warp(depth.image, size, window))
+            assert self._depth_view is not None  # made with the geometry
+            seen = self._depth_view.of(depth.image, rig.distance)
+            return planar.by(lambda size, window: geometry.warp_of_seen(seen, size, window))
         return self._latest
 
     def _depth_of(self, visible: Frame, slop_s: float) -> Frame:
@@ -254,7 +267,7 @@ class Registration:
         if apart_s > slop_s:
             raise RegistrationError(
                 f"the nearest depth image is {apart_s:.3f} s from the visible one; expected {slop_s:g} s at most "
-                "(registration.depth_slop)"
+                "(registration.depth_slop), and that it comes within registration.depth_timeout"
             )
         if nearest.encoding not in ("16UC1", "mono16", "32FC1"):
             raise RegistrationError(f"depth image is {nearest.encoding}; expected 16UC1 in mm or 32FC1 in m")
@@ -265,8 +278,16 @@ class Registration:
             )
         return nearest
 
-    def _rig(self, config: RegistrationConfig, thermal: Frame, visible: Frame) -> _Rig:
-        """Return lenses and pose for these images."""
+    def _rig_of(self, config: RegistrationConfig, thermal: Frame, visible: Frame) -> _Rig:
+        """Return lenses and pose for these images; those of the pair before while all they are made of is the same."""
+        images = tuple((size_of(frame), frame.frame_id) for frame in (thermal, visible))
+        made_of = config, self._changes, self._cut, images
+        if self._rig is None or made_of != self._rig_made_of:
+            self._rig = self._made_rig(config, thermal, visible)
+            self._rig_made_of = made_of
+        return self._rig
+
+    def _made_rig(self, config: RegistrationConfig, thermal: Frame, visible: Frame) -> _Rig:
         lenses, turns = {}, {}
         for stream, frame, is_rectified in (
             (THERMAL, thermal, config.thermal_rectified),
@@ -334,6 +355,23 @@ def _check_belongs(model: CameraModel, stream: str, frame: Frame, by_name: bool 
             f"calibration of the {stream} camera is that of {model.frame_id!r}, but its image is of "
             f"{frame.frame_id!r}; expected the calibration of this camera"
         )
+
+
+def _remark(depth: NDArray[Any], distance: float) -> str:
+    """Return what is odd about the values of a depth image; empty where nothing is."""
+    some = depth[::_SOME, ::_SOME].ravel()
+    known = some[np.isfinite(some) & (some > 0)]
+    if len(known) < _LEAST_KNOWN * len(some):
+        return (
+            f"depth image has a value in {len(known) / len(some):.1%} of its pixels; registered is what lies "
+            f"{distance:g} m ahead (registration.distance)"
+        )
+    if depth.dtype == np.float32 and np.percentile(known, 10) > _FAR:
+        return (
+            f"nine tenths of the depth image's values are beyond {_FAR:g}; expected metres in 32FC1: send millimetres "
+            "as 16UC1"
+        )
+    return ""
 
 
 def _sized(frame: Frame) -> str:

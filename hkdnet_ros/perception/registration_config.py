@@ -94,6 +94,16 @@ class RegistrationConfig:
         high=10.0,
         live=True,
     )
+    # Depth that a camera or a stereo matcher computes comes 30 to 100 ms after the images.
+    depth_timeout: float = option(
+        0.1,
+        "A pair waits up to this long for the depth image nearest in time to its visible one; after that the nearest "
+        "of those that came counts.",
+        unit="s",
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

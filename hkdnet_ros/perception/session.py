@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from ..errors import ConfigError, HkdnetError
 from ..geometry.rigid_transform import RigidTransform
@@ -17,17 +16,19 @@ from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE, Frame
 from ..inference.engine_api import Engine
 from .config import PerceptionConfig
+from .depth_matching import DepthMatcher, Registered
 from .drops import DropCounter
 from .freeze import FreezeDetector
 from .fusion_work import FusionWork, Taken, Task
 from .health import Health
-from .incoming import Incoming
+from .incoming import DEPTH, Incoming
 from .intake import ThermalIntake
 from .log import Log, Throttle
 from .mode import FUSED, ModeSelector
 from .mode import STOPPED as STOPPED_MODE
-from .pairing import ARRIVAL, Match, OnDrop, PairingConfig, StampPairer
+from .pairing import ARRIVAL, Match, OnDrop, Pairer, PairingConfig, StampPairer
 from .plan import check_size, size_of
+from .registration_config import DEPTH as BY_DEPTH
 from .shutter import FLAGGED, FLAT, HOLD, ShutterDetector
 from .sink import Drop, Sink
 from .statistics import NO_LIVE_VIEW, NO_SUBSCRIBER, ONE_STREAM, STOPPED, SUPERSEDED, Statistics, Totals, bad_image
@@ -35,22 +36,10 @@ from .stream_clock import DUPLICATE, LEAP_NS, ZERO_STAMP, ArrivalStamps, StreamC
 from .timing import StampWatch
 from .worker import EVERY, LATEST, EveryWorker, LatestWorker, Worker
 
-
-class Pairer(Protocol):
-    """What pairs the images: :class:`~.pairing.StampPairer`, or another of its interface."""
-
-    def add(
-        self, stream: str, stamp_ns: int, payload: Taken, *, begins_anew: bool = False, nbytes: int = 0
-    ) -> list[Match[Taken]]: ...
-    def reconfigure(self, config: PairingConfig) -> None: ...
-    def flush(self) -> list[Match[Taken]]: ...
-    def reset(self) -> None: ...
-
-
 _DUPLICATES = 0.6  # of a stream's images bear the stamp of the one before: more than a relay that sends each twice
 _RECEIVED = 20  # images, before which that is not said
 
-MakePairer = Callable[[PairingConfig, OnDrop], Pairer]
+MakePairer = Callable[[PairingConfig, OnDrop], Pairer[Taken]]
 
 
 class Session:
@@ -61,8 +50,8 @@ class Session:
     one it is the time that :meth:`receive` and :meth:`tick` were last told. ``why_silent`` gives the
     reason why no image of a stream comes, for the log, as far as it is known.
 
-    One thread at a time calls :meth:`receive`, :meth:`receive_shutter`, :meth:`tick`, :meth:`flush` and :meth:`health`;
-    any thread the others.
+    One thread at a time calls :meth:`receive`, :meth:`receive_depth`, :meth:`receive_shutter`, :meth:`tick`,
+    :meth:`flush` and :meth:`health`; any thread the others.
     """
 
     def __init__(
@@ -92,8 +81,11 @@ class Session:
         self._paired_runs = dict(self._runs)  # what the pairer knows of it
         self._sync = config.sync
         self._pairer = make_pairer(config.sync, lambda *dropped: self._drops.count(Drop.one(*dropped)))
+        self._depths = DepthMatcher[Match[Taken]](config.registration, config.sync)
+        self._is_by_depth = config.registration.mode == BY_DEPTH
         self._watch = StampWatch(config.sync, begun_ns, why_silent)
         stamps = {THERMAL: config.sync.thermal_stamps, VISIBLE: config.sync.visible_stamps}
+        stamps[DEPTH] = config.sync.visible_stamps  # it is of the same camera, and has the same clock or none
         self._arrival_stamps = {stream: ArrivalStamps() for stream, by in stamps.items() if by == ARRIVAL}
         self._intake = ThermalIntake(config.thermal, log)
         self._pipeline_config = config.pipeline
@@ -117,6 +109,7 @@ class Session:
             incoming = self._arrival_stamps[incoming.stream].stamp(incoming)
         stream, stamp_ns, now_ns = incoming.stream, incoming.stamp_ns, incoming.arrived_ns
         self._advance(now_ns)
+        self._hand_over(self._depths.due(now_ns))
         self._statistics.add_received(stream, now_ns)
         self._watch.received(stream)
         try:
@@ -155,13 +148,16 @@ class Session:
 
     def receive_depth(self, incoming: Incoming) -> None:
         """Take a depth image of the visible camera's view; what is malformed is counted and, now and then, logged."""
+        self._received = time.perf_counter()
+        if incoming.stream in self._arrival_stamps:
+            incoming = self._arrival_stamps[incoming.stream].stamp(incoming)
+        self._advance(incoming.arrived_ns)
+        self._statistics.add_received(incoming.stream, incoming.arrived_ns)
         try:
-            incoming.check()
-            depth = incoming.decode()
+            self._depths.add_depth(incoming)
         except HkdnetError as error:
             self._drops.say(Drop(bad_image(incoming.stream)), str(error))
-            return
-        self._work.registration.update_depth(depth)
+        self._hand_over(self._depths.due(incoming.arrived_ns))
 
     def receive_shutter(self, is_closed: bool) -> None:
         """Take the thermal camera's word that its shutter is closed or open, from its last image on."""
@@ -169,7 +165,9 @@ class Session:
 
     def tick(self, now_ns: int) -> None:
         """Do what no image does: notice that images stay away. To be called a few times per second."""
+        self._received = time.perf_counter()
         self._advance(now_ns)
+        self._hand_over(self._depths.due(now_ns))
         self._update_mode(now_ns)
         for text in self._watch.remarks(now_ns):
             self._log.warning(text)
@@ -183,10 +181,11 @@ class Session:
             self._log.info(slow)
 
     def flush(self) -> None:
-        """Fuse what still waits for a nearer partner, as at the end of a recording."""
+        """Fuse what still waits for a nearer partner or its depth image, as at the end of a recording."""
         self._received = time.perf_counter()
         for match in self._pairer.flush():
             self._pair(match, self._now_ns())
+        self._hand_over(self._depths.flush())
 
     @property
     def patience_ns(self) -> int:
@@ -224,6 +223,7 @@ class Session:
             misalignment=self._work.misalignment.found if is_pair else None,
             misaligned=self._work.misalignment.warning if is_pair else "",
             not_registered=self._work.not_registered if is_pair else "",
+            poorly_registered=self._work.poorly_registered if is_pair else "",
         )
 
     def reconfigure(self, config: PerceptionConfig) -> None:
@@ -232,6 +232,7 @@ class Session:
             self._sync = config.sync
             self._pairer.reconfigure(config.sync)
             self._watch.reconfigure(config.sync)
+        self._depths.reconfigure(config.registration, config.sync)
         self._work.reconfigure(config)
         self._selector.config = config.mode
 
@@ -247,6 +248,7 @@ class Session:
     def _advance(self, now_ns: int) -> None:
         self._told_ns = now_ns
         if self._clock.advance(now_ns):
+            self._hand_over(self._depths.flush())  # how long they waited cannot be told any more
             self._selector.clock_was_set(now_ns)
             self._watch.clock_was_set(now_ns)
             self._statistics.clock_was_set()
@@ -343,12 +345,22 @@ class Session:
     def _pair(self, match: Match[Taken], now_ns: int) -> None:
         self._statistics.add_pair()
         self._watch.paired(match.skew_ns, now_ns)
-        thermal, visible = match.thermal, match.visible
-        task = Task(thermal, visible, match.skew_ns - thermal.behind_ns, self._received, time.perf_counter())
-        if self._selector.mode == STOPPED_MODE:
-            self._drops.count(task.drop(STOPPED))
+        if self._is_by_depth:
+            nbytes = match.thermal.incoming.nbytes + match.visible.incoming.nbytes
+            self._depths.add(match, match.visible.incoming.stamp_ns, now_ns, nbytes)
+            self._hand_over(self._depths.due(now_ns))
         else:
-            self._put(task)
+            self._hand_over([(match, None)])
+
+    def _hand_over(self, pairs: list[Registered[Match[Taken]]]) -> None:
+        """Have pairs fused, of which all is known that decides how."""
+        for match, depth in pairs:
+            skew_ns = match.skew_ns - match.thermal.behind_ns
+            task = Task(match.thermal, match.visible, skew_ns, self._received, time.perf_counter(), depth)
+            if self._selector.mode == STOPPED_MODE:
+                self._drops.count(task.drop(STOPPED))
+            else:
+                self._put(task)
 
     def _take_alone(self, taken: Taken) -> None:
         """Take an image while one stream is published alone."""
@@ -381,5 +393,6 @@ class Session:
         else:
             self._log.info(text)
         if {before, change.mode} & {THERMAL, VISIBLE}:
+            self._hand_over(self._depths.flush())  # before what comes after them
             self._pairer.reset()  # what waits was published alone, or would come out after later images that were
         self._sink.mode_changed(change, now_ns)

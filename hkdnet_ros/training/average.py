@@ -13,7 +13,9 @@ from typing import Any
 
 from ..errors import CheckpointError, ConfigError
 from ..inference.checkpoint import is_half, load_network, save_checkpoint
+from ..network.fast import Fast
 from ..network.guided import Guided
+from ..network.presets import differences
 from ..network.student import Student
 from ..network.teacher import Teacher
 
@@ -69,14 +71,14 @@ def _shares(count: int, weights: Sequence[float] | None) -> list[float]:
 
 
 def _check_same(
-    network: Student | Guided | Teacher, other: Student | Guided | Teacher, path: Path, other_path: Path
+    network: Student | Fast | Guided | Teacher, other: Student | Fast | Guided | Teacher, path: Path, other_path: Path
 ) -> None:
     """Raise :class:`CheckpointError` where the two are of different kinds, presets or scales."""
     difference = ""
-    if isinstance(network, Student) and isinstance(other, Student):
-        difference = ", ".join(network.config.differences(other.config))
-    elif type(network) is not type(other):
+    if type(network) is not type(other):
         difference = f"a {type(other).__name__.lower()}, no {type(network).__name__.lower()}"
+    elif isinstance(network, Student | Fast):
+        difference = ", ".join(differences(network.config, other.config))  # type: ignore[arg-type]
     if difference:
         raise CheckpointError(f"{other_path} does not mix with {path}: {difference}; average weights of one lineage")
 

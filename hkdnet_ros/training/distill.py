@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError
-from ..inference.checkpoint import load_student, load_teacher, save_checkpoint, source_revision
+from ..inference.checkpoint import load_student, load_teacher, make_student, save_checkpoint, source_revision
 from ..inference.device import choose_device
-from ..network.presets import StudentConfig
+from ..network.fast import Fast, FastOutput
+from ..network.presets import AnyConfig, StudentConfig, differences
 from ..network.student import Student, StudentOutput
 from ..network.teacher import Teacher, TeacherOutput
 from ..options import check_options, option
@@ -49,24 +50,27 @@ Teach = Callable[[Tensor, Tensor], TeacherOutput]
 class Apprentice(nn.Module):
     """A student, what it is asked for, and its adapters to the teacher, which only training needs.
 
-    They are 1x1 convolutions from its U and T to the teacher's 64 and 16 maps. ``teach`` is no part of what is trained
-    and saved; None where nothing is learnt from a teacher.
+    They are 1x1 convolutions from its U and T, which a fast student does not have, to the teacher's 64 and 16 maps.
+    ``teach`` is no part of what is trained and saved; None where nothing is learnt from a teacher.
     """
 
     def __init__(
-        self, student: Student, weights: FusionWeights, distillation: DistillationWeights, teach: Teach | None
+        self, student: Student | Fast, weights: FusionWeights, distillation: DistillationWeights, teach: Teach | None
     ) -> None:
         super().__init__()
         self.student = student
-        self.adapt_u = nn.Conv2d(student.config.upscaled_channels, 64, 1)
-        self.adapt_t = nn.Conv2d(student.config.tail_channels, 16, 1)
+        if isinstance(student, Student):
+            self.adapt_u = nn.Conv2d(student.config.upscaled_channels, 64, 1)
+            self.adapt_t = nn.Conv2d(student.config.tail_channels, 16, 1)
+        elif distillation.distill_u or distillation.distill_t:
+            raise ConfigError("a fast student has no features U and T; set --distill-u 0 --distill-t 0")
         self.weights = weights
         self.distillation = distillation
         self.teach = teach
 
     def forward(self, thermal: Tensor, visible: Tensor, low_thermal: Tensor, low_visible: Tensor) -> dict[str, Tensor]:
         """Return the weighted losses: a pair (B, 1, sH, sW) in [0, 1], and the (B, 1, H, W) that the student sees."""
-        mine: StudentOutput = self.student(low_thermal, low_visible)
+        mine: StudentOutput | FastOutput = self.student(low_thermal, low_visible)
         losses = fusion_losses(mine.fused, thermal, visible, self.weights)
         if self.teach is not None:
             with torch.no_grad():
@@ -74,7 +78,7 @@ class Apprentice(nn.Module):
             losses |= self.distillation_losses(mine, taught)
         return losses
 
-    def distillation_losses(self, mine: StudentOutput, teacher: TeacherOutput) -> dict[str, Tensor]:
+    def distillation_losses(self, mine: StudentOutput | FastOutput, teacher: TeacherOutput) -> dict[str, Tensor]:
         """Return the weighted mean absolute differences from the teacher; feature losses in units of its deviation.
 
         Which features are drawn to which is from HKDnet (Xiao et al., IEEE TIM 2022).
@@ -86,17 +90,18 @@ class Apprentice(nn.Module):
             return (maps.float() - target).abs().mean() / target.std().clamp_min(1e-3)
 
         found: dict[str, Tensor] = {}
-        if weights.distill_u:
-            found["distill_u"] = weights.distill_u * feature_loss(self.adapt_u(mine.u), teacher.d1)
-        if weights.distill_t:
-            found["distill_t"] = weights.distill_t * feature_loss(self.adapt_t(mine.t), teacher.d2)
+        if isinstance(mine, StudentOutput):
+            if weights.distill_u:
+                found["distill_u"] = weights.distill_u * feature_loss(self.adapt_u(mine.u), teacher.d1)
+            if weights.distill_t:
+                found["distill_t"] = weights.distill_t * feature_loss(self.adapt_t(mine.t), teacher.d2)
         if weights.distill_output:
             difference = mine.fused.float() - teacher.fused.float().clamp(0, 1)
             found["distill_output"] = weights.distill_output * difference.abs().mean()
         return found
 
 
-def begin_with(student: Student, path: Path) -> None:
+def begin_with(student: Student | Fast, path: Path) -> None:
     """Copy the weights at ``path`` into ``student``.
 
     Those of another scale leave its enlarging layer random; of another depth of the super-resolution part, the blocks
@@ -106,10 +111,14 @@ def begin_with(student: Student, path: Path) -> None:
     """
     found, _ = load_student(path)
     wanted = student.config
-    alike = dataclasses.replace(found.config, scale=wanted.scale, group_blocks=wanted.group_blocks)
+    if isinstance(found, Fast) != isinstance(student, Fast):
+        raise CheckpointError(f"{path} is a {type(found).__name__.lower()}, no {type(student).__name__.lower()}")
+    alike: AnyConfig = dataclasses.replace(found.config, scale=wanted.scale)
+    if isinstance(alike, StudentConfig) and isinstance(wanted, StudentConfig):
+        alike = dataclasses.replace(alike, group_blocks=wanted.group_blocks)
     if alike != wanted:
         raise CheckpointError(
-            f"{path} is a student of another preset, with {', '.join(wanted.differences(alike))}; "
+            f"{path} is a student of another preset, with {', '.join(differences(wanted, alike))}; "
             "--start needs the settings of this one"
         )
     own = student.state_dict()
@@ -124,7 +133,7 @@ def distill_student(
     validation: Path,
     teacher_path: Path | None,
     out: Path,
-    student_config: StudentConfig,
+    student_config: AnyConfig,
     config: LoopConfig,
     weights: FusionWeights,
     distillation: DistillationWeights,
@@ -152,7 +161,7 @@ def distill_student(
         "preset": name, "scale": scale, "data": data.name, "pairs": len(pairs), "seed": config.seed,
         "revision": source_revision(), "teacher": teacher_path.name if teacher and teacher_path else "none",
     }  # fmt: skip
-    student = Student(student_config)
+    student = make_student(student_config)
     if start is not None:
         begin_with(student, start)
     apprentice = Apprentice(student, weights, distillation, teacher.forward if teacher else None)

@@ -12,10 +12,10 @@ from torch import nn
 from ..errors import ConfigError
 from ..inference.device import has_bf16
 from ..network.guided import GuidedConfig
-from ..network.presets import StudentConfig
+from ..network.presets import FastConfig, StudentConfig
 
 Module = TypeVar("Module", bound=nn.Module)
-Config = TypeVar("Config", StudentConfig, GuidedConfig)
+Config = TypeVar("Config", bound="StudentConfig | FastConfig | GuidedConfig")
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:

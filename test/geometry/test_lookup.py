@@ -93,6 +93,41 @@ def test_fine_stripes_of_a_large_image_become_gray_and_not_coarse_stripes(angle)
     assert naive_low[inner].std() > 20
 
 
+def mean_under_each_pixel(image, matrix, size, samples=10):
+    """Return the mean of ``image``, whose pixels are squares, over the area of each pixel of a grid."""
+    offset = (np.arange(samples) + 0.5) / samples - 0.5
+    x, y = ((np.arange(side)[:, None] + offset).ravel() for side in size)
+    x, y = np.meshgrid(x, y)
+    place = np.rint(matrix[:2] @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])).astype(int)
+    values = image[np.clip(place[1], 0, image.shape[0] - 1), np.clip(place[0], 0, image.shape[1] - 1)]
+    return values.reshape(size[1], samples, size[0], samples).astype(float).mean(axis=(1, 3))
+
+
+@pytest.mark.parametrize("scale", [1.3, 1.67, 2.2, 2.9, 3.3, 4.7, 6.5])
+def test_a_pixel_of_a_coarser_grid_is_the_mean_of_what_it_covers(scale):
+    """Nearer to that than shrinking to the grid's scale before, and than averaging nothing."""
+    image = np.random.default_rng(0).integers(0, 256, (200, 240)).astype(np.uint8)
+    size = int(140 / scale), int(100 / scale)
+    cos, sin = scale * np.cos(np.radians(30)), scale * np.sin(np.radians(30))
+    matrix = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+    matrix[:2, 2] = (119.6, 99.3) - matrix[:2, :2] @ ((size[0] - 1) / 2, (size[1] - 1) / 2)
+    table = LookupTable(homography_trace(matrix), size, (240, 200))
+    assert table.is_complete
+    truth = mean_under_each_pixel(image, matrix, size)
+
+    def off(found):
+        return np.sqrt(((found - truth) ** 2)[2:-2, 2:-2].mean()) / truth.std()
+
+    shrunk = cv2.resize(image, (round(240 / scale), round(200 / scale)), interpolation=cv2.INTER_AREA)
+    stretch = np.diag([shrunk.shape[1] / 240, shrunk.shape[0] / 200, 1])
+    stretch[:2, 2] = (stretch[[0, 1], [0, 1]] - 1) / 2
+    before = cv2.warpPerspective(shrunk, stretch @ matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    naive = cv2.warpPerspective(image, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    found = off(table.apply(image, cv2.INTER_LINEAR))
+    assert found < off(before)
+    assert found < off(naive)
+
+
 def test_a_scale_that_changes_over_the_image_aliases_nowhere():
     """Under a strong perspective one side is seen 1:1, the other is four times as fine as the grid."""
     x = np.arange(1600)

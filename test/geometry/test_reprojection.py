@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hkdnet_ros.geometry.reprojection import Reprojection, nearness
+from hkdnet_ros.geometry.reprojection import Reprojection, filled, nearness, without_holes
 from hkdnet_ros.geometry.rigid_transform import RigidTransform
 
 FOCAL, CENTRE, SIZE = (50.0, 52.0), (30.0, 20.0), (60, 40)
@@ -22,15 +22,19 @@ def test_points_lie_where_projecting_each_one_puts_them(shift):
     pose = RigidTransform.of(cv2.Rodrigues(np.array([0.02, -0.05, 0.1]))[0], shift)
     depth = np.random.default_rng(0).uniform(0.15, 30, (32, 48)).astype(np.float32)
     reprojection = Reprojection(grid_rays(), pose, FOCAL, CENTRE, SIZE)
-    x, y, near, inside = reprojection.places(nearness(depth, np.nan))
+    x, y, near = reprojection.places(nearness(depth)[reprojection.part])
+    index = reprojection.pixels(x, y)
     points = pose.apply(grid_rays() * depth[..., None])
     with np.errstate(divide="ignore", invalid="ignore"):
         wanted = points[..., :2] / points[..., 2:] * FOCAL + CENTRE
-    seen = (points[..., 2] > 0) & (wanted >= 0).all(axis=-1) & (wanted <= np.array(SIZE) - 1).all(axis=-1)
+    seen = (points[..., 2] > 0) & (wanted >= 0.5).all(axis=-1) & (wanted <= np.array(SIZE) - 1.5).all(axis=-1)
+    row, column = np.divmod(index, SIZE[0])
+    inside = (row > 0) & (row < SIZE[1] - 1) & (column > 0) & (column < SIZE[0] - 1)  # else it is on the border
     whole = np.zeros_like(seen)
     whole[reprojection.part] = inside
     assert (whole == seen).mean() > 0.999  # but for rounding at the border
     both = seen[reprojection.part] & inside
+    assert max(np.abs(column - x).max(), np.abs(row - y).max()) < 0.501  # each is counted where it lies
     found = np.stack([x, y], axis=-1)[both]
     np.testing.assert_allclose(found, wanted[reprojection.part][both], atol=2e-3)
     np.testing.assert_allclose(near[both], 1 / points[..., 2][reprojection.part][both], rtol=1e-4)
@@ -38,22 +42,52 @@ def test_points_lie_where_projecting_each_one_puts_them(shift):
 
 def test_the_nearest_point_of_each_pixel_is_in_front():
     reprojection = Reprojection(grid_rays(), RigidTransform(), FOCAL, CENTRE, (12, 8))
-    x = np.array([[1.0, 1.2, 5.0]], np.float32)
-    index, nearest = reprojection.front(x, np.full_like(x, 2.0), np.array([[0.1, 0.5, 0.3]], np.float32))
-    assert index.tolist() == [[25, 25, 29]]
+    index = np.array([[25, 25, 29, 12, 95]])
+    nearest = reprojection.front(index, np.array([[0.1, 0.5, 0.3, 7.0, 7.0]], np.float32))
     assert nearest[2, 1] == pytest.approx(0.5)
     assert nearest[2, 5] == pytest.approx(0.3)
-    assert np.count_nonzero(nearest) == 2
+    assert np.count_nonzero(nearest) == 2  # what is on the border lies outside
 
 
-def test_where_a_depth_image_has_no_value_another_stands():
-    millimetres = nearness(np.array([[0, 500, 65535]], np.uint16), 7.0)
-    np.testing.assert_allclose(millimetres, [[7.0, 2.0, 1 / 65.535]], rtol=1e-6)
-    metres = nearness(np.array([[0.0, -1.0, np.nan, np.inf, 1e7, 4.0]], np.float32), 7.0)
-    np.testing.assert_allclose(metres, [[7.0, 7.0, 7.0, 7.0, 7.0, 0.25]], rtol=1e-6)
+def test_a_surface_has_no_holes_and_what_is_hidden_behind_its_edge_stays_empty():
+    nearest = np.full((9, 20), 0.1, np.float32)
+    nearest[:, :5] = 0.5  # a post, and behind its edge what nobody sees
+    nearest[:, 5:9] = 0.0
+    expected = nearest.copy()
+    nearest[4, 12] = nearest[2:4, 15] = 0.0
+    nearest[3, 2] = 0.1  # what is behind shows between the points
+    np.testing.assert_array_equal(without_holes(nearest), expected)
+
+
+@pytest.mark.parametrize("ahead", [0.4, 0.5, 0.6])
+def test_what_lies_beside_or_behind_the_other_camera_is_outside(ahead):
+    """The view's camera stands 0.5 m ahead, some rays of the grid do not exist, and depths are of all sizes."""
+    rays = grid_rays()
+    rays[:3] = np.nan
+    depth = np.full((32, 48), ahead, np.float32)
+    depth[::2] = 1e-3
+    reprojection = Reprojection(rays, RigidTransform(translation=(0.0, 0.0, -0.5)), FOCAL, CENTRE, SIZE)
+    x, y, near = reprojection.places(nearness(depth)[reprojection.part])
+    index = reprojection.pixels(x, y)
+    for values in (x, y, near):
+        assert np.isfinite(values).all()
+    assert index.min() >= 0
+    assert index.max() < SIZE[0] * SIZE[1]
+    assert (np.count_nonzero(reprojection.front(index, near)) > 0) == (ahead > 0.5)
+
+
+def test_depths_that_are_none_are_zero_and_another_can_stand_there():
+    millimetres = nearness(np.array([[0, 500, 65535]], np.uint16))
+    np.testing.assert_allclose(millimetres, [[0.0, 2.0, 1 / 65.535]], rtol=1e-6)
+    np.testing.assert_allclose(filled(millimetres, 7.0), [[7.0, 2.0, 1 / 65.535]], rtol=1e-6)
+    metres = nearness(np.array([[0.0, -1.0, np.nan, np.inf, -np.inf, 1e7, 1e-30, 4.0]], np.float32))
+    np.testing.assert_allclose(metres, [[0.0] * 7 + [0.25]], rtol=1e-6)
 
 
 def test_a_view_to_the_other_side_sees_nothing():
     behind = RigidTransform.of(cv2.Rodrigues(np.array([0.0, np.pi, 0.0]))[0], (0.0, 0.0, 0.0))
     reprojection = Reprojection(grid_rays(), behind, FOCAL, CENTRE, SIZE)
-    assert reprojection.places(np.ones((32, 48), np.float32))[3].size == 0
+    near = nearness(np.ones((32, 48), np.float32)[reprojection.part])
+    x, y, t = reprojection.places(near)
+    assert x.size == 0
+    assert not without_holes(reprojection.front(reprojection.pixels(x, y), t)).any()

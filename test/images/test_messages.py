@@ -11,7 +11,7 @@ import pytest
 from raw_images import LAYOUTS, assert_pixels, packed, samples
 
 from hkdnet_ros.errors import ImageError
-from hkdnet_ros.images.messages import check_message, decode_message
+from hkdnet_ros.images.messages import check_depth, check_message, decode_depth, decode_message
 
 HEADER = SimpleNamespace(stamp=SimpleNamespace(sec=7, nanosec=8), frame_id="camera")
 
@@ -44,6 +44,25 @@ def test_a_compressed_image_gives_its_pixels_under_its_header():
     frame = decode_message(message)
     assert (frame.stamp_ns, frame.frame_id, frame.encoding) == (7_000_000_008, "camera", "mono16")
     np.testing.assert_array_equal(frame.image, image)
+
+
+@pytest.mark.parametrize("encoding", ["16UC1", "mono16", "32FC1", "64FC1"])
+def test_depth_is_counts_in_millimetres_or_floats_in_metres(encoding):
+    scalars = samples(encoding)
+    data, step = packed(scalars, big=False, padding=0)
+    frame = decode_depth(image_message(encoding, 12, 16, step, data))
+    assert frame.image.dtype == (np.uint16 if encoding in ("16UC1", "mono16") else np.float32)
+    assert_pixels(frame.image, encoding, scalars)
+
+
+@pytest.mark.parametrize("encoding", ["16SC1", "32SC1", "mono8", "bgr8"])
+def test_depth_of_another_encoding_is_refused_and_not_taken_for_metres(encoding):
+    data, step = packed(samples(encoding), big=False, padding=0)
+    message = image_message(encoding, 12, 16, step, data)
+    check_message(message)
+    for refuse in (check_depth, decode_depth):
+        with pytest.raises(ImageError, match=f"encoding is '{encoding}'; expected 16UC1 in mm or 32FC1 in m"):
+            refuse(message)
 
 
 def test_decoding_copies_nothing():

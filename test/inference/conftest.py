@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from hkdnet_ros.inference.checkpoint import save_checkpoint
-from hkdnet_ros.network.presets import StudentConfig
+from hkdnet_ros.network.fast import Fast
+from hkdnet_ros.network.presets import FastConfig, StudentConfig
 from hkdnet_ros.network.student import Student
 
 
@@ -38,6 +39,23 @@ def _student(scale: int) -> Student:
 def small_student() -> Callable[[int], Student]:
     """Make a small student of a scale."""
     return _student
+
+
+@pytest.fixture
+def small_fast() -> Fast:
+    """Return a small fast student of scale 3 with random weights."""
+    torch.manual_seed(0)
+    fast = Fast(FastConfig(scale=3, channels=8, blocks=1)).eval()
+    torch.nn.init.normal_(fast.output.weight, std=0.01)
+    return fast
+
+
+@pytest.fixture
+def fast_file(small_fast: Fast, tmp_path: Path) -> Path:
+    """Write it and return its checkpoint's path."""
+    path = tmp_path / "fast.safetensors"
+    save_checkpoint(path, small_fast, {"preset": "small"})
+    return path
 
 
 @pytest.fixture

@@ -46,6 +46,14 @@ def test_a_student_comes_back_as_it_was_saved(student_file, small_student, scale
     assert metadata["revision"]
 
 
+def test_a_fast_student_comes_back_as_it_was_saved(small_fast, fast_file):
+    loaded, metadata = load_student(fast_file, scale=3)
+    assert (loaded.config, metadata["network"]) == (small_fast.config, "fast")
+    assert torch.equal(outputs(loaded), outputs(small_fast))
+    with pytest.raises(CheckpointError, match=r"student for x3, not x2"):
+        load_student(fast_file, scale=2)
+
+
 def test_a_teacher_comes_back_as_it_was_saved(tmp_path):
     torch.manual_seed(0)
     teacher = Teacher().eval()
@@ -163,7 +171,9 @@ def test_a_preset_without_shipped_weights_says_what_is_shipped():
         weights_path("paper", 4)
 
 
-@pytest.mark.parametrize(("name", "scale"), [("realtime", 2), ("realtime", 3), ("realtime", 4), ("paper", 2)])
+@pytest.mark.parametrize(
+    ("name", "scale"), [("realtime", 2), ("realtime", 3), ("realtime", 4), ("fast", 2), ("paper", 2)]
+)
 def test_shipped_weights_load_and_name_their_training(name, scale):
     path = weights_path(name, scale)
     student, metadata = load_student(path, scale=scale)

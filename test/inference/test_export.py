@@ -120,7 +120,7 @@ def test_a_size_that_is_given_is_fixed_and_may_be_odd(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-@pytest.mark.parametrize(("model", "scales"), [("realtime", ("2", "2")), ("guided", ("2", "1"))])
+@pytest.mark.parametrize(("model", "scales"), [("realtime", ("2", "2")), ("fast", ("2", "2")), ("guided", ("2", "1"))])
 def test_a_file_says_which_network_it_is_and_whence_it_comes(tmp_path, suffix, model, scales):
     path = tmp_path / f"file{suffix}"
     assert main(["export", "--model", model, "--size", "32x32", "--out", str(path)]) == 0

@@ -46,7 +46,15 @@ def test_a_student_gives_torchs_picture(student_file, scale):
     assert (ours.backend, ours.device, ours.precision, ours.memory) == ("openvino", "cpu", "fp32", None)
 
 
-@pytest.mark.parametrize("model", ["guided", "realtime"])
+def test_a_fast_student_gives_torchs_picture(fast_file):
+    torchs = engine(fast_file, "torch", precision="fp32", scale=3)
+    pair = scene(torchs, 30, 35)
+    assert agreement(torchs.fuse(*pair), engine(fast_file, precision="fp32", scale=3).fuse(*pair)) > 80
+    pair = rounding_scene(torchs.sizes, side=64)
+    assert agreement(torchs.fuse(*pair), engine(fast_file, scale=3).fuse(*pair)) >= LEAST_AGREEMENT
+
+
+@pytest.mark.parametrize("model", ["guided", "realtime", "fast"])
 def test_what_ships_gives_torchs_picture_in_the_fastest_format(model):
     ours, torchs = engine(model), engine(model, "torch", precision="fp32")
     assert ours.precision == ("bf16" if cpu_has_bf16() else "fp32")

@@ -119,5 +119,7 @@ def test_how_far_thermal_is_off_is_reported_to_the_side_that_it_lies_on():
     assert known.values["earlier and later looks differ by (px)"] == "0.2"
     off = report("registration", misalignment=found, misaligned="thermal lies too far off")
     assert (off.level, off.message) == (WARN, "thermal lies too far off")
+    poor = report("registration", misalignment=found, poorly_registered="depth image has no value")
+    assert (poor.level, poor.message) == (WARN, "depth image has no value")
     dropped = report("registration", misalignment=found, not_registered="no depth image came")
     assert (dropped.level, dropped.message) == (WARN, "pairs are dropped: no depth image came")

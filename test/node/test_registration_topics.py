@@ -112,14 +112,14 @@ def test_a_calibration_that_cannot_be_believed_fails_the_configuration_with_one_
     assert lines[0].startswith("error: configure failed: homography [0.0, ")
 
 
-def test_depth_of_the_moment_registers_and_its_absence_is_a_counted_drop(make_node, rig, tmp_path):
+def test_depth_that_comes_after_both_images_registers_and_its_absence_is_a_counted_drop(make_node, rig, tmp_path):
     path = tmp_path / "pair.yaml"
     path.write_text(
         "format: hkdnet_ros calibration 1\nthermal_to_visible: {translation: [0.3, 0, 0], quaternion: [0, 0, 0, 1]}\n"
     )
     publish_infos(rig)
     depth = rig.node.create_publisher(Image, "depth/image_raw", 10)
-    node = make_node(registration__mode="depth", registration__calibration=str(path))
+    node = make_node(registration__mode="depth", registration__calibration=str(path), registration__depth_timeout=1.0)
     rig.wait_for_node()
     wait_for(depth.get_subscription_count, what="the subscription to depth")
     wait_for(lambda: len(node._session.health().calibration.received) == 2, what="both calibrations")
@@ -130,9 +130,9 @@ def test_depth_of_the_moment_registers_and_its_absence_is_a_counted_drop(make_no
     metres = np.full((96, 128), 2000, np.uint16)
     metres[:, 70:80] = 1000  # hides what is left of it from the thermal camera, which stands to the right
     for number in range(2, 20):
-        depth.publish(encode_image(metres, "16UC1", number * S, "visible_optical"))
-        wait_for(lambda: len(node._session._core._work.registration._depths) >= min(number - 1, 8), what="depth")  # noqa: B023
         publish(rig, number * S)
+        wait_for(lambda: node._session.totals().pairs == number, what="the pair")  # noqa: B023
+        depth.publish(encode_image(metres, "16UC1", number * S, "visible_optical"))
         wait_for(lambda: len(rig.images) == number - 1, what="a fused image")  # noqa: B023
         if validities:
             break

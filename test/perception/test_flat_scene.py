@@ -28,7 +28,7 @@ UNITS = {
 }
 
 
-@pytest.fixture(scope="module", params=["guided", "realtime"])
+@pytest.fixture(scope="module", params=["guided", "realtime", "fast"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     engine = load_engine(EngineConfig(model=request.param, device="cpu", precision="fp32"))
     yield engine

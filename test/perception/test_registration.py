@@ -177,6 +177,31 @@ def test_what_is_brought_over_by_true_depth_is_what_is_felt_from_there(simulator
     assert errors["depth"] < 0.75 * errors["rectify"] < 0.5 * errors["none"]
 
 
+def test_what_is_brought_to_the_thermal_view_by_true_depth_is_what_is_seen_from_there(simulator, file):
+    seen, truth = simulator.registered(0, VISIBLE), simulator.registered(0, THERMAL).colour
+    depth = Frame(seen.depth, 1_000, "visible_camera", "32FC1")
+    errors = {}
+    for mode in ("rectify", "depth"):
+        config = RegistrationConfig(mode=mode, reference="thermal", calibration=file, distance=30.0)
+        view = view_of(config, depth=(depth,))
+        validity = view.validity((320, 256))
+        valid = np.full((256, 320), True) if validity is None else validity > 0
+        found = cv2.absdiff(view.visible(seen.colour, (320, 256)), truth)
+        errors[mode] = float(found[valid].mean())
+    assert valid.mean() > 0.98  # all but what something hides from the visible camera
+    assert errors["depth"] < 0.7 * errors["rectify"]
+
+
+def test_in_the_thermal_view_a_thing_that_only_the_visible_camera_sees_hides_what_is_behind_it(file):
+    """The visible camera's own depth image says so, even where the thermal camera does not see that thing."""
+    metres = np.full((400, 640), 10.0, np.float32)
+    metres[:, 440:] = 0.9  # its parallax puts it outside the thermal image, and it hides the wall at that one's edge
+    config = RegistrationConfig(mode="depth", reference="thermal", calibration=file)
+    hidden = view_of(config, depth=(Frame(metres, 1_000, "visible_camera", "32FC1"),)).validity((320, 256)) == 0
+    assert hidden[100:150, 292:].all()
+    assert not hidden[100:150, 20:285].any()
+
+
 def test_what_another_thing_hides_from_the_thermal_camera_is_not_valid(file):
     """A post before a wall: beside its edge lies wall that only the visible camera sees."""
     metres = np.full((400, 640), 10.0, np.float32)

@@ -10,7 +10,8 @@ import torch
 from hkdnet_ros.cli import main
 from hkdnet_ros.errors import CheckpointError, ConfigError
 from hkdnet_ros.inference.checkpoint import load_student, load_teacher, save_checkpoint
-from hkdnet_ros.network.presets import PRESETS
+from hkdnet_ros.network.fast import Fast
+from hkdnet_ros.network.presets import PRESETS, FastConfig
 from hkdnet_ros.network.student import Student
 from hkdnet_ros.network.teacher import Teacher
 from hkdnet_ros.training.distill import DistillationWeights, begin_with, distill_student
@@ -75,6 +76,27 @@ def test_distillation_without_a_teacher_is_refused_in_one_line(pair_folder, tmp_
     assert main(["distill", *folders, "--device", "cpu"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "needs --teacher WEIGHTS; or train without one: --distill-u 0 --distill-t 0 --distill-output 0" in line
+
+
+def test_a_fast_student_is_trained_without_the_features_that_it_lacks(pair_folder, tmp_path):
+    teacher = checkpoint(Teacher(), tmp_path / "teacher.safetensors")
+    config = FastConfig(channels=8, blocks=1)
+
+    def train(out, distillation):
+        distill_student(
+            pair_folder, pair_folder, teacher, out, config, STILL, FusionWeights(), distillation, progress=False
+        )  # fmt: skip
+
+    train(tmp_path / "run", dataclasses.replace(ALONE, distill_output=2.0))
+    assert load_student(tmp_path / "run" / "student.safetensors")[0].config == config
+    with pytest.raises(ConfigError, match="no features U and T; set --distill-u 0 --distill-t 0"):
+        train(tmp_path / "other", DistillationWeights())
+
+
+def test_a_student_of_another_kind_is_refused(tmp_path):
+    start = checkpoint(Fast(FastConfig(channels=8, blocks=1)), tmp_path / "start.safetensors")
+    with pytest.raises(CheckpointError, match="is a fast, no student"):
+        begin_with(Student(SMALL), start)
 
 
 def test_training_towards_nothing_is_refused(pair_folder, tmp_path):

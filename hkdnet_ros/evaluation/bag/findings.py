@@ -118,7 +118,7 @@ def _pairs(result: Result) -> list[Finding]:
         listed = ", ".join(f"{count} {reason}" for reason, count in drops.most_common())
         images = sum(len(stream.stamps) for stream in result.streams.values())
         tone = BAD if sum(drops.values()) > 0.05 * images else NOTE
-        found.append(Finding(tone, f"{both} pairs were fused; dropped were {listed}."))
+        found.append(Finding(tone, f"{both} pair{'s were' if both != 1 else ' was'} fused; dropped were {listed}."))
     else:
         found.append(Finding(GOOD, f"All images found a partner: {both} pairs, and none was dropped."))
     if frames > both:

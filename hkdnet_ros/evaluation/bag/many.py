@@ -16,6 +16,8 @@ from ...files import make_folder, write_file
 from ...inference.auto_engine import AutoEngine
 from ...inference.config import AUTO, EngineConfig
 from ...inference.engine_api import load_engine
+from ...sources.bags.folder import SUFFIXES as BAG_SUFFIXES
+from ...sources.opening import VIDEO_SUFFIXES
 from .evaluate import REPORT, Task, fingerprint
 from .folder import NAME as RUN
 from .folder import title_of
@@ -74,11 +76,18 @@ def folders_for(specs: Sequence[str], out: Path) -> list[Path]:
     folders: list[Path] = []
     taken: set[Path] = set()
     for spec in specs:
-        stem = Path(title_of(spec).split(",")[0]).stem or spec
+        stem = _without_suffix(title_of(spec).split(",")[0]) or spec
         names = (stem, *(f"{stem}_{number}" for number in range(2, len(specs) + 2)))
         folders.append(next(folder for name in names if (folder := out / name) not in taken))
         taken.add(folders[-1])
     return folders
+
+
+def _without_suffix(name: str) -> str:
+    """Return the name of a recording without what says its format; dates and versions may have dots, too."""
+    name = name.removesuffix(".zstd")
+    path = Path(name)
+    return path.stem if path.suffix.lower() in (*BAG_SUFFIXES, *VIDEO_SUFFIXES) else name
 
 
 def settled(config: EngineConfig, cores: int) -> EngineConfig:

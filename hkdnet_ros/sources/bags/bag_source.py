@@ -16,7 +16,7 @@ from ...geometry.rigid_transform import RigidTransform
 from ...images.bit_depth import BitDepth
 from ...images.camera_model import CameraModel
 from ...images.frames import THERMAL, VISIBLE, Frame
-from ...images.messages import camera_model, check_message, decode_message, stamp_to_ns
+from ...images.messages import camera_model, check_depth, check_message, decode_depth, decode_message, stamp_to_ns
 from ...perception.incoming import DEPTH, Arrival, Calibration, Depth, Incoming, ShutterFlag, Transform
 from ..camera_source import shifted
 from ..reasons import Reasons
@@ -170,14 +170,18 @@ class BagSource:
         except ImageError as error:
             refuse = functools.partial(_refuse, error)
             return Incoming(stream, 0, message.recorded_ns, "", decode=refuse, check=refuse)
+        decode = functools.partial(decode_message, image, self._depths.get(stream))
+        check, content = functools.partial(check_message, image), image.data
+        if stream == DEPTH:
+            decode, check, content = functools.partial(decode_depth, image), functools.partial(check_depth, image), None
         return Incoming(
             stream,
             stamp_to_ns(image.header.stamp),
             message.recorded_ns,
             str(image.header.frame_id),
-            decode=functools.partial(decode_message, image, self._depths.get(stream)),
-            check=functools.partial(check_message, image),
-            content=None if stream == DEPTH else image.data,
+            decode=decode,
+            check=check,
+            content=content,
         )
 
     def _beside(self, stream: str, kind: str) -> list[Connection]:

@@ -154,6 +154,8 @@ def test_progress_is_noted_and_added_up_by_size(tmp_path, capsys):
 def test_folders_have_the_recordings_names(tmp_path):
     specs = ["/a/drive", "/b/drive.bag", "/c/other.mcap", "thermal.mp4,visible.mp4"]
     assert [path.name for path in folders_for(specs, tmp_path)] == ["drive", "drive_2", "other", "thermal"]
+    specs = ["/a/run_2026.11.26", "/b/run_2026.11.25", "/c/drive.mcap.zstd"]
+    assert [path.name for path in folders_for(specs, tmp_path)] == ["run_2026.11.26", "run_2026.11.25", "drive"]
     pairs = ["/a/plaza/thermal.mp4,/a/plaza/visible.mp4", "/t/one.mp4,/v/two.mp4"]
     assert [title_of(spec) for spec in pairs] == ["plaza", "one.mp4, two.mp4"]
     assert [path.name for path in folders_for(pairs, tmp_path)] == ["plaza", "one"]
