@@ -28,6 +28,7 @@ _FAR, _NEAREST = 1e6, 0.3  # m, between which the view without distortion has ro
 _BORDER = 1  # px around it, which stand for what lies outside
 _MOST_PARALLAX = 1.5  # px, by which a pixel may lie behind another at the same place and still be seen
 _KEPT = 6  # grids
+_STEP = 4  # px of the source, in which its bounds are looked at
 
 
 class DepthGeometry:
@@ -150,7 +151,9 @@ def _bounds(
 
     ``directions`` (H, W, 3) are the reference's at z = 1. What it sees lies between where that would be far and near.
     """
-    pixels = pixel_grid((source.width, source.height))[::4, ::4]
+    # Some of the pixels tell, the outermost among them.
+    some = np.ix_(*(np.append(np.arange(0, side - 1, _STEP), side - 1) for side in (source.height, source.width)))
+    pixels = pixel_grid((source.width, source.height))[some]
     of_source = rays(pixels, source)[..., :2].reshape(-1, 2)
     far, near = (_sides(pose.apply(directions * distance)) for distance in (_FAR, _NEAREST))
     limits = [of_source]

@@ -8,6 +8,7 @@ no pair waits longer than the timeout.
 from __future__ import annotations
 
 import bisect
+import threading
 from collections import deque
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
@@ -37,7 +38,9 @@ class _Waiting(Generic[Item]):
 
 
 class DepthMatcher(Generic[Item]):
-    """Holds pairs, in their order, until the depth image of each is known. One thread at a time calls it.
+    """Holds pairs, in their order, until the depth image of each is known. Any thread may call :meth:`flush`.
+
+    One thread at a time calls the other methods.
 
     A depth image that has not come within ``registration.depth_timeout`` does not count: then it is the nearest of
     those that have. Depth images are kept as long as ``sync.queue_*`` let images wait, and pairs no longer.
@@ -48,6 +51,7 @@ class DepthMatcher(Generic[Item]):
         self._depths: list[Frame] = []  # by stamp
         self._intervals: deque[int] = deque(maxlen=_INTERVALS)
         self._waiting: deque[_Waiting[Item]] = deque()
+        self._taking = threading.Lock()
 
     def reconfigure(self, config: RegistrationConfig, queue: PairingConfig) -> None:
         """Go by another timeout and other queues from the next call on. Any thread may call this."""
@@ -62,6 +66,31 @@ class DepthMatcher(Generic[Item]):
         if incoming.stamp_ns <= 0:
             raise ImageError(f"stamp is {incoming.stamp_ns} ns; expected that of the visible image which it belongs to")
         depth = incoming.decode()
+        with self._taking:
+            self._keep(depth)
+
+    def add(self, item: Item, stamp_ns: int, now_ns: int, nbytes: int = 0) -> None:
+        """Take a pair whose visible image has ``stamp_ns``, at ``now_ns`` of the receiver's clock."""
+        self._waiting.append(_Waiting(item, stamp_ns, now_ns, nbytes))
+
+    def due(self, now_ns: int) -> list[Registered[Item]]:
+        """Return the pairs whose depth image is known by now, or for which they waited long enough; oldest first."""
+        found: list[Registered[Item]] = []
+        with self._taking:
+            while self._waiting and (
+                self._is_known(self._waiting[0].stamp_ns)
+                or now_ns - self._waiting[0].since_ns >= self._timeout_ns
+                or not self._lets_wait()
+            ):
+                found.append(self._take())
+        return found
+
+    def flush(self) -> list[Registered[Item]]:
+        """Return all pairs with the depth images that came so far, as at the end of a recording."""
+        with self._taking:
+            return [self._take() for _ in range(len(self._waiting))]
+
+    def _keep(self, depth: Frame) -> None:
         depths, stamp_ns = self._depths, depth.stamp_ns
         if depths and stamp_ns < depths[-1].stamp_ns - _ANOTHER_RUN_NS:
             depths.clear()
@@ -75,25 +104,6 @@ class DepthMatcher(Generic[Item]):
             len(depths), depths[-1].stamp_ns - depths[0].stamp_ns, sum(depth.image.nbytes for depth in depths)
         ):
             del depths[0]
-
-    def add(self, item: Item, stamp_ns: int, now_ns: int, nbytes: int = 0) -> None:
-        """Take a pair whose visible image has ``stamp_ns``, at ``now_ns`` of the receiver's clock."""
-        self._waiting.append(_Waiting(item, stamp_ns, now_ns, nbytes))
-
-    def due(self, now_ns: int) -> list[Registered[Item]]:
-        """Return the pairs whose depth image is known by now, or for which they waited long enough; oldest first."""
-        found: list[Registered[Item]] = []
-        while self._waiting and (
-            self._is_known(self._waiting[0].stamp_ns)
-            or now_ns - self._waiting[0].since_ns >= self._timeout_ns
-            or not self._lets_wait()
-        ):
-            found.append(self._take())
-        return found
-
-    def flush(self) -> list[Registered[Item]]:
-        """Return all pairs with the depth images that came so far, as at the end of a recording."""
-        return [self._take() for _ in range(len(self._waiting))]
 
     def _lets_wait(self) -> bool:
         span_ns = self._waiting[-1].stamp_ns - self._waiting[0].stamp_ns

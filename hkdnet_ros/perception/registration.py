@@ -260,7 +260,8 @@ class Registration:
             depths = tuple(reversed(self._depths))
         if not depths:
             raise RegistrationError(
-                "no depth image came; expected one on depth/image_raw, of the visible camera's view"
+                "no depth image came in time; expected one of the visible camera's view on depth/image_raw, within "
+                "registration.depth_timeout"
             )
         nearest = min(depths, key=lambda depth: abs(depth.stamp_ns - visible.stamp_ns))
         apart_s = abs(nearest.stamp_ns - visible.stamp_ns) / 1e9

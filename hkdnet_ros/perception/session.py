@@ -243,6 +243,7 @@ class Session:
     def stop(self) -> None:
         """End the worker after the pair it is at, and pass on nothing more. Waits for that pair."""
         self._give_up(self._worker.stop())
+        self._hand_over(self._depths.flush())  # to the worker, which gives up what comes now
         self._work.misalignment.stop()
 
     def _advance(self, now_ns: int) -> None:

@@ -117,3 +117,17 @@ def test_what_is_too_near_to_be_brought_over_is_not_valid_rather_than_black(metr
     shown = warp.apply(np.full((120, 160), 200, np.uint8), cv2.INTER_LINEAR)
     assert 0.3 < (warp.validity > 0).mean() < 1
     assert (shown[warp.validity > 0] == 200).all()
+
+
+@pytest.mark.parametrize("size", [(64, 48), (61, 47), (17, 16)])
+def test_of_one_camera_its_own_pixels_come_over_up_to_the_border(size):
+    """All but the outermost pixel, beside which there may be nothing to interpolate with."""
+    width, height = size
+    lens = camera(width, height, 50.0)
+    image = np.random.default_rng(0).integers(1, 255, (height, width), np.uint8)
+    depth = np.full((height, width), 3000, np.uint16)
+    geometry, whole = DepthGeometry(lens, lens, RigidTransform(), 10.0), (0, 0, width, height)
+    seen = DepthView(lens, lens, RigidTransform()).of(depth, distance=10.0)
+    for warp in (geometry.warp(depth, size, whole), geometry.warp_of_seen(seen, size, whole)):
+        assert warp.validity[1:-1, 1:-1].all()
+        np.testing.assert_array_equal(warp.apply(image), np.where(warp.validity > 0, image, 0))

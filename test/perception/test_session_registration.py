@@ -19,7 +19,7 @@ from hkdnet_ros.perception.incoming import Calibration, Depth, Incoming, Transfo
 from hkdnet_ros.perception.run import run
 from hkdnet_ros.perception.session import Session
 from hkdnet_ros.perception.sink import Wants
-from hkdnet_ros.perception.worker import EVERY
+from hkdnet_ros.perception.worker import EVERY, LATEST
 
 THERMAL = CameraModel(32, 24, "thermal", (30.0, 0.0, 15.5, 0.0, 30.0, 11.5, 0.0, 0.0, 1.0), (0.0,) * 5)
 VISIBLE = CameraModel(
@@ -158,7 +158,7 @@ def test_depth_that_comes_later_than_the_timeout_does_not_hold_pairs_back_and_is
     moments = drive(core, late_ns=150 * MS)
     core.it.flush()
     assert core.drops == {"not registered": len(moments)}
-    assert any("no depth image came" in line for line in core.logger.lines)
+    assert any("no depth image came in time" in line for line in core.logger.lines)
     assert "registration.depth_timeout" in core.it.health().not_registered
 
 
@@ -236,6 +236,15 @@ def test_pairs_that_wait_for_depth_go_out_before_one_camera_is_published_alone(m
     assert core.modes == ["fused", "visible"]
     stamps = [fused.stamp_ns for fused in core.fused]
     assert stamps == sorted(stamps)
+
+
+@pytest.mark.parametrize("policy", [EVERY, LATEST])
+def test_pairs_that_wait_for_depth_when_the_session_stops_are_counted_and_not_published(make_by_depth, policy):
+    core = make_by_depth(policy=policy, **{"registration.depth_timeout": 5.0})
+    moments = drive(core, 5, depth=None)
+    core.it.stop()
+    assert core.drops == {"superseded": len(moments)}
+    assert core.fused == []
 
 
 @pytest.mark.parametrize(
