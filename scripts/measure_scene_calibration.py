@@ -27,7 +27,8 @@ import cv2
 import numpy as np
 from scipy.optimize import minimize
 
-from hkdnet_ros.calibration.by_scene import calibrate_by_scene, refined, searched
+from hkdnet_ros.calibration.by_scene import calibrate_by_scene, searched
+from hkdnet_ros.calibration.evidence import Evidence, refined
 from hkdnet_ros.calibration.warping import corners, warped
 from hkdnet_ros.errors import CalibrationError
 from hkdnet_ros.geometry.homography import transform_points
@@ -56,7 +57,7 @@ def drawn(random: np.random.Generator, size: tuple[int, int]) -> Array:
 def ours(thermal: Array, visible: Array, start: Array | None) -> Array | None:
     """By the edges of one pair; beside ``start`` where there is one. None where hkdnet calibrate refuses."""
     if start is not None:
-        return refined([(thermal, visible)], start)
+        return refined(Evidence([(thermal, visible)]), start)
     try:
         return calibrate_by_scene([(thermal, visible)]).homography
     except CalibrationError:
@@ -65,7 +66,8 @@ def ours(thermal: Array, visible: Array, start: Array | None) -> Array | None:
 
 def forced(thermal: Array, visible: Array, start: Array | None) -> Array:
     """By the edges of one pair, whatever they say."""
-    return searched([(thermal, visible)]) if start is None else refined([(thermal, visible)], start)
+    evidence = Evidence([(thermal, visible)])
+    return searched(evidence)[0] if start is None else refined(evidence, start)
 
 
 def information(thermal: Array, visible: Array, start: Array | None) -> Array:
@@ -178,7 +180,7 @@ def rigs_of(pairs: dict[str, tuple[Array, Array]]) -> dict[str, Array]:
     found = {}
     for rig in RIGS:
         chosen = [pair for name, pair in pairs.items() if name.startswith(rig) and pair[0].shape == pair[1].shape]
-        found[rig] = refined(chosen[:: max(1, len(chosen) // 40)][:40], np.eye(3))
+        found[rig] = refined(Evidence(chosen[:: max(1, len(chosen) // 40)][:40]), np.eye(3))
     return found
 
 
@@ -258,7 +260,7 @@ def measure_pools(pairs: dict[str, tuple[Array, Array]]) -> Tally:
     for name, pair in pairs.items():
         if name.startswith(RIGS[0]) and pair[0].shape == pair[1].shape:
             by_light["night" if pair[1].mean() < NIGHT else "day"].append(pair)
-    rigs = {light: refined(by_light[light], np.eye(3)) for light in by_light}
+    rigs = {light: refined(Evidence(by_light[light]), np.eye(3)) for light in by_light}
     for light, other in (("day", "night"), ("night", "day")):
         for count in POOLED:
             for seed in range(POOLED_WARPS):
@@ -269,7 +271,7 @@ def measure_pools(pairs: dict[str, tuple[Array, Array]]) -> Tally:
                 errors = None
                 try:
                     found = calibrate_by_scene(moved)
-                    own = refined(group, np.eye(3))
+                    own = refined(Evidence(group), np.eye(3))
                     errors = errors_of(found.homography @ truth, places, (np.eye(3), rigs[other], own))
                     said = "data {:.2f}, rig {:.2f}, as it was {:.2f}".format(*errors) + f"; said {found.error:.2f}"
                 except CalibrationError as refusal:

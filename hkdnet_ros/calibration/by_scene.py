@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import CalibrationError, ConfigError
 from ..geometry.homography import check_homography, transform_points
 from ..geometry.lookup import Size
-from ..images.edges import edges_of
-from ..images.resampling import resample
-from .coarse import proposals
-from .patches import Surfaces, climb, surfaces
-from .warping import Matrix, corners, resizing, warped
-
-Gray = NDArray[np.float32]
-Pairs = Sequence[tuple[Gray, Gray]]
+from .coarse import distinct, proposals
+from .evidence import Evidence, Pairs, refined, size_of, stepped
+from .patches import Surfaces
+from .warping import Matrix, corners
 
 FRAMES = 40
 """Pairs are looked at: what is nearer or further pulls each scene's homography by some pixels, which evens out."""
@@ -28,20 +21,22 @@ FRAMES = 40
 LEAST_LIKENESS = 0.14
 """Correlation of edges below which two images show no common scene."""
 
+LEAST_LIKENESS_OF_MANY = 0.1
+"""The same of four pairs or more, whose edges agree less by chance."""
+
+MOST_RIVAL = 0.8
+"""Share of that correlation which edges may have anywhere else: images of different scenes fit many places alike."""
+
 LARGEST_ERROR = 3.0
 """Pixels of the visible image by which the corners may be uncertain."""
 
 _STARTS = 6
+_APART = 0.03  # of the width, by which corners of two places differ
 _SEARCHED = 8  # pairs tell about where it lies; all of them tell where
-_LEVELS = (160, 320, 640)  # px, the longer side of the visible image
-_ROUNDS = 4
-_SIDES = {160: 24}  # px of a patch, else 32
-_HELD = 0.005  # see climb(): of one pair whose edges are alike by _ALIKE
-_ALIKE = 0.25  # as those of a scene by day
-_MOST_HELD = 0.05  # above which the pairs tell no more than a similarity
-_CELLS = 8, 6  # across and down, of which a bootstrap of one pair draws: neighbours share an object and its parallax
-_DRAWS = 20
-_LEAST_TEXTURE = 12  # patches
+_LEVEL = 640  # px of the longer side, at which a homography is judged
+_LEAST_PLACES = 12
+_PARTS = 12  # of all pairs, of which a bootstrap draws
+_DRAWS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +44,8 @@ class SceneCalibration:
     """A homography from thermal to visible pixels, and what supports it.
 
     ``likeness`` is the correlation of the edges of all pairs. ``error`` says, in pixels of the visible image, how far
-    the corners of the common view move (RMS) when other places of the same pairs are asked (bootstrap over cells of the
-    view). What lies nearer or further than most of the scenes is off by the parallax, which is none of it.
+    the corners of the common view move (RMS) when other pairs, or other parts of a few pairs, are asked (bootstrap).
+    What lies nearer or further than most of the scenes is off by the parallax, which is none of it.
     """
 
     homography: Matrix
@@ -63,154 +58,91 @@ def calibrate_by_scene(pairs: Pairs) -> SceneCalibration:
     """Return the homography that suits all ``pairs`` of (thermal, visible), each (H, W) in [0, 1].
 
     It is looked for in all scales from a third to twice the visible image's width, turns of up to about 6 degrees and
-    all shifts. Raises :class:`CalibrationError` where the images show no common edges, or too few
-    to tell.
+    all shifts. Raises :class:`CalibrationError` where the images show no common edges, or too few to tell.
     """
-    homography = searched(pairs)
-    size = _size(pairs[0][1])
+    evidence = Evidence(pairs)
+    homography, rival = searched(evidence)
+    thermal_size = size_of(pairs[0][0])
     try:
-        homography = check_homography(homography, _size(pairs[0][0]))
+        homography = check_homography(homography, thermal_size)
     except ConfigError as implausible:
         raise CalibrationError(f"no view of both cameras was found: {implausible}") from implausible
-    found = likeness(pairs, homography)
-    if found < LEAST_LIKENESS:
+    found = evidence.likeness(homography)
+    show = (
+        "show both cameras a scene with outlines of buildings, vehicles or people, in focus and at one moment, or a "
+        "target (--target)"
+    )
+    least = LEAST_LIKENESS if len(pairs) < 4 else LEAST_LIKENESS_OF_MANY
+    if found < least:
         raise CalibrationError(
-            f"edges by heat and by light are alike by {found:.2f}; expected {LEAST_LIKENESS:g} at least: show both "
-            "cameras a scene with outlines of buildings, vehicles or people, in focus and at one moment, or a target "
-            "(--target)"
+            f"edges by heat and by light are alike by {found:.3f}; expected {least:g} at least: {show}"
         )
-    held = _held(pairs, homography)
-    if held > _MOST_HELD:
+    if rival > MOST_RIVAL:
         raise CalibrationError(
-            f"edges alike by {found:.2f} in {len(pairs)} pairs do not tell the perspective; expected about "
-            f"{int(np.ceil(len(pairs) * held / _MOST_HELD))} pairs like these, of other scenes, or scenes with plainer "
-            "outlines by heat and by light"
+            f"edges by heat and by light are alike at two places, at one by {rival:.0%} of the other; expected "
+            f"{MOST_RIVAL:.0%} at most: {show}"
         )
-    evidence = _surfaces(pairs, homography, _level_size(size, 320), 32, 5)
-    if len(evidence.centres) < _LEAST_TEXTURE:
+    surfaces = evidence.surfaces(homography, _LEVEL)
+    if len(surfaces[0].centres) < _LEAST_PLACES:
         raise CalibrationError(
-            f"both cameras see edges in {len(evidence.centres)} places; expected {_LEAST_TEXTURE} at least, all over "
-            "the view: record a scene with more outlines, or move the cameras between pairs"
+            f"what both cameras see has room for {len(surfaces[0].centres)} patches of 32 px; expected {_LEAST_PLACES} "
+            "at least: let them see more of one scene, or use larger images"
         )
-    error = _uncertainty(evidence, homography, pairs, held)
+    error = uncertainty(surfaces, homography, evidence.size, thermal_size)
     if error > LARGEST_ERROR:
         raise CalibrationError(
-            f"the corners of the view are uncertain by {error:.1f} px; expected {LARGEST_ERROR:g} at most: record more "
-            "pairs of other scenes, with outlines near all corners"
+            f"the corners of the view are uncertain by {error:.1f} px (pairs: {len(pairs)}); expected "
+            f"{LARGEST_ERROR:g} at most: record more pairs of other scenes, with outlines near all corners"
         )
     return SceneCalibration(homography, found, error, len(pairs))
 
 
-def searched(pairs: Pairs) -> Matrix:
-    """Return the best homography from all proposals by some of the pairs, refined by all of them."""
-    some = pairs[:: -(-len(pairs) // _SEARCHED)]
-    starts = proposals(some, _STARTS)
-    for level, kept in ((160, 2), (320, 1)):
-        starts = [refined(some, start, (level,)) for start in starts]
-        starts.sort(key=lambda matrix: -likeness(some, matrix, level))
-        starts = starts[:kept]
-    return refined(pairs, starts[0], (640,))
+def searched(evidence: Evidence) -> tuple[Matrix, float]:
+    """Return the best homography from all proposals by some of the pairs, refined by all of them, and its rival.
 
-
-def refined(pairs: Pairs, homography: Matrix, levels: Sequence[int] = _LEVELS) -> Matrix:
-    """Return the homography beside ``homography`` at which edges agree best, coarse to fine."""
-    whole = _size(pairs[0][1])
-    for level in levels:
-        if level > levels[0] and level >= 1.4 * max(whole):
-            break
-        size = _level_size(whole, level)
-        to_small = resizing(whole, size)
-        held = _held(pairs, homography)
-        for number in range(_ROUNDS):
-            reach, sigmas = (7, (2.5, 1.5)) if number < 2 else (5, (1.5, 1.0))
-            found = _surfaces(pairs, homography, size, _SIDES.get(level, 32), reach)
-            if len(found.centres) < 6:
-                return homography
-            grid = corners(size)
-            small = to_small @ homography
-            moved = climb(found, sigmas, 1.0 if level == 160 and number < 2 else held, _bent(small, grid))
-            step = cv2.getPerspectiveTransform((grid + moved).astype(np.float32), grid.astype(np.float32))
-            homography = np.linalg.inv(to_small) @ step @ small
-            homography = homography / homography[2, 2]
-            if np.abs(moved).max() < 0.03:
-                break
-    return homography
-
-
-def likeness(pairs: Pairs, homography: Matrix, level: int = 320) -> float:
-    """Return the correlation of the edges of all pairs, by the root of the share of the view that both see."""
-    whole = _size(pairs[0][1])
-    size = _level_size(whole, level)
-    small = resizing(whole, size) @ homography
-    product = felt = seen = 0.0
-    shown: NDArray[Any] = np.zeros(1)
-    for thermal, visible in pairs:
-        on_grid, shown = warped(thermal, small, size)
-        by_heat, by_light = edges_of(on_grid, shown), edges_of(resample(visible, *size))
-        product += float((by_heat * by_light).sum())
-        felt += float((by_heat * by_heat).sum())
-        seen += float((by_light * by_light * (shown > 0)[..., None]).sum())
-    return float(product / np.sqrt(felt * seen + 1e-9) * np.sqrt(np.mean(shown > 0)))
-
-
-def _held(pairs: Pairs, homography: Matrix) -> float:
-    """Return with which weight a homography is held to a similarity: the less, the more the pairs can tell beyond it.
-
-    By day a single pair tells more. Edges by night, alike by half of that, would bend it by many pixels at the corners
-    (the power was chosen on data/val and data/train).
+    That is how alike edges are at the next best place, as a share of how alike they are at this one.
     """
-    alike = max(likeness(pairs, homography), 0.05)
-    return float(np.clip(_HELD * (_ALIKE / alike) ** 8, _HELD / 4, 1.0)) / len(pairs)
+    some = evidence.some(_SEARCHED)
+    starts = proposals(some.pairs, _STARTS)
+    for level, kept in ((160, 3), (320, 2)):
+        starts = [refined(some, start, (level,)) for start in starts]
+        starts.sort(key=lambda matrix: -some.likeness(matrix, level))
+        starts = distinct(starts, size_of(some.pairs[0][0]), _APART * some.size[0])[:kept]
+    best, *others = (some.likeness(start) for start in starts)
+    return refined(evidence, starts[0], (640,)), max(others, default=0.0) / max(best, 1e-9)
 
 
-def _surfaces(pairs: Pairs, homography: Matrix, size: Size, side: int, reach: int) -> Surfaces:
-    small = resizing(_size(pairs[0][1]), size) @ homography
-    on_grid = [warped(thermal, small, size) for thermal, _ in pairs]
-    return surfaces(
-        [edges_of(image, shown) for image, shown in on_grid],
-        on_grid[0][1],
-        [edges_of(resample(visible, *size)) for _, visible in pairs],
-        side,
-        reach,
-    )
+def uncertainty(found: Sequence[Surfaces], homography: Matrix, whole: Size, thermal_size: Size) -> float:
+    """Return how far the corners of what both see move (RMS) with the choice of pairs and places, in visible pixels.
 
-
-def _bent(small: Matrix, grid: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far the corners of the grid are from where the similarity nearest to ``small`` has them."""
-    traced = transform_points(np.asarray(np.linalg.inv(small), np.float64), grid)
-    centred, wanted = (points - points.mean(axis=0) for points in (traced, grid))
-    plane, target = centred[:, 0] + 1j * centred[:, 1], wanted[:, 0] + 1j * wanted[:, 1]
-    off = plane * (np.vdot(plane, target) / np.vdot(plane, plane)) - target
-    return np.stack([off.real, off.imag], axis=1)
-
-
-def _uncertainty(evidence: Surfaces, homography: Matrix, pairs: Pairs, held: float) -> float:
-    """Return how far the corners of what both see move (RMS) with the choice of places, in visible pixels."""
+    ``found`` are the surfaces about ``homography``, ``whole`` is the size of visible images.
+    """
     random = np.random.default_rng(0)
-    whole = _size(pairs[0][1])
-    scale = whole[0] / evidence.size[0]
-    seen = np.clip(transform_points(homography, corners(_size(pairs[0][0]))), 0, np.array(whole) - 1) / scale
-    grid = corners(evidence.size)
-    # Objects of many scenes lie at many places, so that cells may be smaller.
-    columns, rows = np.rint(np.array(_CELLS) * len(pairs) ** 0.25)
-    across, down = np.floor(evidence.centres / evidence.size * (columns, rows)).T
-    numbers = across + columns * down
-    cells = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
+    first = found[0]
+    places = np.clip(transform_points(homography, corners(thermal_size)), 0, np.array(whole) - 1)
+    traced = transform_points(np.asarray(np.linalg.inv(homography), np.float64), places)
+    columns, rows = _cells(len(found))
+    across, down = np.floor(first.centres / first.size * (columns, rows)).astype(np.int64).T
+    cells = across + columns * down
+    parts = len(found) * columns * rows
     moved = []
     for _ in range(_DRAWS):
-        drawn = np.concatenate([cells[number] for number in random.integers(0, len(cells), len(cells))])
-        some = Surfaces(evidence.centres[drawn], evidence.values[drawn], evidence.size, evidence.reach)
-        shifts = climb(some, (1.0,), held)
-        step = cv2.getPerspectiveTransform((grid + shifts).astype(np.float32), grid.astype(np.float32))
-        moved.append(transform_points(step.astype(np.float64), seen))
+        drawn = random.multinomial(parts, np.full(parts, 1 / parts)).reshape(len(found), -1)
+        values = np.zeros_like(first.values)
+        for one, times in zip(found, drawn, strict=True):
+            values += one.values * times[cells, None, None]
+        step, _ = stepped(whole, homography, Surfaces(first.centres, values, first.size, first.reach), (1.0,))
+        moved.append(transform_points(step, traced))
     spread = np.array(moved) - np.mean(moved, axis=0)
-    return float(scale * np.sqrt(np.mean(np.sum(spread**2, axis=-1))))
+    return float(np.sqrt(np.mean(np.sum(spread**2, axis=-1))))
 
 
-def _size(image: NDArray[Any]) -> Size:
-    return image.shape[1], image.shape[0]
+def _cells(pairs: int) -> tuple[int, int]:
+    """Return into how many parts, across and down, each pair is cut, so that there are a dozen to draw from.
 
-
-def _level_size(whole: Size, level: int) -> Size:
-    factor = min(1.0, level / max(whole))
-    return max(8, round(whole[0] * factor)), max(8, round(whole[1] * factor))
+    The larger they are the more honest: what a part shows shares its parallax.
+    """
+    if pairs == 1:
+        return 4, 3
+    side = int(np.ceil(np.sqrt(_PARTS / pairs)))
+    return side, side

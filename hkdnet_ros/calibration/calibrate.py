@@ -54,8 +54,8 @@ def calibrate_scene(recorded: RecordedPairs, models: dict[str, CameraModel | Non
     )
     lines = (
         f"homography by the edges of {found.frames} pairs: they agree by {found.likeness:.2f} (1 is all)",
-        f"error: {found.error:.2f} px of the visible image at the corners of the common view (RMS over places); what "
-        "is nearer or further than most of the scene is off by its parallax",
+        f"error: {found.error:.2f} px of the visible image at the corners of the common view (RMS over pairs and "
+        "places); what is nearer or further than most of the scene is off by its parallax",
     )
     notes = {"method": "edges", "pairs": found.frames, "likeness": round(found.likeness, 3),
              "error_px": round(found.error, 3)}  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry.homography import transform_points
+from ..geometry.lookup import Size
 from ..images.edges import Edges, edges_of
 from ..images.resampling import resample
 from .warping import Matrix, corners, resizing, warped
@@ -42,15 +43,20 @@ def proposals(pairs: Sequence[tuple[Gray, Gray]], count: int) -> list[Matrix]:
             )
             found.append((likeness, back @ to_small))
     found.sort(key=lambda proposal: -proposal[0])
-    thermal_corners = corners(pairs[0][0].shape[::-1])
+    return distinct([matrix for _, matrix in found], pairs[0][0].shape[::-1], _APART * max(width, height))[:count]
+
+
+def distinct(found: Sequence[Matrix], thermal_size: Size, apart: float) -> list[Matrix]:
+    """Return those of ``found`` that have a corner of the thermal image more than ``apart`` from all before them."""
+    thermal_corners = corners(thermal_size)
     kept: list[Matrix] = []
     places: list[NDArray[np.float64]] = []
-    for _, matrix in found:
+    for matrix in found:
         place = transform_points(matrix, thermal_corners)
-        if all(np.abs(place - other).max() > _APART * max(width, height) for other in places):
+        if all(np.abs(place - other).max() > apart for other in places):
             kept.append(matrix)
             places.append(place)
-    return kept[:count]
+    return kept
 
 
 def _turned(shape: tuple[int, ...], small: tuple[int, int], scale: float, turn: float) -> Matrix:

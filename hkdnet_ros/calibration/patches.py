@@ -20,14 +20,16 @@ from .warping import corners
 
 Array = NDArray[np.float64]
 
-_LEAST_EDGES = 0.02  # mean power of the edges of a patch that counts
+_LEAST_EDGES = 0.02  # mean power of the edges of a patch, below which they count by less
 _COVERED = 0.8  # of a patch that thermal has to show
 _MOST_STEPS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Surfaces:
-    """Likeness ``values`` (N, 2 reach + 1, 2 reach + 1) by shift down and across, of patches about ``centres`` (N, 2).
+    """Values (N, 2 reach + 1, 2 reach + 1) by shift down and across, of patches about ``centres`` (N, 2).
+
+    Each says how likely a shift is, as a logarithm.
 
     A shift is where thermal edges lie beside visible ones, in pixels of a grid of ``size``.
     """
@@ -38,46 +40,42 @@ class Surfaces:
     reach: int
 
 
-def surfaces(
-    thermal: Sequence[Edges], shown: NDArray[np.uint8], visible: Sequence[Edges], side: int, reach: int
-) -> Surfaces:
-    """Return the surfaces of patches of ``side`` pixels that overlap by half, summed over all images.
-
-    ``thermal`` are edges on the visible images' grid, which they cover where ``shown`` is not 0.
-    """
+def places_of(shown: NDArray[np.uint8], side: int) -> list[tuple[int, int]]:
+    """Return the first pixels (x, y) of patches of ``side`` pixels, overlapping by half, that ``shown`` covers."""
     height, width = shown.shape
     covered = _box((shown > 0).astype(np.float32), side) / side**2
-    places = [(x, y) for y in range(0, height - side + 1, side // 2) for x in range(0, width - side + 1, side // 2)
-              if covered[y, x] >= _COVERED]  # fmt: skip
+    return [(x, y) for y in range(0, height - side + 1, side // 2) for x in range(0, width - side + 1, side // 2)
+            if covered[y, x] >= _COVERED]  # fmt: skip
+
+
+def correlations(thermal: Edges, visible: Edges, places: Sequence[tuple[int, int]], side: int, reach: int) -> Array:
+    """Return the correlations (N, S, S) of the patches of ``side`` pixels at ``places``, S = 2 reach + 1 each way.
+
+    ``thermal`` are edges on the visible image's grid. What has hardly an edge hardly correlates.
+    """
     window = 2 * reach + 1
-    products = np.zeros((len(places), window, window))
-    felt, seen = np.zeros_like(products), np.zeros(len(places))
-    for by_heat, by_light in zip(thermal, visible, strict=True):
-        wide = cv2.copyMakeBorder(by_heat, *(reach,) * 4, cv2.BORDER_CONSTANT, value=0)
-        felt_power = _box((wide * wide).sum(axis=-1), side)
-        seen_power = _box((by_light * by_light).sum(axis=-1), side)
-        for number, (x, y) in enumerate(places):
-            patch = by_light[y : y + side, x : x + side]
-            around = wide[y : y + side + 2 * reach, x : x + side + 2 * reach]
-            products[number] += cv2.matchTemplate(around, patch, cv2.TM_CCORR)
-            felt[number] += felt_power[y : y + window, x : x + window]
-            seen[number] += seen_power[y, x]
-    least = _LEAST_EDGES * side**2 * len(thermal)
-    plain = seen > least
-    values = products[plain] / np.sqrt(seen[plain, None, None] * np.maximum(felt[plain], least))
-    centres = np.array(places, np.float64).reshape(-1, 2)[plain] + (side - 1) / 2
-    return Surfaces(centres, values, (width, height), reach)
+    wide = cv2.copyMakeBorder(thermal, *(reach,) * 4, cv2.BORDER_CONSTANT, value=0)
+    felt = _box((wide * wide).sum(axis=-1), side)
+    seen = _box((visible * visible).sum(axis=-1), side)
+    least = _LEAST_EDGES * side**2
+    values = np.zeros((len(places), window, window))
+    for number, (x, y) in enumerate(places):
+        patch = visible[y : y + side, x : x + side]
+        around = wide[y : y + side + 2 * reach, x : x + side + 2 * reach]
+        power = max(seen[y, x], least) * np.maximum(felt[y : y + window, x : x + window], least)
+        values[number] = cv2.matchTemplate(around, patch, cv2.TM_CCORR) / np.sqrt(power)
+    return values
 
 
-def climb(found: Surfaces, sigmas: Sequence[float], prior: float, bent: Array | None = None) -> Array:
+def climb(found: Surfaces, sigmas: Sequence[float], weight: float, bent: Array) -> Array:
     """Return the shifts (4, 2) of the grid's corners at which the sum of all surfaces has its top.
 
-    Newton steps on surfaces smoothed by each of ``sigmas`` pixels in turn. ``prior`` is the weight, beside that of a
-    patch's share, with which the homography is held to a similarity; ``bent`` (4, 2) is how far it is from one before.
+    Newton steps on surfaces smoothed by each of ``sigmas`` pixels in turn. The homography is held to a similarity, from
+    which it is ``bent`` (4, 2) before, with a ``weight`` that is one by the variance of corners.
     """
     moving = _corner_motion(found.centres, found.size)
-    stiff = _not_similar(found.size)
-    start = np.zeros(8) if bent is None else bent.ravel()
+    hold = weight * _not_similar(found.size)
+    start = bent.ravel()
     delta = np.zeros(8)
     for sigma in sigmas:
         smooth = np.stack([cv2.GaussianBlur(one, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
@@ -95,7 +93,6 @@ def climb(found: Surfaces, sigmas: Sequence[float], prior: float, bent: Array | 
             bend = np.einsum("nij,nj,nkj->nik", ways, np.abs(values) + 1e-9, ways)
             normal = np.einsum("nia,nij,njb,n->ab", moving, bend, moving, inside)
             wanted = np.einsum("nia,ni,n->a", moving, slope, inside)
-            hold = prior * np.trace(normal) / 8 * stiff
             normal = normal + hold + 1e-6 * np.trace(normal) * np.eye(8) + 1e-12 * np.eye(8)
             step = np.linalg.solve(normal, wanted - hold @ (delta + start))
             largest = float(np.abs(step).max())
