@@ -98,7 +98,7 @@ class RegistrationConfig:
     depth_timeout: float = option(
         0.1,
         "A pair waits up to this long for the depth image nearest in time to its visible one; after that the nearest "
-        "of those that came counts.",
+        "of those that came counts. sync.queue_* bound how many pairs wait.",
         unit="s",
         low=0.0,
         high=10.0,
