@@ -18,7 +18,7 @@ from ..geometry.homography import transform_points
 from ..geometry.lookup import Size
 from ..images.edges import Edges, edges_of
 from ..images.resampling import resample
-from .patches import Surfaces, climb, correlations, places_of
+from .patches import Surfaces, climb, correlations, places_of, powers
 from .warping import Matrix, corners, resizing, warped
 
 Gray = NDArray[np.float32]
@@ -54,15 +54,22 @@ class Evidence:
         """Return how likely each shift is, as logarithms, by patch: of each pair its own, at the same places.
 
         Visible images are brought to ``level`` pixels along their longer side, thermal ones to these by ``homography``.
+        Of the pairs, one with strong edges at a place tells more there than one with faint edges.
         """
         side = _SIDES.get(level, 32)
-        found = []
+        places: list[tuple[int, int]] = []
+        alike, power = [], []
         for by_heat, by_light, shown in self._edges(homography, level):
             places = places_of(shown, side)
-            values = correlations(by_heat, by_light, places, side, _REACH)
-            centres = np.array(places, np.float64).reshape(-1, 2) + (side - 1) / 2
-            found.append(Surfaces(centres, _bounded(_SHARPNESS * values), _level_size(self.size, level), _REACH))
-        return found
+            alike.append(correlations(by_heat, by_light, places, side, _REACH))
+            power.append([powers(edges, places, side) for edges in (by_heat, by_light)])
+        strength = np.sqrt(np.prod(power / np.mean(power, axis=0), axis=1))[..., None, None]
+        centres = np.array(places, np.float64).reshape(-1, 2) + (side - 1) / 2
+        size = _level_size(self.size, level)
+        return [
+            Surfaces(centres, _bounded(_SHARPNESS * weight * values), size, _REACH)
+            for weight, values in zip(strength, alike, strict=True)
+        ]
 
     def likeness(self, homography: Matrix, level: int = 320) -> float:
         """Return the correlation of the edges of all pairs, by the root of the share of the view that both see."""

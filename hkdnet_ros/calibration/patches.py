@@ -67,6 +67,12 @@ def correlations(thermal: Edges, visible: Edges, places: Sequence[tuple[int, int
     return values
 
 
+def powers(edges: Edges, places: Sequence[tuple[int, int]], side: int) -> Array:
+    """Return the power of the edges of the patches (N) at ``places``; that of hardly an edge is not told from none."""
+    total = _box((edges * edges).sum(axis=-1), side)
+    return np.maximum([total[y, x] for x, y in places], _LEAST_EDGES * side**2)
+
+
 def climb(found: Surfaces, sigmas: Sequence[float], weight: float, bent: Array) -> Array:
     """Return the shifts (4, 2) of the grid's corners at which the sum of all surfaces has its top.
 

@@ -58,3 +58,14 @@ def test_a_shift_and_a_scale_are_found_whichever_side_is_bright():
     places = np.array([[20, 20, 1], [140, 20, 1], [140, 100, 1], [20, 100, 1.0]])
     ours, wanted = (matrix @ places.T for matrix in (found, there))
     assert np.abs(ours[:2] / ours[2] - wanted[:2] / wanted[2]).max() < 0.3
+
+
+def test_of_several_pairs_one_with_stronger_edges_is_surer_than_by_itself():
+    strong, faint = ((image, image) for image in (picture(3), 0.5 + 0.04 * picture(4)))
+    alone = [Evidence([pair]).surfaces(np.eye(3), 160)[0] for pair in (strong, faint)]
+    beside = Evidence([strong, faint]).surfaces(np.eye(3), 160)
+    sharpened, dulled = (
+        np.mean(pooled.values.max(axis=(1, 2)) - single.values.max(axis=(1, 2)))
+        for pooled, single in zip(beside, alone, strict=True)
+    )
+    assert sharpened > 0 > dulled
