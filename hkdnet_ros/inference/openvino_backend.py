@@ -56,17 +56,13 @@ class SplitStudent(nn.Module):
     def __init__(self, student: Student | Fast) -> None:
         super().__init__()
         self.student = student
-        first = student.enter if isinstance(student, Fast) else student.head.conv1
+        first = student.first
         parts = []
         for weight in first.weight.detach().chunk(2 if isinstance(student, Fast) else 1, 1):  # of each image
             coarse = weight.bfloat16().float()
             parts += [coarse, weight - coarse, coarse]
-        joined = nn.Conv2d(3 * first.in_channels, first.out_channels, 3, padding=1, padding_mode=first.padding_mode)
-        joined.weight, joined.bias = nn.Parameter(torch.cat(parts, 1), requires_grad=False), first.bias
-        if isinstance(student, Fast):
-            student.enter = joined
-        else:
-            student.head.conv1 = joined
+        first.in_channels *= 3
+        first.weight = nn.Parameter(torch.cat(parts, 1), requires_grad=False)
 
     def forward(self, thermal: Tensor, visible: Tensor) -> Tensor:
         """Fuse two images (1, 3, H, W) of :func:`split` to (1, 1, sH, sW)."""

@@ -67,7 +67,7 @@ def compute_in(network: Student | Fast | Guided, dtype: torch.dtype) -> Student 
     """
     network.to(dtype)
     if not isinstance(network, Guided):
-        (network.enter if isinstance(network, Fast) else network.head.conv1).float()
+        network.first.float()
         network.output.float()
     return network
 

@@ -36,6 +36,11 @@ class Fast(nn.Module):
         nn.init.zeros_(self.output.weight)  # begin with the enlarged brighter source
 
     @property
+    def first(self) -> nn.Conv2d:
+        """The convolution that reads both images."""
+        return self.enter
+
+    @property
     def floats_per_pixel(self) -> float:
         """How many numbers are held at a time for each pixel of the output, about: the images, the maps of a block."""
         return 4 + 3 * self.config.channels / (self.config.scale * self.config.stride) ** 2

@@ -113,6 +113,11 @@ class Student(nn.Module):
             nn.init.zeros_(self.output.weight)
 
     @property
+    def first(self) -> nn.Conv2d:
+        """The convolution that reads each image."""
+        return self.head.conv1
+
+    @property
     def floats_per_pixel(self) -> float:
         """How many numbers are held at a time for each pixel of the output, about: where the maps are enlarged."""
         config = self.config
