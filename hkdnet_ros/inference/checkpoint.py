@@ -7,7 +7,7 @@ import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,6 +21,9 @@ from ..network.guided import Guided, GuidedConfig
 from ..network.presets import GUIDED, PRESETS, FastConfig, StudentConfig
 from ..network.student import Student
 from ..network.teacher import Teacher
+
+FusingNetwork: TypeAlias = Student | Fast | Guided
+"""What an engine runs; a :class:`Teacher` fuses at one size only."""
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 """The folder of the weights that come with the package."""
@@ -70,7 +73,7 @@ def save_checkpoint(path: str | Path, network: nn.Module, metadata: Mapping[str,
     the file cannot be written.
     """
     entries: dict[str, Any] = {"network": type(network).__name__.lower(), "revision": source_revision(), **metadata}
-    if isinstance(network, Student | Fast | Guided):
+    if isinstance(network, FusingNetwork):
         entries["config"] = dataclasses.asdict(network.config)
     tensors = {}
     for name, value in network.state_dict().items():
@@ -190,7 +193,7 @@ def load_guided(path: str | Path) -> tuple[Guided, dict[str, Any]]:
     return network.eval(), metadata
 
 
-def load_network(path: str | Path) -> tuple[Student | Fast | Guided | Teacher, dict[str, Any]]:
+def load_network(path: str | Path) -> tuple[FusingNetwork | Teacher, dict[str, Any]]:
     """Return the network in ``path``, whichever it is; errors as :func:`load_student`."""
     kind = read_metadata(path).get("network")
     return load_teacher(path) if kind == "teacher" else load_guided(path) if kind == "guided" else load_student(path)

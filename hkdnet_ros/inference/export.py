@@ -22,10 +22,8 @@ from torch.export import Dim
 from .. import __version__
 from ..errors import ConfigError, MissingDependencyError, SourceError
 from ..files import written_whole
-from ..network.fast import Fast
 from ..network.guided import Guided
-from ..network.student import Student
-from .checkpoint import read_metadata
+from .checkpoint import FusingNetwork, read_metadata
 from .precision_trial import agreement, rounding_scene
 from .sizes import SMALLEST, Sizes
 from .torch_backend import compute_in, fold_batch_norms, sizes_of
@@ -49,7 +47,7 @@ METADATA_FILE = "metadata.json"
 class ExportedNetwork(nn.Module):
     """What is exported: two lumas in, the clipped fused luma out; batch norms folded, features left out."""
 
-    def __init__(self, network: Student | Fast | Guided) -> None:
+    def __init__(self, network: FusingNetwork) -> None:
         super().__init__()
         fold_batch_norms(network)
         self.network = network
@@ -59,7 +57,7 @@ class ExportedNetwork(nn.Module):
         return self.network(thermal, visible).fused.clamp(0, 1)
 
 
-def provenance(network: Student | Fast | Guided, weights: Path) -> dict[str, str]:
+def provenance(network: FusingNetwork, weights: Path) -> dict[str, str]:
     """Return what an exported file should say of itself: what it takes, and whence ``network`` of ``weights`` comes.
 
     What the weights' own metadata says, such as data and revision of their training, follows, as JSON.
@@ -78,7 +76,7 @@ def provenance(network: Student | Fast | Guided, weights: Path) -> dict[str, str
 
 
 def export(
-    network: Student | Fast | Guided,
+    network: FusingNetwork,
     path: Path,
     *,
     height: int,
@@ -168,9 +166,7 @@ class Parity(NamedTuple):
     by: str
 
 
-def parity(
-    network: Student | Fast | Guided, path: Path, *, height: int, width: int, precision: str = "fp32"
-) -> Parity | None:
+def parity(network: FusingNetwork, path: Path, *, height: int, width: int, precision: str = "fp32") -> Parity | None:
     """Return how the file at ``path`` agrees with ``network``, which it was exported from.
 
     Both fuse images of the visible size that it was exported for: random ones, and a file in fp16 the scene by which

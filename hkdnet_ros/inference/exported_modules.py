@@ -9,17 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..network.fast import Fast
 from ..network.guided import Guided, frame_statistics
-from ..network.student import Student
 from .backend import copy_unit
+from .checkpoint import FusingNetwork
 from .compute_thread import compute
 
 
 class WholeNetwork(nn.Module):
     """A network whose output is the fused luma alone."""
 
-    def __init__(self, network: Student | Fast | Guided) -> None:
+    def __init__(self, network: FusingNetwork) -> None:
         super().__init__()
         self.network = network
 

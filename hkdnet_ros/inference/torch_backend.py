@@ -14,11 +14,9 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import ConfigError, DeviceError, OutOfMemoryError
-from ..network.fast import Fast
 from ..network.guided import BLOCK, Guided, frame_statistics
-from ..network.student import Student
 from .backend import Backend, copy_unit
-from .checkpoint import load_guided, load_student, read_metadata, weights_path
+from .checkpoint import FusingNetwork, load_guided, load_student, read_metadata, weights_path
 from .compute_thread import compute
 from .config import EngineConfig
 from .device import DTYPES, choose_device, fast_precision, memory_of
@@ -40,26 +38,26 @@ def fold_batch_norms(network: nn.Module) -> None:
                 module[index], module[index + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
 
 
-def load_fusing(path: Path, scale: int) -> Student | Fast | Guided:
+def load_fusing(path: Path, scale: int) -> FusingNetwork:
     """Return the student for ``scale``, or the guided network, in ``path``; errors as :func:`load_student`."""
     if read_metadata(path).get("network") == "guided":
         return load_guided(path)[0]
     return load_student(path, scale=scale)[0]
 
 
-def sizes_of(network: Student | Fast | Guided) -> Sizes:
+def sizes_of(network: FusingNetwork) -> Sizes:
     """Return the sizes that ``network`` takes and gives."""
     if isinstance(network, Guided):
         return Sizes(thermal=1 if network.config.thermal_full else 2, visible=1)
     return Sizes(thermal=network.config.scale, visible=network.config.scale)
 
 
-def reach_of(network: Student | Fast | Guided) -> Reach | None:
+def reach_of(network: FusingNetwork) -> Reach | None:
     """Return how far ``network`` looks: a student attends to the whole image, a guided one knows it by ``frame``."""
     return Reach(network.reach, BLOCK) if isinstance(network, Guided) else None
 
 
-def compute_in(network: Student | Fast | Guided, dtype: torch.dtype) -> Student | Fast | Guided:
+def compute_in(network: FusingNetwork, dtype: torch.dtype) -> FusingNetwork:
     """Cast ``network`` in place, all but the convolutions at a student's ends, and return it.
 
     bfloat16 has 8 significant bits, no more than the images: rounded at the ends, ramps would show as bands. A guided

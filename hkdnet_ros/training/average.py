@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError, ConfigError
-from ..inference.checkpoint import is_half, load_network, save_checkpoint
+from ..inference.checkpoint import FusingNetwork, is_half, load_network, save_checkpoint
 from ..network.fast import Fast
-from ..network.guided import Guided
 from ..network.presets import differences
 from ..network.student import Student
 from ..network.teacher import Teacher
@@ -70,9 +69,7 @@ def _shares(count: int, weights: Sequence[float] | None) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def _check_same(
-    network: Student | Fast | Guided | Teacher, other: Student | Fast | Guided | Teacher, path: Path, other_path: Path
-) -> None:
+def _check_same(network: FusingNetwork | Teacher, other: FusingNetwork | Teacher, path: Path, other_path: Path) -> None:
     """Raise :class:`CheckpointError` where the two are of different kinds, presets or scales."""
     difference = ""
     if type(network) is not type(other):
