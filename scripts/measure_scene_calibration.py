@@ -28,7 +28,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from hkdnet_ros.calibration.by_scene import calibrate_by_scene, searched
-from hkdnet_ros.calibration.evidence import Evidence, refined
+from hkdnet_ros.calibration.evidence import Evidence, highest_near, refined
 from hkdnet_ros.calibration.warping import corners, warped
 from hkdnet_ros.errors import CalibrationError
 from hkdnet_ros.geometry.homography import transform_points
@@ -57,7 +57,7 @@ def drawn(random: np.random.Generator, size: tuple[int, int]) -> Array:
 def ours(thermal: Array, visible: Array, start: Array | None) -> Array | None:
     """By the edges of one pair; beside ``start`` where there is one. None where hkdnet calibrate refuses."""
     if start is not None:
-        return refined(Evidence([(thermal, visible)]), start)
+        return beside(Evidence([(thermal, visible)]), start)
     try:
         return calibrate_by_scene([(thermal, visible)]).homography
     except CalibrationError:
@@ -67,7 +67,12 @@ def ours(thermal: Array, visible: Array, start: Array | None) -> Array | None:
 def forced(thermal: Array, visible: Array, start: Array | None) -> Array:
     """By the edges of one pair, whatever they say."""
     evidence = Evidence([(thermal, visible)])
-    return searched(evidence)[0] if start is None else refined(evidence, start)
+    return searched(evidence)[0] if start is None else beside(evidence, start)
+
+
+def beside(evidence: Evidence, start: Array) -> Array:
+    """By edges, of all places beside ``start`` that which they support best, as hkdnet calibrate ends."""
+    return highest_near(evidence, refined(evidence, start))
 
 
 def information(thermal: Array, visible: Array, start: Array | None) -> Array:

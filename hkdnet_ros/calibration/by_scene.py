@@ -11,29 +11,28 @@ from ..errors import CalibrationError, ConfigError
 from ..geometry.homography import check_homography, transform_points
 from ..geometry.lookup import Size
 from .coarse import distinct, proposals
-from .evidence import Evidence, Pairs, refined, size_of, stepped
+from .evidence import LEVELS, Evidence, Pairs, highest_near, refined, size_of, stepped
 from .patches import Surfaces
 from .warping import Matrix, corners
 
 FRAMES = 40
 """Pairs are looked at: what is nearer or further pulls each scene's homography by some pixels, which evens out."""
 
-LEAST_LIKENESS = 0.14
-"""Correlation of edges below which two images show no common scene."""
+LEAST_SUPPORT = 60.0
+"""How much likelier edges have to be by a homography than if they told nothing, as a logarithm.
 
-LEAST_LIKENESS_OF_MANY = 0.1
-"""The same of four pairs or more, whose edges agree less by chance."""
+Of pairs that do not belong together it is below 40, of those that do 80 and more."""
 
-MOST_RIVAL = 0.8
-"""Share of that correlation which edges may have anywhere else: images of different scenes fit many places alike."""
+MOST_RIVAL = 0.6
+"""Share of that support which a homography at any other place may have: a fence fits many places alike."""
 
-LARGEST_ERROR = 3.0
+LARGEST_ERROR = 5.0
 """Pixels of the visible image by which the corners may be uncertain."""
 
-_STARTS = 6
+_STARTS = 40
+_TRIED = 6, 3, 2  # of these, where edges of 320 px agree best, after steps there, after steps with 640 px
 _APART = 0.03  # of the width, by which corners of two places differ
 _SEARCHED = 8  # pairs tell about where it lies; all of them tell where
-_LEVEL = 640  # px of the longer side, at which a homography is judged
 _LEAST_PLACES = 12
 _PARTS = 12  # of all pairs, of which a bootstrap draws
 _DRAWS = 30
@@ -43,13 +42,14 @@ _DRAWS = 30
 class SceneCalibration:
     """A homography from thermal to visible pixels, and what supports it.
 
-    ``likeness`` is the correlation of the edges of all pairs. ``error`` says, in pixels of the visible image, how far
-    the corners of the common view move (RMS) when other pairs, or other parts of a few pairs, are asked (bootstrap).
-    What lies nearer or further than most of the scenes is off by the parallax, which is none of it.
+    ``support`` is how much likelier edges are by it than if they told nothing, as a logarithm. ``error`` says, in
+    pixels of the visible image, how far the corners of the common view move (RMS) when other pairs, or other parts of a
+    few pairs, are asked (bootstrap). What lies nearer or further than most of the scenes is off by the parallax, which
+    is none of it.
     """
 
     homography: Matrix
-    likeness: float
+    support: float
     error: float
     frames: int
 
@@ -61,32 +61,31 @@ def calibrate_by_scene(pairs: Pairs) -> SceneCalibration:
     all shifts. Raises :class:`CalibrationError` where the images show no common edges, or too few to tell.
     """
     evidence = Evidence(pairs)
-    homography, rival = searched(evidence)
+    homography, support, rival = searched(evidence)
     thermal_size = size_of(pairs[0][0])
     try:
         homography = check_homography(homography, thermal_size)
     except ConfigError as implausible:
         raise CalibrationError(f"no view of both cameras was found: {implausible}") from implausible
-    found = evidence.likeness(homography)
-    show = (
-        "show both cameras a scene with outlines of buildings, vehicles or people, in focus and at one moment, or a "
-        "target (--target)"
-    )
-    least = LEAST_LIKENESS if len(pairs) < 4 else LEAST_LIKENESS_OF_MANY
-    if found < least:
-        raise CalibrationError(
-            f"edges by heat and by light are alike by {found:.3f}; expected {least:g} at least: {show}"
-        )
-    if rival > MOST_RIVAL:
-        raise CalibrationError(
-            f"edges by heat and by light are alike at two places, at one by {rival:.0%} of the other; expected "
-            f"{MOST_RIVAL:.0%} at most: {show}"
-        )
-    surfaces = evidence.surfaces(homography, _LEVEL)
+    surfaces = evidence.surfaces(homography, LEVELS[-1])
     if len(surfaces[0].centres) < _LEAST_PLACES:
         raise CalibrationError(
             f"what both cameras see has room for {len(surfaces[0].centres)} patches of 32 px; expected {_LEAST_PLACES} "
             "at least: let them see more of one scene, or use larger images"
+        )
+    show = (
+        "show both cameras a scene with outlines of buildings, vehicles or people, in focus and at one moment, or a "
+        "target (--target)"
+    )
+    if support < LEAST_SUPPORT:
+        raise CalibrationError(
+            f"edges by heat and by light agree nowhere (support {support:.0f}); expected {LEAST_SUPPORT:g} at least: "
+            f"{show}"
+        )
+    if rival > MOST_RIVAL * support:
+        raise CalibrationError(
+            f"edges by heat and by light agree at two places, at one with {rival / support:.0%} of the other's "
+            f"support; expected {MOST_RIVAL:.0%} at most: {show}"
         )
     error = uncertainty(surfaces, homography, evidence.size, thermal_size)
     if error > LARGEST_ERROR:
@@ -94,22 +93,28 @@ def calibrate_by_scene(pairs: Pairs) -> SceneCalibration:
             f"the corners of the view are uncertain by {error:.1f} px (pairs: {len(pairs)}); expected "
             f"{LARGEST_ERROR:g} at most: record more pairs of other scenes, with outlines near all corners"
         )
-    return SceneCalibration(homography, found, error, len(pairs))
+    return SceneCalibration(homography, support, error, len(pairs))
 
 
-def searched(evidence: Evidence) -> tuple[Matrix, float]:
-    """Return the best homography from all proposals by some of the pairs, refined by all of them, and its rival.
+def searched(evidence: Evidence) -> tuple[Matrix, float, float]:
+    """Return the best homography from all proposals by some of the pairs, its support, and that of its rival.
 
-    That is how alike edges are at the next best place, as a share of how alike they are at this one.
+    That is the best one at any other place. Both supports are by some of the pairs.
     """
     some = evidence.some(_SEARCHED)
-    starts = proposals(some.pairs, _STARTS)
-    for level, kept in ((160, 3), (320, 2)):
-        starts = [refined(some, start, (level,)) for start in starts]
-        starts.sort(key=lambda matrix: -some.likeness(matrix, level))
-        starts = distinct(starts, size_of(some.pairs[0][0]), _APART * some.size[0])[:kept]
-    best, *others = (some.likeness(start) for start in starts)
-    return refined(evidence, starts[0], (640,)), max(others, default=0.0) / max(best, 1e-9)
+
+    def best(places: list[Matrix], level: int, count: int) -> list[Matrix]:
+        places.sort(key=lambda matrix: -some.support(matrix, level))
+        return distinct(places, size_of(some.pairs[0][0]), _APART * some.size[0])[:count]
+
+    coarse, fine = LEVELS
+    starts = best(proposals(some.pairs, _STARTS), coarse, _TRIED[0])
+    starts = best([refined(some, start, (coarse,)) for start in starts], coarse, _TRIED[1])
+    starts = best([refined(some, start, (fine,)) for start in starts], fine, _TRIED[2])
+    rival = max((some.support(start) for start in starts[1:]), default=0.0)
+    found = highest_near(some, starts[0])
+    support = some.support(found)
+    return found if len(evidence.pairs) == len(some.pairs) else refined(evidence, found, (fine,)), support, rival
 
 
 def uncertainty(found: Sequence[Surfaces], homography: Matrix, whole: Size, thermal_size: Size) -> float:

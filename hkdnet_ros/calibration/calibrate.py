@@ -18,7 +18,7 @@ from ..geometry.projection import image_model
 from ..images.camera_model import CameraModel
 from ..images.frames import THERMAL, VISIBLE
 from ..sources.camera_source import CameraSource
-from .by_scene import FRAMES, calibrate_by_scene
+from .by_scene import FRAMES, LEAST_SUPPORT, calibrate_by_scene
 from .by_target import LensConfig, TargetView, calibrate_by_target
 from .clock_offset import measured_offset
 from .overlay import overlay, table_of
@@ -53,11 +53,11 @@ def calibrate_scene(recorded: RecordedPairs, models: dict[str, CameraModel | Non
         homography=tuple(float(number) for number in found.homography.ravel()),
     )
     lines = (
-        f"homography by the edges of {found.frames} pairs: they agree by {found.likeness:.2f} (1 is all)",
+        f"homography by the edges of {found.frames} pairs: support {found.support:.0f}, {LEAST_SUPPORT:g} at least",
         f"error: {found.error:.2f} px of the visible image at the corners of the common view (RMS over pairs and "
         "places); what is nearer or further than most of the scene is off by its parallax",
     )
-    notes = {"method": "edges", "pairs": found.frames, "likeness": round(found.likeness, 3),
+    notes = {"method": "edges", "pairs": found.frames, "support": round(found.support),
              "error_px": round(found.error, 3)}  # fmt: skip
     return Calibrated(calibration, lines, notes)
 

@@ -18,7 +18,8 @@ from ..geometry.homography import transform_points
 from ..geometry.lookup import Size
 from ..images.edges import Edges, edges_of
 from ..images.resampling import resample
-from .patches import Surfaces, climb, correlations, places_of, powers
+from .climbing import JUDGED, Hill, climb, highest
+from .patches import Surfaces, correlations, places_of, powers
 from .warping import Matrix, corners, resizing, warped
 
 Gray = NDArray[np.float32]
@@ -29,7 +30,7 @@ LEVELS = (320, 640)
 """Pixels of the longer side of visible images, coarse to fine."""
 
 _REACH = 8  # px to each side whose shifts are compared
-_SIDES = {160: 24}  # px of a patch, else 32
+_SIDE = 32  # px of a patch
 _ROUNDS = 4
 _SHARPNESS = 10.0  # by which a correlation is the logarithm of a likelihood
 _ASTRAY = 0.05  # share of patches that show something else in both modalities
@@ -56,30 +57,26 @@ class Evidence:
         Visible images are brought to ``level`` pixels along their longer side, thermal ones to these by ``homography``.
         Of the pairs, one with strong edges at a place tells more there than one with faint edges.
         """
-        side = _SIDES.get(level, 32)
         places: list[tuple[int, int]] = []
         alike, power = [], []
         for by_heat, by_light, shown in self._edges(homography, level):
-            places = places_of(shown, side)
-            alike.append(correlations(by_heat, by_light, places, side, _REACH))
-            power.append([powers(edges, places, side) for edges in (by_heat, by_light)])
+            places = places_of(shown, _SIDE)
+            alike.append(correlations(by_heat, by_light, places, _SIDE, _REACH))
+            power.append([powers(edges, places, _SIDE) for edges in (by_heat, by_light)])
         strength = np.sqrt(np.prod(power / np.mean(power, axis=0), axis=1))[..., None, None]
-        centres = np.array(places, np.float64).reshape(-1, 2) + (side - 1) / 2
+        centres = np.array(places, np.float64).reshape(-1, 2) + (_SIDE - 1) / 2
         size = _level_size(self.size, level)
         return [
             Surfaces(centres, _bounded(_SHARPNESS * weight * values), size, _REACH)
             for weight, values in zip(strength, alike, strict=True)
         ]
 
-    def likeness(self, homography: Matrix, level: int = 320) -> float:
-        """Return the correlation of the edges of all pairs, by the root of the share of the view that both see."""
-        product = felt = seen = share = 0.0
-        for by_heat, by_light, shown in self._edges(homography, level):
-            product += float((by_heat * by_light).sum())
-            felt += float((by_heat * by_heat).sum())
-            seen += float((by_light * by_light * (shown > 0)[..., None]).sum())
-            share = float(np.mean(shown > 0))
-        return float(product / np.sqrt(felt * seen + 1e-9) * np.sqrt(share))
+    def support(self, homography: Matrix, level: int = 640) -> float:
+        """Return how much likelier edges are by ``homography`` than if they told nothing, as a logarithm."""
+        found = together(self.surfaces(homography, level))
+        if not len(found.centres):
+            return 0.0
+        return Hill(found, JUDGED, *_held(self.size, homography, found)).height(np.zeros(8))
 
     def _edges(self, homography: Matrix, level: int) -> Iterator[tuple[Edges, Edges, NDArray[np.uint8]]]:
         """Yield edges by heat and by light of each pair on one grid, and where the thermal image shows it."""
@@ -105,16 +102,48 @@ def refined(evidence: Evidence, homography: Matrix, levels: Sequence[int] = LEVE
     return homography
 
 
+def highest_near(evidence: Evidence, homography: Matrix) -> Matrix:
+    """Return the homography at which edges agree best of all that move patches by up to 16 px of 640."""
+    random = np.random.default_rng(0)
+    coarse = _highest_near(evidence, homography, LEVELS[0], random)
+    starts = homography, refined(evidence, coarse, LEVELS[1:])
+    return _highest_near(evidence, max(starts, key=evidence.support), LEVELS[-1], random)
+
+
+def _highest_near(evidence: Evidence, homography: Matrix, level: int, random: np.random.Generator) -> Matrix:
+    best = evidence.support(homography, level)
+    for _ in range(_ROUNDS):
+        found = together(evidence.surfaces(homography, level))
+        if len(found.centres) < _FEWEST_PATCHES:
+            break
+        moved = highest(found, *_held(evidence.size, homography, found), random)
+        higher = _moved(evidence.size, homography, found.size, moved)
+        support = evidence.support(higher, level)
+        if support <= best:
+            break
+        homography, best = higher, support
+    return homography
+
+
 def stepped(whole: Size, homography: Matrix, found: Surfaces, sigmas: Sequence[float]) -> tuple[Matrix, float]:
     """Return the homography at the top of ``found``, surfaces about ``homography``, and by how much corners moved."""
-    grid = corners(found.size)
-    to_grid = resizing(whole, found.size)
-    small = to_grid @ homography
-    weight = 1 / (_INDEPENDENT * (_SPREAD * found.size[0]) ** 2)
-    moved = climb(found, sigmas, weight, _bent(small, grid))
+    moved = climb(found, sigmas, *_held(whole, homography, found))
+    return _moved(whole, homography, found.size, moved), float(np.abs(moved).max())
+
+
+def _moved(whole: Size, homography: Matrix, size: Size, moved: NDArray[np.float64]) -> Matrix:
+    """Return the homography by which the corners of a grid of ``size`` have ``moved`` (4, 2)."""
+    grid = corners(size)
+    to_grid = resizing(whole, size)
     step = cv2.getPerspectiveTransform((grid + moved).astype(np.float32), grid.astype(np.float32))
-    better = np.linalg.inv(to_grid) @ step @ small
-    return better / better[2, 2], float(np.abs(moved).max())
+    better = np.linalg.inv(to_grid) @ step @ to_grid @ homography
+    return np.asarray(better / better[2, 2], np.float64)
+
+
+def _held(whole: Size, homography: Matrix, found: Surfaces) -> tuple[float, NDArray[np.float64]]:
+    """Return the weight by which a homography is held to a similarity, and how it is bent before (4, 2)."""
+    weight = 1 / (_INDEPENDENT * (_SPREAD * found.size[0]) ** 2)
+    return weight, _bent(resizing(whole, found.size) @ homography, corners(found.size))
 
 
 def together(found: Sequence[Surfaces]) -> Surfaces:
@@ -134,11 +163,14 @@ def _level_size(whole: Size, level: int) -> Size:
 
 
 def _bounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return likelihoods of shifts as logarithms, (N, S, S), of ``values`` that are so but for a term of each patch."""
+    """Return likelihoods of shifts as logarithms, (N, S, S), of ``values`` that are so but for a term of each patch.
+
+    They are beside the likelihood of a patch that tells nothing, so that its logarithms are 0.
+    """
     likely = np.exp(values - values.max(axis=(1, 2), keepdims=True, initial=0.0))
     likely /= likely.sum(axis=(1, 2), keepdims=True)
     shifts = values.shape[1] * values.shape[2]
-    return np.asarray(np.log(_ASTRAY / shifts + (1 - _ASTRAY) * likely), np.float64)
+    return np.asarray(np.log(_ASTRAY + (1 - _ASTRAY) * likely * shifts), np.float64)
 
 
 def _bent(small: Matrix, grid: NDArray[np.float64]) -> NDArray[np.float64]:
