@@ -71,12 +71,15 @@ class Evidence:
             for weight, values in zip(strength, alike, strict=True)
         ]
 
-    def support(self, homography: Matrix, level: int = 640) -> float:
-        """Return how much likelier edges are by ``homography`` than if they told nothing, as a logarithm."""
+    def support(self, homography: Matrix, level: int = LEVELS[-1], sigma: float = 1.0) -> float:
+        """Return how much likelier edges are by ``homography`` than if they told nothing, as a logarithm.
+
+        Surfaces are smoothed by ``sigma`` pixels of ``level``.
+        """
         found = together(self.surfaces(homography, level))
         if not len(found.centres):
             return 0.0
-        return Hill(found, JUDGED, *_held(self.size, homography, found)).height(np.zeros(8))
+        return Hill(found, sigma, *_held(self.size, homography, found)).height(np.zeros(8))
 
     def _edges(self, homography: Matrix, level: int) -> Iterator[tuple[Edges, Edges, NDArray[np.uint8]]]:
         """Yield edges by heat and by light of each pair on one grid, and where the thermal image shows it."""
@@ -107,18 +110,19 @@ def highest_near(evidence: Evidence, homography: Matrix) -> Matrix:
     random = np.random.default_rng(0)
     coarse = _highest_near(evidence, homography, LEVELS[0], random)
     starts = homography, refined(evidence, coarse, LEVELS[1:])
-    return _highest_near(evidence, max(starts, key=evidence.support), LEVELS[-1], random)
+    best = max(starts, key=lambda start: evidence.support(start, LEVELS[-1], JUDGED))
+    return _highest_near(evidence, best, LEVELS[-1], random)
 
 
 def _highest_near(evidence: Evidence, homography: Matrix, level: int, random: np.random.Generator) -> Matrix:
-    best = evidence.support(homography, level)
+    best = evidence.support(homography, level, JUDGED)
     for _ in range(_ROUNDS):
         found = together(evidence.surfaces(homography, level))
         if len(found.centres) < _FEWEST_PATCHES:
             break
         moved = highest(found, *_held(evidence.size, homography, found), random)
         higher = _moved(evidence.size, homography, found.size, moved)
-        support = evidence.support(higher, level)
+        support = evidence.support(higher, level, JUDGED)
         if support <= best:
             break
         homography, best = higher, support
