@@ -73,10 +73,9 @@ def measured() -> dict[str, float]:
         size = visible_size if reference == "visible" else thermal_size
         times = []
         for _ in range(PAIRS + 1):
-            if mode == "depth":
-                registration.update_depth(Frame(metres.copy(), 1, rig.visible.frame_id, "16UC1"))
+            depth = Frame(metres.copy(), 1, rig.visible.frame_id, "16UC1") if mode == "depth" else None
             begun = time.process_time()
-            view = registration.view(thermal, visible)
+            view = registration.view(thermal, visible, depth)
             view.thermal(heat, size)
             view.visible(light, size)
             view.weight(size)
