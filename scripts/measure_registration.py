@@ -34,6 +34,7 @@ CASES = [
     ("rectify", "thermal", (640, 512), (1920, 1080)),
     ("homography", "thermal", (640, 512), (1920, 1080)),
     ("depth", "thermal", (320, 256), (640, 480)),
+    ("depth", "thermal", (640, 480), (640, 480)),
     ("depth", "thermal", (640, 512), (640, 480)),
     ("depth", "thermal", (640, 512), (960, 540)),
     ("depth", "thermal", (640, 512), (1920, 1080)),

@@ -18,7 +18,7 @@ from ..images.camera_model import CameraModel
 from .correspondence import Window, through_window
 from .lookup import LookupTable, Size, pixel_grid
 from .projection import project, rays
-from .reprojection import Array, Reprojection, filled, nearness, surrounding
+from .reprojection import Array, Part, Reprojection, nearness, of_grid, surrounding
 from .rigid_transform import RigidTransform
 
 WIDEST = 2.5
@@ -50,16 +50,18 @@ class DepthGeometry:
         """
         grid = self._grid(size, window)
         reprojection, validity = grid.to_pinhole, np.zeros(size[::-1], np.uint8)
-        near = nearness(_on_grid(depth, size, window)[reprojection.part])
-        x, y, t = reprojection.places(filled(near, 1 / self._distance))
+        near, _ = nearness(_on_grid(depth, size, window)[reprojection.part], 1 / self._distance)
+        crop = reprojection.crop(near)
+        part = of_grid(crop, reprojection.part)
+        x, y, t = reprojection.places(near[crop], crop)
         if x.size:
             index = reprojection.pixels(x, y)
             front = np.maximum(surrounding(reprojection.front(index, t)), grid.unseen)
             # What lies behind by no more than this is on the surface seen.
             behind = _MOST_PARALLAX / max(grid.focal * float(np.linalg.norm(self._pose.translation)), 1e-9)
             seen = front.take(index) - t <= np.float32(behind)
-            np.multiply(seen.view(np.uint8), np.uint8(255), out=validity[reprojection.part])
-        return DepthWarp(grid.straight, (x, y), reprojection.part, validity)
+            np.multiply(seen.view(np.uint8), np.uint8(255), out=validity[part])
+        return DepthWarp(grid.straight, (x, y), part, validity)
 
     def warp_of_seen(self, near: Array, size: Size, window: Window) -> DepthWarp:
         """Return the warp by the nearness (H, W), in 1/m, of what the source sees, too, at each pixel of the reference.
@@ -69,10 +71,12 @@ class DepthGeometry:
         grid = self._grid(size, window)
         reprojection, validity = grid.to_pinhole, np.zeros(size[::-1], np.uint8)
         near = _on_grid(near, size, window)[reprojection.part]
-        x, y, _ = reprojection.places(near)
+        crop = reprojection.crop(near)
+        part, near = of_grid(crop, reprojection.part), near[crop]
+        x, y, _ = reprojection.places(near, crop)
         seen = (near > 0) & (near <= np.float32(1 / _NEAREST))  # what is nearer may lie outside the straight image
-        np.multiply(seen.view(np.uint8), np.uint8(255), out=validity[reprojection.part])
-        return DepthWarp(grid.straight, (x, y), reprojection.part, validity)
+        np.multiply(seen.view(np.uint8), np.uint8(255), out=validity[part])
+        return DepthWarp(grid.straight, (x, y), part, validity)
 
     def _grid(self, size: Size, window: Window) -> _Grid:
         key = size, window
@@ -86,6 +90,8 @@ class DepthGeometry:
 def _on_grid(depth: NDArray[Any], size: Size, window: Window) -> NDArray[Any]:
     """Return a window of a depth image at another size; between two depths there is nothing, so the nearest pixel's."""
     left, top, width, height = window
+    if size == (width, height):
+        return depth[top : top + height, left : left + width]
     return cv2.resize(depth[top : top + height, left : left + width], size, interpolation=cv2.INTER_NEAREST)
 
 
@@ -124,7 +130,7 @@ class DepthWarp:
         self,
         straight: LookupTable,
         places: tuple[Array, Array],
-        part: tuple[slice, slice],
+        part: Part,
         validity: NDArray[np.uint8],
     ) -> None:
         """``places`` are x and y in the grid of ``straight``, of the ``part`` outside which nothing is valid."""
@@ -139,8 +145,15 @@ class DepthWarp:
         on_grid = np.zeros((*self.validity.shape, *image.shape[2:]), image.dtype)
         if self._x.size:
             straight = self._straight.apply(image, interpolation)
+            is_colour = image.dtype == np.uint8 and image.shape[2:] == (3,)
+            if is_colour:
+                straight = cv2.cvtColor(
+                    straight, cv2.COLOR_BGR2BGRA
+                )  # OpenCV is quicker at four channels than at three
             seen = cv2.remap(straight, self._x, self._y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            on_grid[self._part] = cv2.copyTo(seen, np.ascontiguousarray(self.validity[self._part]))
+            if is_colour:
+                seen = cv2.cvtColor(seen, cv2.COLOR_BGRA2BGR)
+            cv2.copyTo(seen, self.validity[self._part], dst=on_grid[self._part])
         return on_grid
 
 
