@@ -28,6 +28,8 @@ _FAR, _NEAREST = 1e6, 0.3  # m, between which the view without distortion has ro
 _BORDER = 1  # px around it, which stand for what lies outside
 _MOST_PARALLAX = 1.5  # px, by which a pixel may lie behind another at the same place and still be seen
 _KEPT = 6  # grids
+_SURE = 0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0  # 1/m, so close that what is sure at two is so between them
+_LEAST_PLACE = np.ones((2, 2), np.uint8)
 _STEP = 4  # px of the source, in which its bounds are looked at
 
 
@@ -60,7 +62,7 @@ class DepthGeometry:
             # What lies behind by no more than this is on the surface seen.
             behind = _MOST_PARALLAX / max(grid.focal * float(np.linalg.norm(self._pose.translation)), 1e-9)
             seen = front.take(index) - t <= np.float32(behind)
-            np.multiply(seen.view(np.uint8), np.uint8(255), out=validity[part])
+            validity[part] = _without_threads(seen)
         return DepthWarp(grid.straight, (x, y), part, validity)
 
     def warp_of_seen(self, near: Array, size: Size, window: Window) -> DepthWarp:
@@ -75,7 +77,9 @@ class DepthGeometry:
         part, near = of_grid(crop, reprojection.part), near[crop]
         x, y, _ = reprojection.places(near, crop)
         seen = (near > 0) & (near <= np.float32(1 / _NEAREST))  # what is nearer may lie outside the straight image
-        np.multiply(seen.view(np.uint8), np.uint8(255), out=validity[part])
+        if near.max(initial=0.0) > grid.sure:  # what the view of the source's depth rounds may lie beside its image
+            seen &= grid.unseen.take(reprojection.pixels(x, y)) == 0
+        validity[part] = _without_threads(seen)
         return DepthWarp(grid.straight, (x, y), part, validity)
 
     def _grid(self, size: Size, window: Window) -> _Grid:
@@ -95,6 +99,18 @@ def _on_grid(depth: NDArray[Any], size: Size, window: Window) -> NDArray[Any]:
     return cv2.resize(depth[top : top + height, left : left + width], size, interpolation=cv2.INTER_NEAREST)
 
 
+def _without_threads(seen: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return 255 where a place of 2x2 pixels or more is seen, else 0.
+
+    Less is what rounding leaves where rays graze a surface, pass the rim of a view, or lie far apart.
+    """
+    mask: NDArray[np.uint8] = np.multiply(seen.view(np.uint8), np.uint8(255))
+    if not mask.size:
+        return mask
+    corners = cv2.erode(mask, _LEAST_PLACE, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return np.asarray(cv2.dilate(corners, _LEAST_PLACE, anchor=(1, 1)), np.uint8)
+
+
 @dataclass(frozen=True, slots=True)
 class _Grid:
     """What does not change from image to image."""
@@ -103,6 +119,7 @@ class _Grid:
     focal: float
     straight: LookupTable  # the source's image without distortion
     unseen: Array  # infinitely near where that shows nothing, and beside it, too; else 0
+    sure: float  # 1/m, up to which all that is seen lies where it shows something
 
     @classmethod
     def of(cls, reference: CameraModel, source: CameraModel, pose: RigidTransform, size: Size, window: Window) -> _Grid:
@@ -120,7 +137,8 @@ class _Grid:
         )
         shown = cv2.erode(straight.validity, np.ones((3, 3), np.uint8), borderValue=0)
         unseen = np.where(np.asarray(shown) > 0, np.float32(0), np.float32(np.inf))
-        return cls(Reprojection(ahead, pose, focal, centre, (width, height)), focal[0], straight, unseen)
+        to_pinhole = Reprojection(ahead, pose, focal, centre, (width, height))
+        return cls(to_pinhole, focal[0], straight, unseen, _sure(to_pinhole, unseen))
 
 
 class DepthWarp:
@@ -157,6 +175,19 @@ class DepthWarp:
         return on_grid
 
 
+def _sure(to_pinhole: Reprojection, unseen: Array) -> float:
+    """Return a nearness up to which no point of the grid lies where a view is ``unseen``; below 0 where none is."""
+    rows, columns = to_pinhole.part
+    shape, whole = (rows.stop - rows.start, columns.stop - columns.start), np.s_[:, :]
+    sure = -1.0
+    for near in _SURE:
+        x, y, _ = to_pinhole.places(np.full(shape, near, np.float32), whole)
+        if unseen.take(to_pinhole.pixels(x, y)).any():
+            break
+        sure = near
+    return sure
+
+
 def _bounds(
     source: CameraModel, directions: NDArray[np.float64], pose: RigidTransform
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -170,7 +201,7 @@ def _bounds(
     of_source = rays(pixels, source)[..., :2].reshape(-1, 2)
     far, near = (_sides(pose.apply(directions * distance)) for distance in (_FAR, _NEAREST))
     limits = [of_source]
-    if not (np.isfinite(far) & np.isnan(near)).any():  # else something passes the source's camera on its way
+    if not (np.isfinite(far) ^ np.isfinite(near)).any():  # else something passes the source's camera on its way
         limits.append(np.concatenate([far, near]))
     low, high = np.full(2, -WIDEST), np.full(2, WIDEST)
     for seen in limits:

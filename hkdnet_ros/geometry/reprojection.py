@@ -143,10 +143,7 @@ class Reprojection:
         nearest = np.zeros(height * width, np.float32)
         # Floats that are not negative are in the order of their bits, which are compared in two thirds of the time.
         np.maximum.at(nearest.view(np.int32), index.ravel(), near.view(np.int32).ravel())
-        front = nearest.reshape(height, width)
-        front[[0, -1]] = 0
-        front[:, [0, -1]] = 0
-        return front
+        return _without_border(nearest.reshape(height, width))
 
 
 def _within(part: Part, whole: Part) -> Part:
@@ -173,6 +170,13 @@ def surrounding(nearest: Array) -> Array:
 def without_holes(nearest: Array) -> Array:
     """Return ``nearest`` without places 1 or 2 px wide that are further off, or empty: they are as what is around them.
 
-    Where a view is finer than the grid, what is behind a surface shows between its points. What is wider stays.
+    Where a view is finer than the grid, what is behind a surface shows between its points. What is wider stays. The
+    border, which stands for all that lies outside, stays empty.
     """
-    return np.asarray(cv2.morphologyEx(nearest, cv2.MORPH_CLOSE, _AROUND), np.float32)
+    return _without_border(np.asarray(cv2.morphologyEx(nearest, cv2.MORPH_CLOSE, _AROUND), np.float32))
+
+
+def _without_border(view: Array) -> Array:
+    view[[0, -1]] = 0
+    view[:, [0, -1]] = 0
+    return view
