@@ -7,6 +7,7 @@ sees in front there; where the depth image is the source's own, that says it bef
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,20 @@ _FAR, _NEAREST = 1e6, 0.3  # m, between which the view without distortion has ro
 _BORDER = 1  # px around it, which stand for what lies outside
 _MOST_PARALLAX = 1.5  # px, by which a pixel may lie behind another at the same place and still be seen
 _KEPT = 6  # grids
-_SURE = 0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0  # 1/m, so close that what is sure at two is so between them
+_SURE = (
+    0.0,
+    0.05,
+    0.1,
+    0.2,
+    0.3,
+    0.5,
+    0.8,
+    1.2,
+    1.8,
+    2.5,
+    1 / _NEAREST,
+)  # 1/m, so close that between two all is as there
+_WHOLE = np.s_[:, :]
 _LEAST_PLACE = np.ones((2, 2), np.uint8)
 _STEP = 4  # px of the source, in which its bounds are looked at
 
@@ -72,13 +86,14 @@ class DepthGeometry:
         """
         grid = self._grid(size, window)
         reprojection, validity = grid.to_pinhole, np.zeros(size[::-1], np.uint8)
-        near = _on_grid(near, size, window)[reprojection.part]
-        crop = reprojection.crop(near)
-        part, near = of_grid(crop, reprojection.part), near[crop]
-        x, y, _ = reprojection.places(near, crop)
-        seen = (near > 0) & (near <= np.float32(1 / _NEAREST))  # what is nearer may lie outside the straight image
-        if near.max(initial=0.0) > grid.sure:  # what the view of the source's depth rounds may lie beside its image
-            seen &= grid.unseen.take(reprojection.pixels(x, y)) == 0
+        part = reprojection.part
+        near = _on_grid(near, size, window)[part]
+        x, y, _ = reprojection.places(near, _WHOLE)
+        seen = (near > 0) & (near <= np.float32(_SURE[-1]))  # what is nearer may lie outside the straight image
+        unsure = grid.unsure_at(near)  # what the view of the source's depth rounds may lie beside its image
+        if unsure.size:
+            index = reprojection.pixels(x.take(unsure)[None], y.take(unsure)[None])
+            seen.ravel()[unsure] &= grid.unseen.take(index[0]) == 0
         validity[part] = _without_threads(seen)
         return DepthWarp(grid.straight, (x, y), part, validity)
 
@@ -119,7 +134,9 @@ class _Grid:
     focal: float
     straight: LookupTable  # the source's image without distortion
     unseen: Array  # infinitely near where that shows nothing, and beside it, too; else 0
-    sure: float  # 1/m, up to which all that is seen lies where it shows something
+    unsure: tuple[
+        NDArray[np.intp], ...
+    ]  # pixels of the part that, up to each nearness of _SURE, lie where it shows nothing
 
     @classmethod
     def of(cls, reference: CameraModel, source: CameraModel, pose: RigidTransform, size: Size, window: Window) -> _Grid:
@@ -138,7 +155,12 @@ class _Grid:
         shown = cv2.erode(straight.validity, np.ones((3, 3), np.uint8), borderValue=0)
         unseen = np.where(np.asarray(shown) > 0, np.float32(0), np.float32(np.inf))
         to_pinhole = Reprojection(ahead, pose, focal, centre, (width, height))
-        return cls(to_pinhole, focal[0], straight, unseen, _sure(to_pinhole, unseen))
+        return cls(to_pinhole, focal[0], straight, unseen, _unsure(to_pinhole, unseen))
+
+    def unsure_at(self, near: Array) -> NDArray[np.intp]:
+        """Return the pixels of the part, row by row, that may lie where the straight image shows nothing."""
+        level = bisect.bisect_left(_SURE, float(near.max(initial=0.0)))
+        return self.unsure[min(level, len(_SURE) - 1)]
 
 
 class DepthWarp:
@@ -175,17 +197,16 @@ class DepthWarp:
         return on_grid
 
 
-def _sure(to_pinhole: Reprojection, unseen: Array) -> float:
-    """Return a nearness up to which no point of the grid lies where a view is ``unseen``; below 0 where none is."""
+def _unsure(to_pinhole: Reprojection, unseen: Array) -> tuple[NDArray[np.intp], ...]:
+    """Return, for each nearness of _SURE, which pixels lie where a view is ``unseen``, at it or at one before."""
     rows, columns = to_pinhole.part
-    shape, whole = (rows.stop - rows.start, columns.stop - columns.start), np.s_[:, :]
-    sure = -1.0
+    shape = rows.stop - rows.start, columns.stop - columns.start
+    found, levels = np.zeros(shape, np.bool_), []
     for near in _SURE:
-        x, y, _ = to_pinhole.places(np.full(shape, near, np.float32), whole)
-        if unseen.take(to_pinhole.pixels(x, y)).any():
-            break
-        sure = near
-    return sure
+        x, y, _ = to_pinhole.places(np.full(shape, near, np.float32), _WHOLE)
+        found |= unseen.take(to_pinhole.pixels(x, y)) > 0
+        levels.append(np.flatnonzero(found))
+    return tuple(levels)
 
 
 def _bounds(
