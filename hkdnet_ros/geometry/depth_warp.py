@@ -29,19 +29,8 @@ _FAR, _NEAREST = 1e6, 0.3  # m, between which the view without distortion has ro
 _BORDER = 1  # px around it, which stand for what lies outside
 _MOST_PARALLAX = 1.5  # px, by which a pixel may lie behind another at the same place and still be seen
 _KEPT = 6  # grids
-_SURE = (
-    0.0,
-    0.05,
-    0.1,
-    0.2,
-    0.3,
-    0.5,
-    0.8,
-    1.2,
-    1.8,
-    2.5,
-    1 / _NEAREST,
-)  # 1/m, so close that between two all is as there
+# 1/m, at which is looked where points may lie, and so close that between two all is as there.
+_SURE = 0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 1.8, 2.5, 1 / _NEAREST
 _WHOLE = np.s_[:, :]
 _LEAST_PLACE = np.ones((2, 2), np.uint8)
 _STEP = 4  # px of the source, in which its bounds are looked at

@@ -47,6 +47,7 @@ _NEW_RUN = Verdict(begins_anew=True)
 class _Stream:
     recent: deque[int] = field(default_factory=lambda: deque(maxlen=_LATE_REACH))
     late_run: int = 0
+    before_ns: int = 0  # the stamp of the image before, be it late
     oddities: Counter[str] = field(default_factory=Counter)
 
     def begin_anew(self) -> None:
@@ -107,14 +108,16 @@ class StreamClock:
         recent = own.recent
         verdict = GOOD
         if recent and stamp_ns <= recent[-1]:
-            if stamp_ns == recent[-1] and not own.late_run:  # else the image before it was another
+            if stamp_ns == own.before_ns:
                 return Verdict(DUPLICATE)
+            own.before_ns = stamp_ns
             own.late_run += 1
             if stamp_ns > recent[0] and own.late_run <= _LATE_REACH and not is_behind:
                 return Verdict(LATE)
             own.begin_anew()
             verdict = _NEW_RUN
         recent.append(stamp_ns)
+        own.before_ns = stamp_ns
         own.late_run = 0
         return verdict
 
