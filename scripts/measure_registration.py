@@ -34,6 +34,7 @@ CASES = [
     ("rectify", "thermal", (640, 512), (1920, 1080)),
     ("homography", "thermal", (640, 512), (1920, 1080)),
     ("depth", "thermal", (320, 256), (640, 480)),
+    ("depth", "thermal", (640, 480), (640, 480)),
     ("depth", "thermal", (640, 512), (640, 480)),
     ("depth", "thermal", (640, 512), (960, 540)),
     ("depth", "thermal", (640, 512), (1920, 1080)),
@@ -73,10 +74,9 @@ def measured() -> dict[str, float]:
         size = visible_size if reference == "visible" else thermal_size
         times = []
         for _ in range(PAIRS + 1):
-            if mode == "depth":
-                registration.update_depth(Frame(metres.copy(), 1, rig.visible.frame_id, "16UC1"))
+            depth = Frame(metres.copy(), 1, rig.visible.frame_id, "16UC1") if mode == "depth" else None
             begun = time.process_time()
-            view = registration.view(thermal, visible)
+            view = registration.view(thermal, visible, depth)
             view.thermal(heat, size)
             view.visible(light, size)
             view.weight(size)

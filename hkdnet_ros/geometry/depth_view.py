@@ -13,7 +13,7 @@ from .correspondence import through_window
 from .depth_warp import WIDEST
 from .lookup import NearestTable, Size, pixel_grid
 from .projection import rays
-from .reprojection import Reprojection, filled, nearness, without_holes
+from .reprojection import Reprojection, chosen, nearness, without_holes
 from .rigid_transform import RigidTransform
 
 _BORDER = 3  # px around the pinhole's view: one that stands for what lies outside, and room for points beside the edge
@@ -57,12 +57,14 @@ class DepthView:
         ``depth`` is (H, W), uint16 in mm or float32 in m, along the owner's axis. ``distance``, in m, stands for it
         where there is none, behind all that has one.
         """
-        near = nearness(cv2.resize(depth, self._grid, interpolation=cv2.INTER_NEAREST)[self._to_pinhole.part])
-        x, y, t = self._to_pinhole.places(filled(near, 1 / distance))
-        t *= near > 0
-        np.maximum(t, np.float32(_NO_DEPTH), out=t)
-        nearest = without_holes(self._to_pinhole.front(self._to_pinhole.pixels(x, y), t))
-        return self._bend.apply(filled(nearest, 1 / distance, where=_NO_DEPTH))
+        pinhole = self._to_pinhole
+        on_grid = cv2.resize(depth, self._grid, interpolation=cv2.INTER_NEAREST)
+        near, known = nearness(on_grid[pinhole.part], 1 / distance)
+        crop = pinhole.crop(near)
+        x, y, t = pinhole.places(near[crop], crop)
+        front = pinhole.front(pinhole.pixels(x, y), chosen(t, known[crop], _NO_DEPTH))
+        seen = self._bend.apply(without_holes(front))
+        return chosen(seen, (seen != np.float32(_NO_DEPTH)).view(np.uint8), 1 / distance)
 
 
 def _apart(directions: NDArray[np.float64]) -> float:

@@ -7,6 +7,7 @@ sees in front there; where the depth image is the source's own, that says it bef
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..images.camera_model import CameraModel
 from .correspondence import Window, through_window
 from .lookup import LookupTable, Size, pixel_grid
 from .projection import project, rays
-from .reprojection import Array, Reprojection, filled, nearness, surrounding
+from .reprojection import Array, Part, Reprojection, nearness, of_grid, surrounding
 from .rigid_transform import RigidTransform
 
 WIDEST = 2.5
@@ -28,6 +29,10 @@ _FAR, _NEAREST = 1e6, 0.3  # m, between which the view without distortion has ro
 _BORDER = 1  # px around it, which stand for what lies outside
 _MOST_PARALLAX = 1.5  # px, by which a pixel may lie behind another at the same place and still be seen
 _KEPT = 6  # grids
+# 1/m, at which is looked where points may lie, and so close that between two all is as there.
+_SURE = 0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 1.8, 2.5, 1 / _NEAREST
+_WHOLE = np.s_[:, :]
+_LEAST_PLACE = np.ones((2, 2), np.uint8)
 _STEP = 4  # px of the source, in which its bounds are looked at
 
 
@@ -50,16 +55,18 @@ class DepthGeometry:
         """
         grid = self._grid(size, window)
         reprojection, validity = grid.to_pinhole, np.zeros(size[::-1], np.uint8)
-        near = nearness(_on_grid(depth, size, window)[reprojection.part])
-        x, y, t = reprojection.places(filled(near, 1 / self._distance))
+        near, _ = nearness(_on_grid(depth, size, window)[reprojection.part], 1 / self._distance)
+        crop = reprojection.crop(near)
+        part = of_grid(crop, reprojection.part)
+        x, y, t = reprojection.places(near[crop], crop)
         if x.size:
             index = reprojection.pixels(x, y)
             front = np.maximum(surrounding(reprojection.front(index, t)), grid.unseen)
             # What lies behind by no more than this is on the surface seen.
             behind = _MOST_PARALLAX / max(grid.focal * float(np.linalg.norm(self._pose.translation)), 1e-9)
             seen = front.take(index) - t <= np.float32(behind)
-            np.multiply(seen.view(np.uint8), np.uint8(255), out=validity[reprojection.part])
-        return DepthWarp(grid.straight, (x, y), reprojection.part, validity)
+            validity[part] = _without_threads(seen)
+        return DepthWarp(grid.straight, (x, y), part, validity)
 
     def warp_of_seen(self, near: Array, size: Size, window: Window) -> DepthWarp:
         """Return the warp by the nearness (H, W), in 1/m, of what the source sees, too, at each pixel of the reference.
@@ -68,11 +75,16 @@ class DepthGeometry:
         """
         grid = self._grid(size, window)
         reprojection, validity = grid.to_pinhole, np.zeros(size[::-1], np.uint8)
-        near = _on_grid(near, size, window)[reprojection.part]
-        x, y, _ = reprojection.places(near)
-        seen = (near > 0) & (near <= np.float32(1 / _NEAREST))  # what is nearer may lie outside the straight image
-        np.multiply(seen.view(np.uint8), np.uint8(255), out=validity[reprojection.part])
-        return DepthWarp(grid.straight, (x, y), reprojection.part, validity)
+        part = reprojection.part
+        near = _on_grid(near, size, window)[part]
+        x, y, _ = reprojection.places(near, _WHOLE)
+        seen = (near > 0) & (near <= np.float32(_SURE[-1]))  # what is nearer may lie outside the straight image
+        unsure = grid.unsure_at(near)  # what the view of the source's depth rounds may lie beside its image
+        if unsure.size:
+            index = reprojection.pixels(x.take(unsure)[None], y.take(unsure)[None])
+            seen.ravel()[unsure] &= grid.unseen.take(index[0]) == 0
+        validity[part] = _without_threads(seen)
+        return DepthWarp(grid.straight, (x, y), part, validity)
 
     def _grid(self, size: Size, window: Window) -> _Grid:
         key = size, window
@@ -86,7 +98,21 @@ class DepthGeometry:
 def _on_grid(depth: NDArray[Any], size: Size, window: Window) -> NDArray[Any]:
     """Return a window of a depth image at another size; between two depths there is nothing, so the nearest pixel's."""
     left, top, width, height = window
+    if size == (width, height):
+        return depth[top : top + height, left : left + width]
     return cv2.resize(depth[top : top + height, left : left + width], size, interpolation=cv2.INTER_NEAREST)
+
+
+def _without_threads(seen: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return 255 where a place of 2x2 pixels or more is seen, else 0.
+
+    Less is what rounding leaves where rays graze a surface, pass the rim of a view, or lie far apart.
+    """
+    mask: NDArray[np.uint8] = np.multiply(seen.view(np.uint8), np.uint8(255))
+    if not mask.size:
+        return mask
+    corners = cv2.erode(mask, _LEAST_PLACE, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return np.asarray(cv2.dilate(corners, _LEAST_PLACE, anchor=(1, 1)), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +123,9 @@ class _Grid:
     focal: float
     straight: LookupTable  # the source's image without distortion
     unseen: Array  # infinitely near where that shows nothing, and beside it, too; else 0
+    unsure: tuple[
+        NDArray[np.intp], ...
+    ]  # pixels of the part that, up to each nearness of _SURE, lie where it shows nothing
 
     @classmethod
     def of(cls, reference: CameraModel, source: CameraModel, pose: RigidTransform, size: Size, window: Window) -> _Grid:
@@ -114,7 +143,13 @@ class _Grid:
         )
         shown = cv2.erode(straight.validity, np.ones((3, 3), np.uint8), borderValue=0)
         unseen = np.where(np.asarray(shown) > 0, np.float32(0), np.float32(np.inf))
-        return cls(Reprojection(ahead, pose, focal, centre, (width, height)), focal[0], straight, unseen)
+        to_pinhole = Reprojection(ahead, pose, focal, centre, (width, height))
+        return cls(to_pinhole, focal[0], straight, unseen, _unsure(to_pinhole, unseen))
+
+    def unsure_at(self, near: Array) -> NDArray[np.intp]:
+        """Return the pixels of the part, row by row, that may lie where the straight image shows nothing."""
+        level = bisect.bisect_left(_SURE, float(near.max(initial=0.0)))
+        return self.unsure[min(level, len(_SURE) - 1)]
 
 
 class DepthWarp:
@@ -124,7 +159,7 @@ class DepthWarp:
         self,
         straight: LookupTable,
         places: tuple[Array, Array],
-        part: tuple[slice, slice],
+        part: Part,
         validity: NDArray[np.uint8],
     ) -> None:
         """``places`` are x and y in the grid of ``straight``, of the ``part`` outside which nothing is valid."""
@@ -139,9 +174,28 @@ class DepthWarp:
         on_grid = np.zeros((*self.validity.shape, *image.shape[2:]), image.dtype)
         if self._x.size:
             straight = self._straight.apply(image, interpolation)
+            is_colour = image.dtype == np.uint8 and image.shape[2:] == (3,)
+            if is_colour:
+                straight = cv2.cvtColor(
+                    straight, cv2.COLOR_BGR2BGRA
+                )  # OpenCV is quicker at four channels than at three
             seen = cv2.remap(straight, self._x, self._y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            on_grid[self._part] = cv2.copyTo(seen, np.ascontiguousarray(self.validity[self._part]))
+            if is_colour:
+                seen = cv2.cvtColor(seen, cv2.COLOR_BGRA2BGR)
+            cv2.copyTo(seen, self.validity[self._part], dst=on_grid[self._part])
         return on_grid
+
+
+def _unsure(to_pinhole: Reprojection, unseen: Array) -> tuple[NDArray[np.intp], ...]:
+    """Return, for each nearness of _SURE, which pixels lie where a view is ``unseen``, at it or at one before."""
+    rows, columns = to_pinhole.part
+    shape = rows.stop - rows.start, columns.stop - columns.start
+    found, levels = np.zeros(shape, np.bool_), []
+    for near in _SURE:
+        x, y, _ = to_pinhole.places(np.full(shape, near, np.float32), _WHOLE)
+        found |= unseen.take(to_pinhole.pixels(x, y)) > 0
+        levels.append(np.flatnonzero(found))
+    return tuple(levels)
 
 
 def _bounds(
@@ -157,7 +211,7 @@ def _bounds(
     of_source = rays(pixels, source)[..., :2].reshape(-1, 2)
     far, near = (_sides(pose.apply(directions * distance)) for distance in (_FAR, _NEAREST))
     limits = [of_source]
-    if not (np.isfinite(far) & np.isnan(near)).any():  # else something passes the source's camera on its way
+    if not (np.isfinite(far) ^ np.isfinite(near)).any():  # else something passes the source's camera on its way
         limits.append(np.concatenate([far, near]))
     low, high = np.full(2, -WIDEST), np.full(2, WIDEST)
     for seen in limits:

@@ -118,7 +118,8 @@ class NearestTable:
 
     def apply(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return ``image`` on the grid; that of some pixel where it does not show it."""
-        return image.take(self._index)  # a third of the time that OpenCV's remap takes for it
+        # A third of the time that OpenCV's remap takes for it; numpy need not ask whether an index lies in the image.
+        return image.take(self._index, mode="wrap")
 
 
 def pixel_grid(size: Size, samples: int = 1) -> NDArray[np.float64]:

@@ -63,10 +63,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A thermal and a visible frame taken for one moment."""
+    """A thermal and a visible frame taken for one moment; ``depth`` registers them where a depth image does."""
 
     thermal: Frame
     visible: Frame
+    depth: Frame | None = None
 
     @property
     def skew_ns(self) -> int:

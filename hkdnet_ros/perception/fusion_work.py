@@ -108,7 +108,7 @@ class FusionWork:
 
     @property
     def registration(self) -> Registration:
-        """What hears of calibrations, transforms and depth."""
+        """What hears of calibrations and transforms."""
         return self._pipeline.registration
 
     def reconfigure(self, config: PerceptionConfig) -> None:
@@ -173,15 +173,13 @@ class FusionWork:
             return
         visible = self._decode(task.visible)
         decoded = time.perf_counter()
-        if task.depth is not None:
-            self.registration.update_depth(task.depth)
         extras = Extras(
             validity=wants.validity,
             temperature=wants.temperature,
             overlay=wants.overlay,
             conditioned=wants.conditioned or self.misalignment.wants_thermal,
         )
-        fused = self._fuse(thermal, visible, extras)
+        fused = self._fuse(thermal, visible, task.depth, extras)
         is_live = task.thermal is None or task.thermal.is_live
         if not is_live:
             fused = dataclasses.replace(fused, mode=HELD)
@@ -229,15 +227,15 @@ class FusionWork:
             if stream == THERMAL:
                 self._pipeline.begin_anew()
 
-    def _fuse(self, thermal: Frame | None, visible: Frame | None, extras: Extras) -> FusedFrame:
+    def _fuse(self, thermal: Frame | None, visible: Frame | None, depth: Frame | None, extras: Extras) -> FusedFrame:
         stream, frame = (THERMAL, thermal) if thermal else (VISIBLE, visible)
         assert frame is not None
-        plan = self._pipeline.plan(thermal, visible)
+        plan = self._pipeline.plan(thermal, visible, depth)
         if self.registration.remark != self.poorly_registered:
             self.poorly_registered = self.registration.remark
             if self.poorly_registered:
                 self._log.warning(self.poorly_registered)
         self._sizes.prepare(plan, thermal, visible, is_registered=self.registration.is_on)
         if thermal and visible:
-            return self._pipeline.process(Pair(thermal, visible), extras)
+            return self._pipeline.process(Pair(thermal, visible, depth), extras)
         return self._pipeline.process_alone(stream, frame, extras)

@@ -81,11 +81,11 @@ class FusionPipeline:
         self._conditioner.reconfigure(config.thermal)
         self.registration.reconfigure(config.registration)
 
-    def plan(self, thermal: Frame | None, visible: Frame | None) -> Plan:
+    def plan(self, thermal: Frame | None, visible: Frame | None, depth: Frame | None = None) -> Plan:
         """Return how a pair, or the one image where the other is None, will be fused; thermal is cropped already.
 
-        Raises :class:`ImageError` for an image that is smaller than 16x16 where no grid enlarges it, and
-        :class:`RegistrationError` for a pair that cannot be registered.
+        ``depth`` is that of the :class:`Pair`. Raises :class:`ImageError` for an image that is smaller than 16x16 where
+        no grid enlarges it, and :class:`RegistrationError` for a pair that cannot be registered.
         """
         for frame, stream in ((thermal, THERMAL), (visible, VISIBLE)):
             if frame is not None:
@@ -95,7 +95,7 @@ class FusionPipeline:
             return self._planner.visible(visible, self._config)
         if visible is None:
             return self._planner.thermal(thermal, self._config)
-        view = self.registration.view(thermal, visible)
+        view = self.registration.view(thermal, visible, depth)
         if isinstance(view, RegisteredView):
             return self._planner.registered(thermal, view.reference, view.size, self._config)
         return self._planner.pair(thermal, visible, self._config)
@@ -126,8 +126,8 @@ class FusionPipeline:
         """
         clock = StageClock()
         taken = self._taken(pair.thermal)
-        plan = self.plan(taken, pair.visible)
-        view = self.registration.view(taken, pair.visible)
+        plan = self.plan(taken, pair.visible, pair.depth)
+        view = self.registration.view(taken, pair.visible, pair.depth)
         levels = self._conditioner.levels(taken)
         fused = self._on_device(levels, pair.visible, plan, view, clock) if plan.engine.takes_raw else None
         if fused is None:

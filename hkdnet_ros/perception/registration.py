@@ -7,7 +7,6 @@ the other one's image, the *source*, to it.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +39,6 @@ from .registration_config import (
     turned,
 )
 
-_DEPTHS = 8  # images among which that of a moment is looked for
 _SOME = 8  # each so many rows and columns of a depth image are looked at for what is odd
 _LEAST_KNOWN = 0.01  # of a depth image's pixels, that have a value
 _FAR = 100.0  # m, within which something lies before a camera
@@ -82,7 +80,6 @@ class Registration:
         self._rig: _Rig | None = None
         self._rig_made_of: object = None
         self._changes = 0  # of what topics say of the cameras
-        self._depths: deque[Frame] = deque(maxlen=_DEPTHS)
         self._made_of: object = None  # what the planar view was made of
         self._planar: RegisteredView | None = None
         self._depth_made_of: object = None
@@ -160,11 +157,6 @@ class Registration:
             self._changes += 1
             self._frames.update(parent, child, child_to_parent)
 
-    def update_depth(self, depth: Frame) -> None:
-        """Take a depth image of the visible camera's view: 16UC1 in mm or 32FC1 in m, 0 or NaN where there is none."""
-        with self._lock:
-            self._depths.append(depth)
-
     @property
     def latest(self) -> View:
         """The view of the latest pair."""
@@ -174,11 +166,13 @@ class Registration:
         """Return the view of the latest pair where it is that of ``stream``, else one that moves nothing."""
         return self._latest if self._latest.reference == stream else View()
 
-    def view(self, thermal: Frame, visible: Frame) -> View:
+    def view(self, thermal: Frame, visible: Frame, depth: Frame | None = None) -> View:
         """Return the view that this pair is to be brought to; tables are kept while nothing changes.
 
-        Raises :class:`RegistrationError` where a calibration, a transform or a depth image is missing, or does not
-        belong to these images, and where the cameras do not see the same.
+        ``depth`` registers it in mode depth: the depth image of the visible camera's view that is nearest in time,
+        16UC1 in mm or 32FC1 in m, 0 or NaN where there is none (:mod:`.depth_matching` chooses it). Raises
+        :class:`RegistrationError` where a calibration, a transform or a depth image is missing, or does not belong to
+        these images, and where the cameras do not see the same.
         """
         config = self._config  # once: another thread may exchange it meanwhile
         if config.mode == NONE:
@@ -191,7 +185,7 @@ class Registration:
         if config.mode == RECTIFY:
             self._latest = planar
         else:
-            self._latest = self._by_depth(config, rig, planar, visible)
+            self._latest = self._by_depth(rig, planar, _checked_depth(depth, visible, config.depth_slop))
         return self._latest
 
     def _by_homography(self, config: RegistrationConfig, thermal: Frame, visible: Frame) -> RegisteredView:
@@ -232,9 +226,8 @@ class Registration:
             self._made_of = made_of
         return self._planar
 
-    def _by_depth(self, config: RegistrationConfig, rig: _Rig, planar: RegisteredView, visible: Frame) -> View:
+    def _by_depth(self, rig: _Rig, planar: RegisteredView, depth: Frame) -> View:
         """Return the view by the depth image of this moment, with the window of the planar one."""
-        depth = self._depth_of(visible, config.depth_slop)
         if self._geometry is None or rig != self._depth_made_of:
             visible_to_thermal = rig.thermal_to_visible.inverse
             if rig.reference == VISIBLE:
@@ -253,31 +246,6 @@ class Registration:
             seen = self._depth_view.of(depth.image, rig.distance)
             return planar.by(lambda size, window: geometry.warp_of_seen(seen, size, window))
         return self._latest
-
-    def _depth_of(self, visible: Frame, slop_s: float) -> Frame:
-        """Return the depth image of a visible one."""
-        with self._lock:
-            depths = tuple(reversed(self._depths))
-        if not depths:
-            raise RegistrationError(
-                "no depth image came in time; expected one of the visible camera's view on depth/image_raw, within "
-                "registration.depth_timeout"
-            )
-        nearest = min(depths, key=lambda depth: abs(depth.stamp_ns - visible.stamp_ns))
-        apart_s = abs(nearest.stamp_ns - visible.stamp_ns) / 1e9
-        if apart_s > slop_s:
-            raise RegistrationError(
-                f"the nearest depth image is {apart_s:.3f} s from the visible one; expected {slop_s:g} s at most "
-                "(registration.depth_slop), and that it comes within registration.depth_timeout"
-            )
-        if nearest.encoding not in ("16UC1", "mono16", "32FC1"):
-            raise RegistrationError(f"depth image is {nearest.encoding}; expected 16UC1 in mm or 32FC1 in m")
-        if size_of(nearest) != size_of(visible) or nearest.frame_id != visible.frame_id:
-            raise RegistrationError(
-                f"depth image is {_sized(nearest)} in frame {nearest.frame_id!r}, the visible one {_sized(visible)} in "
-                f"{visible.frame_id!r}; expected depth aligned to the visible image, as depth cameras' drivers offer it"
-            )
-        return nearest
 
     def _rig_of(self, config: RegistrationConfig, thermal: Frame, visible: Frame) -> _Rig:
         """Return lenses and pose for these images; those of the pair before while all they are made of is the same."""
@@ -356,6 +324,29 @@ def _check_belongs(model: CameraModel, stream: str, frame: Frame, by_name: bool 
             f"calibration of the {stream} camera is that of {model.frame_id!r}, but its image is of "
             f"{frame.frame_id!r}; expected the calibration of this camera"
         )
+
+
+def _checked_depth(depth: Frame | None, visible: Frame, slop_s: float) -> Frame:
+    """Return the depth image of a pair; :class:`RegistrationError` where it is not that of its visible image."""
+    if depth is None:
+        raise RegistrationError(
+            "no depth image came in time; expected one of the visible camera's view on depth/image_raw, within "
+            "registration.depth_timeout"
+        )
+    apart_s = abs(depth.stamp_ns - visible.stamp_ns) / 1e9
+    if apart_s > slop_s:
+        raise RegistrationError(
+            f"the nearest depth image is {apart_s:.3f} s from the visible one; expected {slop_s:g} s at most "
+            "(registration.depth_slop), and that it comes within registration.depth_timeout"
+        )
+    if depth.encoding not in ("16UC1", "mono16", "32FC1"):
+        raise RegistrationError(f"depth image is {depth.encoding}; expected 16UC1 in mm or 32FC1 in m")
+    if size_of(depth) != size_of(visible) or depth.frame_id != visible.frame_id:
+        raise RegistrationError(
+            f"depth image is {_sized(depth)} in frame {depth.frame_id!r}, the visible one {_sized(visible)} in "
+            f"{visible.frame_id!r}; expected depth aligned to the visible image, as depth cameras' drivers offer it"
+        )
+    return depth
 
 
 def _remark(depth: NDArray[Any], distance: float) -> str:

@@ -31,13 +31,11 @@ from .plan import check_size, size_of
 from .registration_config import DEPTH as BY_DEPTH
 from .shutter import FLAGGED, FLAT, HOLD, ShutterDetector
 from .sink import Drop, Sink
+from .stamp_log import StampLog
 from .statistics import NO_LIVE_VIEW, NO_SUBSCRIBER, ONE_STREAM, STOPPED, SUPERSEDED, Statistics, Totals, bad_image
-from .stream_clock import DUPLICATE, LEAP_NS, ZERO_STAMP, ArrivalStamps, StreamClock
+from .stream_clock import LATE, LEAP_NS, ArrivalStamps, StreamClock, Verdict
 from .timing import StampWatch
 from .worker import EVERY, LATEST, EveryWorker, LatestWorker, Worker
-
-_DUPLICATES = 0.6  # of a stream's images bear the stamp of the one before: more than a relay that sends each twice
-_RECEIVED = 20  # images, before which that is not said
 
 MakePairer = Callable[[PairingConfig, OnDrop], Pairer[Taken]]
 
@@ -77,6 +75,7 @@ class Session:
         self._throttle = Throttle()
         self._drops = DropCounter(self._statistics, sink, log, self._throttle)
         self._clock = StreamClock(begun_ns if now_ns else None)
+        self._stamp_log = StampLog(log, self._throttle)
         self._runs = {THERMAL: 0, VISIBLE: 0}  # how often each stream has begun anew
         self._paired_runs = dict(self._runs)  # what the pairer knows of it
         self._sync = config.sync
@@ -151,13 +150,21 @@ class Session:
         self._received = time.perf_counter()
         if incoming.stream in self._arrival_stamps:
             incoming = self._arrival_stamps[incoming.stream].stamp(incoming)
-        self._advance(incoming.arrived_ns)
-        self._statistics.add_received(incoming.stream, incoming.arrived_ns)
+        now_ns = incoming.arrived_ns
+        self._advance(now_ns)
+        self._statistics.add_received(incoming.stream, now_ns)
         try:
-            self._depths.add_depth(incoming)
+            incoming.check()
+            depth = incoming.decode()
         except HkdnetError as error:
             self._drops.say(Drop(bad_image(incoming.stream)), str(error))
-        self._hand_over(self._depths.due(incoming.arrived_ns))
+        else:
+            verdict = self._verdict(incoming, is_behind=self._depths.is_behind)
+            if verdict.reason in ("", LATE):  # one that is late is what a pair may still wait for
+                self._depths.add_depth(depth, now_ns, verdict)
+            else:
+                self._drops.count(Drop(verdict.reason))
+        self._hand_over(self._depths.due(now_ns))
 
     def receive_shutter(self, is_closed: bool) -> None:
         """Take the thermal camera's word that its shutter is closed or open, from its last image on."""
@@ -200,6 +207,7 @@ class Session:
     def health(self) -> Health:
         """Return the figures of this moment."""
         now_ns, totals = self._now_ns(), self.totals()
+        streams = (THERMAL, VISIBLE, DEPTH) if self._is_by_depth else (THERMAL, VISIBLE)
         is_pair = self._selector.mode == FUSED  # else what the pairs before said is of no account
         return Health(
             mode=self._selector.mode,
@@ -214,7 +222,7 @@ class Session:
             latencies=self._statistics.latencies(),
             since_output=self._statistics.since_output(now_ns),
             skews=self._watch.skew_histogram(),
-            stamp_oddities={stream: self._clock.oddities(stream) for stream in (THERMAL, VISIBLE)},
+            stamp_oddities={stream: self._clock.oddities(stream) for stream in streams},
             drift_ppm=self._watch.drift_ppm(),
             calibration=self._work.calibration.health(),
             trouble="" if self._thermal_interruption else self._watch.trouble(),
@@ -249,26 +257,18 @@ class Session:
     def _advance(self, now_ns: int) -> None:
         self._told_ns = now_ns
         if self._clock.advance(now_ns):
-            self._hand_over(self._depths.flush())  # how long they waited cannot be told any more
+            self._depths.clock_was_set(now_ns)
             self._selector.clock_was_set(now_ns)
             self._watch.clock_was_set(now_ns)
             self._statistics.clock_was_set()
 
     def _judge(self, incoming: Incoming) -> bool:
         """Return whether an image's stamp is good; where its stream begins anew, tell all who look at single images."""
-        stream, stamp_ns = incoming.stream, incoming.stamp_ns
-        offset_s = self._sync.thermal_offset if stream == THERMAL else self._sync.visible_offset
-        verdict = self._clock.judge(stream, stamp_ns, round(offset_s * 1e9))
+        stream = incoming.stream
+        verdict = self._verdict(incoming)
         if verdict.reason:
             self._refused(stream, verdict.reason, incoming.arrived_ns)
-            self._drops.count(Drop.one(stream, stamp_ns, verdict.reason))
-            if verdict.reason == ZERO_STAMP and self._throttle.passes(f"{stream} stamp"):
-                self._log.warning(
-                    f"{stream} image has a stamp of {stamp_ns} ns; expected its time of exposure: have the driver set "
-                    f"it, or set sync.{stream}_stamps to arrival"
-                )
-            if verdict.reason == DUPLICATE:
-                self._say_duplicates(stream)
+            self._drops.count(Drop.one(stream, incoming.stamp_ns, verdict.reason))
             return False
         if verdict.begins_anew:
             self._runs[stream] += 1
@@ -278,17 +278,19 @@ class Session:
                 self._live_thermal = None
             else:
                 self._freeze.begin_anew()
+                if self._depths.begin_anew(incoming.arrived_ns):
+                    self._clock.begin_anew(DEPTH)
         return True
 
-    def _say_duplicates(self, stream: str) -> None:
-        """Warn where most images bear the stamp of the one before; some are sent twice by a relay, which is no harm."""
-        count, received = self._clock.oddities(stream)[DUPLICATE], self._statistics.totals().received[stream]
-        if count > _DUPLICATES * received and received >= _RECEIVED and self._throttle.passes(f"{stream} duplicate"):
-            self._log.warning(
-                f"{count} of {received} {stream} images bear the stamp of the one before and are dropped; expected the "
-                f"time of exposure of each: have the driver stamp to the nanosecond, or set sync.{stream}_stamps to "
-                "arrival"
-            )
+    def _verdict(self, incoming: Incoming, *, is_behind: bool = False) -> Verdict:
+        """Return what the stream clock says of an image's stamp, and log what makes it useless now and then."""
+        stream = incoming.stream
+        offset_s = self._sync.thermal_offset if stream == THERMAL else self._sync.visible_offset
+        verdict = self._clock.judge(stream, incoming.stamp_ns, round(offset_s * 1e9), is_behind=is_behind)
+        if verdict.reason:
+            received = self._statistics.totals().received[stream]
+            self._stamp_log.say(incoming, verdict.reason, self._clock.oddities(stream)[verdict.reason], received)
+        return verdict
 
     def _take_in(self, incoming: Incoming) -> Frame:
         """Return a thermal image without what is no picture in it, and let its calibration follow."""
@@ -348,7 +350,8 @@ class Session:
         self._watch.paired(match.skew_ns, now_ns)
         if self._is_by_depth:
             nbytes = match.thermal.incoming.nbytes + match.visible.incoming.nbytes
-            self._depths.add(match, match.visible.incoming.stamp_ns, now_ns, nbytes)
+            stamp_ns, run = match.visible.incoming.stamp_ns, match.visible.run
+            self._depths.add(match, stamp_ns, now_ns, nbytes, run=run)
             self._hand_over(self._depths.due(now_ns))
         else:
             self._hand_over([(match, None)])

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from ..images.frames import THERMAL, VISIBLE
-from .incoming import Incoming
+from .incoming import DEPTH, Incoming
 
 # Why an image is of no use for its stamp, the keys of the drop counts.
 ZERO_STAMP = "zero stamp"  # the driver did not set the stamp
@@ -30,7 +30,7 @@ _LATE_REACH = 4  # so many images back, or in a row, are out of order; beyond th
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one stamp says. ``reason`` is why its image is to be dropped, empty where it is good.
+    """What one stamp says. ``reason`` is why its image makes no pair, empty where it is good.
 
     ``begins_anew``: it is good, and the first of a new run of the stream, whose clock has jumped back.
     """
@@ -39,7 +39,7 @@ class Verdict:
     begins_anew: bool = False
 
 
-_GOOD = Verdict()
+GOOD = Verdict()
 _NEW_RUN = Verdict(begins_anew=True)
 
 
@@ -47,13 +47,18 @@ _NEW_RUN = Verdict(begins_anew=True)
 class _Stream:
     recent: deque[int] = field(default_factory=lambda: deque(maxlen=_LATE_REACH))
     late_run: int = 0
+    before_ns: int = 0  # the stamp of the image before, be it late
     oddities: Counter[str] = field(default_factory=Counter)
+
+    def begin_anew(self) -> None:
+        self.recent.clear()
+        self.late_run = 0
 
 
 class StreamClock:
-    """Judges the stamps of both streams and the receiver's clock; one thread at a time calls it.
+    """Judges the stamps of both streams, of depth and the receiver's clock; one thread at a time calls it.
 
-    A stamp that is older than the one before is that of a late image, which is of no use any more, or the first after
+    A stamp that is older than the one before is that of a late image, which makes no pair any more, or the first after
     the stream's clock jumped back. It has jumped where the stamp is older than the last four, or is the fifth in a row
     that is older than what came before.
     """
@@ -61,21 +66,26 @@ class StreamClock:
     def __init__(self, now_ns: int | None = None) -> None:
         """``now_ns`` is the receiver's clock, in ns; None where it will be told only."""
         self._now_ns = now_ns
-        self._streams = {THERMAL: _Stream(), VISIBLE: _Stream()}
+        self._streams = {THERMAL: _Stream(), VISIBLE: _Stream(), DEPTH: _Stream()}
 
-    def judge(self, stream: str, stamp_ns: int, offset_ns: int = 0) -> Verdict:
+    def judge(self, stream: str, stamp_ns: int, offset_ns: int = 0, *, is_behind: bool = False) -> Verdict:
         """Return what is to be done with an image of ``stream`` by its stamp.
 
         What is wrong with a stamp is counted in :meth:`oddities`, also by the clock last told to :meth:`advance`, from
-        which the stream's own is known to differ by ``offset_ns``.
+        which the stream's own is known to differ by ``offset_ns``. A stream that ``is_behind`` shares its clock with
+        one that has begun anew, so that a stamp older than the one before is no late one.
         """
         own = self._streams[stream]
         if self._now_ns is not None and stamp_ns + offset_ns > self._now_ns + FUTURE_TOLERANCE_NS:
             own.oddities[FUTURE] += 1
-        verdict = self._judge(own, stamp_ns)
+        verdict = self._judge(own, stamp_ns, is_behind)
         if verdict.reason:
             own.oddities[verdict.reason] += 1
         return verdict
+
+    def begin_anew(self, stream: str) -> None:
+        """Let ``stream`` begin anew, as what shares its clock shows that it has."""
+        self._streams[stream].begin_anew()
 
     def advance(self, now_ns: int) -> bool:
         """Tell the receiver's clock; return whether it was set: went back, or leapt ahead by 10 s and more.
@@ -92,20 +102,22 @@ class StreamClock:
         return Counter(self._streams[stream].oddities)
 
     @staticmethod
-    def _judge(own: _Stream, stamp_ns: int) -> Verdict:
+    def _judge(own: _Stream, stamp_ns: int, is_behind: bool) -> Verdict:
         if stamp_ns <= 0:
             return Verdict(ZERO_STAMP)
         recent = own.recent
-        verdict = _GOOD
+        verdict = GOOD
         if recent and stamp_ns <= recent[-1]:
-            if stamp_ns == recent[-1]:
+            if stamp_ns == own.before_ns:
                 return Verdict(DUPLICATE)
+            own.before_ns = stamp_ns
             own.late_run += 1
-            if stamp_ns > recent[0] and own.late_run <= _LATE_REACH:
+            if stamp_ns > recent[0] and own.late_run <= _LATE_REACH and not is_behind:
                 return Verdict(LATE)
-            recent.clear()
+            own.begin_anew()
             verdict = _NEW_RUN
         recent.append(stamp_ns)
+        own.before_ns = stamp_ns
         own.late_run = 0
         return verdict
 

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from hkdnet_ros.geometry.reprojection import Reprojection, filled, nearness, without_holes
+from hkdnet_ros.geometry.reprojection import Reprojection, nearness, of_grid, without_holes
 from hkdnet_ros.geometry.rigid_transform import RigidTransform
 
 FOCAL, CENTRE, SIZE = (50.0, 52.0), (30.0, 20.0), (60, 40)
+WHOLE = np.s_[:, :]
 
 
 def grid_rays():
@@ -22,7 +23,9 @@ def test_points_lie_where_projecting_each_one_puts_them(shift):
     pose = RigidTransform.of(cv2.Rodrigues(np.array([0.02, -0.05, 0.1]))[0], shift)
     depth = np.random.default_rng(0).uniform(0.15, 30, (32, 48)).astype(np.float32)
     reprojection = Reprojection(grid_rays(), pose, FOCAL, CENTRE, SIZE)
-    x, y, near = reprojection.places(nearness(depth)[reprojection.part])
+    near, known = nearness(depth[reprojection.part], 0.0)
+    assert known.all()
+    x, y, near = reprojection.places(near, WHOLE)
     index = reprojection.pixels(x, y)
     points = pose.apply(grid_rays() * depth[..., None])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -56,7 +59,27 @@ def test_a_surface_has_no_holes_and_what_is_hidden_behind_its_edge_stays_empty()
     expected = nearest.copy()
     nearest[4, 12] = nearest[2:4, 15] = 0.0
     nearest[3, 2] = 0.1  # what is behind shows between the points
+    expected[[0, -1]] = expected[:, [0, -1]] = 0  # the border stands for what lies outside
     np.testing.assert_array_equal(without_holes(nearest), expected)
+
+
+@pytest.mark.parametrize("metres", [0.05, 0.15, 0.35, 1.0, 1.5, 4.0, 1e5])
+@pytest.mark.parametrize("shift", [(-0.12, 0.02, 0.01), (0.3, 0.05, -0.2), (0.02, 0.0, 0.3)])
+def test_outside_of_what_is_looked_at_for_a_nearest_depth_nothing_crosses_the_view(shift, metres):
+    pose = RigidTransform.of(cv2.Rodrigues(np.array([0.05, -0.3, 0.1]))[0], shift)
+    near, _ = nearness(np.random.default_rng(0).uniform(metres, 3 * metres, (32, 48)).astype(np.float32), 0.0)
+    reprojection = Reprojection(grid_rays(), pose, FOCAL, CENTRE, SIZE)
+    near = near[reprojection.part]
+    crop = reprojection.crop(near)
+    views = []
+    for part in (WHOLE, crop):
+        x, y, t = reprojection.places(near[part], part)
+        views.append(reprojection.front(reprojection.pixels(x, y), t))
+    np.testing.assert_array_equal(*views)
+    rows, columns = of_grid(crop, reprojection.part)
+    assert near[crop].shape == (rows.stop - rows.start, columns.stop - columns.start)
+    if metres > 1:
+        assert near[crop].size < near.size
 
 
 @pytest.mark.parametrize("ahead", [0.4, 0.5, 0.6])
@@ -67,7 +90,7 @@ def test_what_lies_beside_or_behind_the_other_camera_is_outside(ahead):
     depth = np.full((32, 48), ahead, np.float32)
     depth[::2] = 1e-3
     reprojection = Reprojection(rays, RigidTransform(translation=(0.0, 0.0, -0.5)), FOCAL, CENTRE, SIZE)
-    x, y, near = reprojection.places(nearness(depth)[reprojection.part])
+    x, y, near = reprojection.places(nearness(depth[reprojection.part], 0.0)[0], WHOLE)
     index = reprojection.pixels(x, y)
     for values in (x, y, near):
         assert np.isfinite(values).all()
@@ -76,18 +99,19 @@ def test_what_lies_beside_or_behind_the_other_camera_is_outside(ahead):
     assert (np.count_nonzero(reprojection.front(index, near)) > 0) == (ahead > 0.5)
 
 
-def test_depths_that_are_none_are_zero_and_another_can_stand_there():
-    millimetres = nearness(np.array([[0, 500, 65535]], np.uint16))
-    np.testing.assert_allclose(millimetres, [[0.0, 2.0, 1 / 65.535]], rtol=1e-6)
-    np.testing.assert_allclose(filled(millimetres, 7.0), [[7.0, 2.0, 1 / 65.535]], rtol=1e-6)
-    metres = nearness(np.array([[0.0, -1.0, np.nan, np.inf, -np.inf, 1e7, 1e-30, 4.0]], np.float32))
-    np.testing.assert_allclose(metres, [[0.0] * 7 + [0.25]], rtol=1e-6)
+def test_depths_that_are_none_are_told_and_another_can_stand_there():
+    millimetres, known = nearness(np.array([[0, 500, 65535]], np.uint16), 7.0)
+    np.testing.assert_allclose(millimetres, [[7.0, 2.0, 1 / 65.535]], rtol=1e-6)
+    assert (known > 0).tolist() == [[False, True, True]]
+    metres, known = nearness(np.array([[0.0, -1.0, np.nan, np.inf, -np.inf, 1e7, 1e-30, 4.0]], np.float32), 7.0)
+    np.testing.assert_allclose(metres, [[7.0] * 7 + [0.25]], rtol=1e-6)
+    assert (known > 0).tolist() == [[False] * 7 + [True]]
 
 
 def test_a_view_to_the_other_side_sees_nothing():
     behind = RigidTransform.of(cv2.Rodrigues(np.array([0.0, np.pi, 0.0]))[0], (0.0, 0.0, 0.0))
     reprojection = Reprojection(grid_rays(), behind, FOCAL, CENTRE, SIZE)
-    near = nearness(np.ones((32, 48), np.float32)[reprojection.part])
-    x, y, t = reprojection.places(near)
+    near, _ = nearness(np.ones((32, 48), np.float32)[reprojection.part], 0.0)
+    x, y, t = reprojection.places(near, reprojection.crop(near))
     assert x.size == 0
     assert not without_holes(reprojection.front(reprojection.pixels(x, y), t)).any()

@@ -48,11 +48,8 @@ def visible_frame(stamp_ns=1_000, frame_id="visible_camera", size=(640, 400)):
     return Frame(np.zeros((*size[::-1], 3), np.uint8), stamp_ns, frame_id, "bgr8")
 
 
-def view_of(config, thermal=None, visible=None, **updates):
-    registration = Registration(config)
-    for name, arguments in updates.items():
-        getattr(registration, f"update_{name}")(*arguments)
-    return registration.view(thermal or thermal_frame(), visible or visible_frame())
+def view_of(config, thermal=None, visible=None, depth=None):
+    return Registration(config).view(thermal or thermal_frame(), visible or visible_frame(), depth)
 
 
 def dots(model, pixels):
@@ -106,7 +103,7 @@ def test_rectify_is_right_at_its_distance_and_depth_at_every_one(file, depth):
     parallax = RIG.visible.k[0] * 0.122 * abs(1 / depth - 1 / 10.0)
     assert np.median(at_ten) == pytest.approx(parallax, rel=0.25, abs=0.3)
     image = Frame(np.full((400, 640), depth, np.float32), 1_000, "visible_camera", "32FC1")
-    by_depth = view_of(RegistrationConfig(mode="depth", calibration=file), depth=(image,))
+    by_depth = view_of(RegistrationConfig(mode="depth", calibration=file), depth=image)
     assert max(dot_errors(by_depth, depth)) < 0.3
 
 
@@ -140,7 +137,7 @@ def test_with_the_thermal_view_kept_the_visible_image_comes_to_it(file, depth):
 @pytest.mark.parametrize("depth", [3.0, 20.0])
 def test_depth_of_the_visible_camera_registers_to_the_thermal_view_too(file, depth):
     config = RegistrationConfig(mode="depth", reference="thermal", calibration=file, distance=7.0)
-    view = view_of(config, depth=(Frame(np.full((400, 640), depth, np.float32), 1_000, "visible_camera", "32FC1"),))
+    view = view_of(config, depth=Frame(np.full((400, 640), depth, np.float32), 1_000, "visible_camera", "32FC1"))
     points = RIG.thermal_to_visible.apply(np.array([[0.0, 0.0, depth], [0.2 * depth, -0.1 * depth, depth]]))
     points[:, :2] *= depth / points[:, 2:]  # into the plane that has the depth
     points[:, 2] = depth
@@ -153,7 +150,7 @@ def test_in_the_thermal_view_what_is_hidden_from_the_visible_camera_is_not_valid
     metres = np.full((400, 640), 10.0, np.float32)
     metres[:, 300:340] = 2.0
     config = RegistrationConfig(mode="depth", reference="thermal", calibration=file)
-    view = view_of(config, depth=(Frame(metres, 1_000, "visible_camera", "32FC1"),))
+    view = view_of(config, depth=Frame(metres, 1_000, "visible_camera", "32FC1"))
     hidden = view.validity((320, 256))[100:156, 20:300] == 0
     # The wall that is just left of the post for the thermal camera lies behind the post for the visible one.
     assert 8 < hidden.sum(axis=1).mean() < 26
@@ -168,7 +165,7 @@ def test_what_is_brought_over_by_true_depth_is_what_is_felt_from_there(simulator
     errors = {}
     for mode in ("none", "rectify", "depth"):
         config = RegistrationConfig(mode=mode, calibration=file, distance=30.0)
-        view = view_of(config, depth=(depth,))
+        view = view_of(config, depth=depth)
         validity = view.validity((640, 400))
         seen = np.full((400, 640), 255, np.uint8) if validity is None else validity
         seen = (cv2.erode(seen, np.ones((7, 7), np.uint8)) > 0) & (truth.depth < 100)
@@ -183,7 +180,7 @@ def test_what_is_brought_to_the_thermal_view_by_true_depth_is_what_is_seen_from_
     errors = {}
     for mode in ("rectify", "depth"):
         config = RegistrationConfig(mode=mode, reference="thermal", calibration=file, distance=30.0)
-        view = view_of(config, depth=(depth,))
+        view = view_of(config, depth=depth)
         validity = view.validity((320, 256))
         valid = np.full((256, 320), True) if validity is None else validity > 0
         found = cv2.absdiff(view.visible(seen.colour, (320, 256)), truth)
@@ -197,7 +194,7 @@ def test_in_the_thermal_view_a_thing_that_only_the_visible_camera_sees_hides_wha
     metres = np.full((400, 640), 10.0, np.float32)
     metres[:, 440:] = 0.9  # its parallax puts it outside the thermal image, and it hides the wall at that one's edge
     config = RegistrationConfig(mode="depth", reference="thermal", calibration=file)
-    hidden = view_of(config, depth=(Frame(metres, 1_000, "visible_camera", "32FC1"),)).validity((320, 256)) == 0
+    hidden = view_of(config, depth=Frame(metres, 1_000, "visible_camera", "32FC1")).validity((320, 256)) == 0
     assert hidden[100:150, 292:].all()
     assert not hidden[100:150, 20:285].any()
 
@@ -207,7 +204,7 @@ def test_what_another_thing_hides_from_the_thermal_camera_is_not_valid(file):
     metres = np.full((400, 640), 10.0, np.float32)
     metres[:, 300:340] = 2.0
     depth = Frame((metres * 1000).astype(np.uint16), 1_000, "visible_camera", "16UC1")
-    validity = view_of(RegistrationConfig(mode="depth", calibration=file), depth=(depth,)).validity((640, 400))
+    validity = view_of(RegistrationConfig(mode="depth", calibration=file), depth=depth).validity((640, 400))
     planar = view_of(RegistrationConfig(mode="rectify", calibration=file)).validity((640, 400))
     hidden = (validity == 0)[150:250, 200:450]
     assert planar[150:250, 200:450].all()
@@ -221,11 +218,11 @@ def test_what_another_thing_hides_from_the_thermal_camera_is_not_valid(file):
 def test_depth_that_is_missing_in_places_is_taken_as_the_distance(file):
     nothing = np.zeros((400, 640), np.uint16)
     depth = Frame(nothing, 1_000, "visible_camera", "16UC1")
-    by_depth = view_of(RegistrationConfig(mode="depth", calibration=file, distance=7.0), depth=(depth,))
+    by_depth = view_of(RegistrationConfig(mode="depth", calibration=file, distance=7.0), depth=depth)
     assert max(dot_errors(by_depth, 7.0)) < 0.3
     for missing in (np.nan, np.inf, -1.0):
         depth = Frame(np.full((400, 640), missing, np.float32), 1_000, "visible_camera", "32FC1")
-        view = view_of(RegistrationConfig(mode="depth", calibration=file, distance=7.0), depth=(depth,))
+        view = view_of(RegistrationConfig(mode="depth", calibration=file, distance=7.0), depth=depth)
         assert max(dot_errors(view, 7.0)) < 0.3
 
 
@@ -422,20 +419,19 @@ def test_a_crop_too_small_for_a_network_is_refused():
 )
 def test_depth_that_is_not_of_this_image_is_refused_with_the_fact(file, depth, fact):
     registration = Registration(RegistrationConfig(mode="depth", calibration=file))
-    if depth is not None:
-        registration.update_depth(depth)
     with pytest.raises(RegistrationError, match=fact):
-        registration.view(thermal_frame(), visible_frame())
-    registration.update_depth(Frame(np.full((400, 640), 5, np.float32), 1_000, "visible_camera", "32FC1"))
-    assert max(dot_errors(registration.view(thermal_frame(), visible_frame()), 5.0)) < 0.3
+        registration.view(thermal_frame(), visible_frame(), depth)
+    right = Frame(np.full((400, 640), 5, np.float32), 1_000, "visible_camera", "32FC1")
+    assert max(dot_errors(registration.view(thermal_frame(), visible_frame(), right), 5.0)) < 0.3
 
 
-def test_of_several_depth_images_the_nearest_in_time_counts(file):
+def test_each_pair_is_registered_by_the_depth_image_that_it_is_given(file):
     registration = Registration(RegistrationConfig(mode="depth", calibration=file))
-    for stamp_ns, metres in ((1_000, 5.0), (40_001_000, 50.0), (80_001_000, 5.0)):
-        registration.update_depth(Frame(np.full((400, 640), metres, np.float32), stamp_ns, "visible_camera", "32FC1"))
-    assert max(dot_errors(registration.view(thermal_frame(), visible_frame(45_000_000)), 50.0)) < 0.3
-    assert max(dot_errors(registration.view(thermal_frame(), visible_frame(2_000_000)), 5.0)) < 0.3
+    for metres in (5.0, 50.0, 5.0):
+        depth = Frame(np.full((400, 640), metres, np.float32), 1_000, "visible_camera", "32FC1")
+        view = registration.view(thermal_frame(), visible_frame(), depth)
+        assert max(dot_errors(view, metres)) < 0.3
+        assert registration.view(thermal_frame(), visible_frame(2_000), depth) is view  # nothing is computed twice
 
 
 def test_calibrations_follow_what_is_cut_off_the_thermal_image(file):

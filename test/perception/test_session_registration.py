@@ -248,17 +248,17 @@ def test_pairs_that_wait_for_depth_when_the_session_stops_are_counted_and_not_pu
 
 
 @pytest.mark.parametrize(
-    ("frame", "error", "fact"),
+    ("frame", "error", "reason", "fact"),
     [
-        (None, ImageError("the data are truncated; expected more"), "truncated"),
-        (depth_image(0), None, "stamp is 0 ns"),
+        (None, ImageError("the data are truncated; expected more"), "bad depth image", "truncated"),
+        (depth_image(0), None, "zero stamp", "depth image has a stamp of 0 ns; expected that of the visible image"),
     ],
 )
-def test_depth_that_is_of_no_use_is_counted_and_the_next_is_used(make_by_depth, frame, error, fact):
+def test_depth_that_is_of_no_use_is_counted_and_the_next_is_used(make_by_depth, frame, error, reason, fact):
     core = make_by_depth()
     receive_depth(core, frame, error=error)
     feed(core, NOW_NS)
-    assert core.drops == {"bad depth image": 1, "not registered": 1}
+    assert core.drops == {reason: 1, "not registered": 1}
     assert any(fact in line for line in core.logger.lines)
     receive_depth(core, depth_image(NOW_NS))
     feed(core, NOW_NS + S // 50)

@@ -46,6 +46,21 @@ def test_a_clock_set_back_by_less_than_the_last_images_is_found_by_the_fifth() -
     assert judged(stamps) == [GOOD] * 4 + [Verdict(LATE)] * 4 + [NEW_RUN] + [GOOD] * 3
 
 
+def test_a_jump_to_the_stamp_of_the_last_image_is_no_repetition_of_it() -> None:
+    assert judged([100, 200, 300, 200, 300, 300, 400]) == [
+        GOOD, GOOD, GOOD, Verdict(LATE), Verdict(LATE), Verdict(DUPLICATE), GOOD,
+    ]  # fmt: skip
+
+
+def test_a_stream_that_is_behind_another_of_its_clock_has_no_late_images() -> None:
+    clock = StreamClock(BEGIN_NS)
+    judged([100, 200, 300], clock)
+    assert clock.judge(THERMAL, 250, is_behind=True) == NEW_RUN
+    assert clock.judge(THERMAL, 280) == GOOD
+    clock.begin_anew(THERMAL)
+    assert clock.judge(THERMAL, 270) == GOOD
+
+
 def test_one_stamp_far_ahead_costs_four_images() -> None:
     stamps = [100, 200, 300, 999_999, *range(400, 1100, 100)]
     assert judged(stamps) == [GOOD] * 4 + [Verdict(LATE)] * 4 + [NEW_RUN] + [GOOD] * 2
