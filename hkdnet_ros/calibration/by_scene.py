@@ -21,12 +21,12 @@ FRAMES = 40
 LEAST_SUPPORT = 60.0
 """How much likelier edges have to be by a homography than if they told nothing, as a logarithm.
 
-Of pairs that do not belong together it is below 40, of those that do 80 and more."""
+Of pairs that do not belong together it is below 30, of those that do 80 and more."""
 
 MOST_RIVAL = 0.6
 """Share of that support which a homography at any other place may have: a fence fits many places alike."""
 
-LARGEST_ERROR = 5.0
+LARGEST_ERROR = 3.0
 """Pixels of the visible image by which the corners may be uncertain."""
 
 _STARTS = 40
