@@ -69,3 +69,11 @@ def test_of_several_pairs_one_with_stronger_edges_is_surer_than_by_itself():
         for pooled, single in zip(beside, alone, strict=True)
     )
     assert sharpened > 0 > dulled
+
+
+def test_support_is_large_at_the_right_place_and_none_anywhere_else():
+    evidence = Evidence([(1 - picture(2), picture(2))])
+    elsewhere = np.array([[1.0, 0, 23], [0, 1, -19], [0, 0, 1]])
+    assert evidence.support(np.eye(3)) > 60
+    assert evidence.support(elsewhere) < 10
+    assert Evidence([(1 - picture(3), picture(2))]).support(np.eye(3)) < 10
