@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from tqdm import tqdm
 
 from ..errors import CalibrationError, ConfigError
 from ..geometry.homography import check_homography, transform_points
@@ -108,13 +109,24 @@ def searched(evidence: Evidence) -> tuple[Matrix, float, float]:
         return distinct(places, size_of(some.pairs[0][0]), _APART * some.size[0])[:count]
 
     coarse, fine = LEVELS
-    starts = best(proposals(some.pairs, _STARTS), coarse, _TRIED[0])
-    starts = best([refined(some, start, (coarse,)) for start in starts], coarse, _TRIED[1])
-    starts = best([refined(some, start, (fine,)) for start in starts], fine, _TRIED[2])
-    rival = max((some.support(start) for start in starts[1:]), default=0.0)
-    found = highest_near(some, starts[0])
-    support = some.support(found)
-    return found if len(evidence.pairs) == len(some.pairs) else refined(evidence, found, (fine,)), support, rival
+    with tqdm(total=sum(_TRIED[:2]) + 3, desc="search by edges", unit="place") as bar:
+
+        def refine(start: Matrix, level: int) -> Matrix:
+            bar.update()
+            return refined(some, start, (level,))
+
+        starts = best(proposals(some.pairs, _STARTS), coarse, _TRIED[0])
+        bar.update()
+        starts = best([refine(start, coarse) for start in starts], coarse, _TRIED[1])
+        starts = best([refine(start, fine) for start in starts], fine, _TRIED[2])
+        rival = max((some.support(start) for start in starts[1:]), default=0.0)
+        found = highest_near(some, starts[0])
+        support = some.support(found)
+        bar.update()
+        if len(evidence.pairs) > len(some.pairs):
+            found = refined(evidence, found, (fine,))
+        bar.update(bar.total - bar.n)
+    return found, support, rival
 
 
 def uncertainty(found: Sequence[Surfaces], homography: Matrix, whole: Size, thermal_size: Size) -> float:
