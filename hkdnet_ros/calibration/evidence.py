@@ -76,10 +76,7 @@ class Evidence:
 
         Surfaces are smoothed by ``sigma`` pixels of ``level``.
         """
-        found = together(self.surfaces(homography, level))
-        if not len(found.centres):
-            return 0.0
-        return Hill(found, sigma, *_held(self.size, homography, found)).height(np.zeros(8))
+        return _height(self.size, homography, together(self.surfaces(homography, level)), sigma)
 
     def _edges(self, homography: Matrix, level: int) -> Iterator[tuple[Edges, Edges, NDArray[np.uint8]]]:
         """Yield edges by heat and by light of each pair on one grid, and where the thermal image shows it."""
@@ -115,17 +112,18 @@ def highest_near(evidence: Evidence, homography: Matrix) -> Matrix:
 
 
 def _highest_near(evidence: Evidence, homography: Matrix, level: int, random: np.random.Generator) -> Matrix:
-    best = evidence.support(homography, level, JUDGED)
+    found = together(evidence.surfaces(homography, level))
+    best = _height(evidence.size, homography, found, JUDGED)
     for _ in range(_ROUNDS):
-        found = together(evidence.surfaces(homography, level))
         if len(found.centres) < _FEWEST_PATCHES:
             break
         moved = highest(found, *_held(evidence.size, homography, found), random)
         higher = _moved(evidence.size, homography, found.size, moved)
-        support = evidence.support(higher, level, JUDGED)
-        if support <= best:
+        found = together(evidence.surfaces(higher, level))
+        height = _height(evidence.size, higher, found, JUDGED)
+        if height <= best:
             break
-        homography, best = higher, support
+        homography, best = higher, height
     return homography
 
 
@@ -142,6 +140,11 @@ def _moved(whole: Size, homography: Matrix, size: Size, moved: NDArray[np.float6
     step = cv2.getPerspectiveTransform((grid + moved).astype(np.float32), grid.astype(np.float32))
     better = np.linalg.inv(to_grid) @ step @ to_grid @ homography
     return np.asarray(better / better[2, 2], np.float64)
+
+
+def _height(whole: Size, homography: Matrix, found: Surfaces, sigma: float) -> float:
+    """Return how high ``found``, surfaces about ``homography``, are there; 0 where there are none."""
+    return Hill(found, sigma, *_held(whole, homography, found)).height(np.zeros(8)) if len(found.centres) else 0.0
 
 
 def _held(whole: Size, homography: Matrix, found: Surfaces) -> tuple[float, NDArray[np.float64]]:
