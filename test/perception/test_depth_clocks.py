@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from core_rig import MS, NOW_NS
 from test_session_registration import (
-    BESIDE,
-    calibrate,
     depth_image,
     depths_used,
     drive,
@@ -20,19 +18,6 @@ from test_session_registration import (
 ALL = ("thermal", "visible", "depth")
 PERIOD_NS = 33 * MS
 MAKE = {"thermal": thermal_image, "visible": visible_image, "depth": depth_image}
-
-
-@pytest.fixture
-def make_by_depth(make_core):
-    """Make cores that register by depth, with all that this needs but the depth."""
-
-    def make(**parameters):
-        core = make_core(**{"registration.mode": "depth", **parameters})
-        calibrate(core)
-        core.it.receive_transform("visible", "thermal", BESIDE)
-        return core
-
-    return make
 
 
 def drive_through_a_jump(core, jump_ns, who=ALL, delays_ms=(20, 60), every=1, is_clock_set=False, count=36):

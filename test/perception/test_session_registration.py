@@ -100,19 +100,6 @@ def test_a_calibration_of_another_size_comes_to_a_counted_drop_and_the_right_one
     assert len(core.fused) == 1
 
 
-@pytest.fixture
-def make_by_depth(make_core):
-    """Make cores that register by depth, with all that this needs but the depth."""
-
-    def make(**parameters):
-        core = make_core(**{"registration.mode": "depth", **parameters})
-        calibrate(core)
-        core.it.receive_transform("visible", "thermal", BESIDE)
-        return core
-
-    return make
-
-
 def drive(core, count=12, late_ns=60 * MS, depth=depth_image, period_ns=33 * MS):
     """Let both cameras send at 30 Hz, and a depth image of each moment arrive later; return the moments."""
     moments = [NOW_NS + number * period_ns for number in range(1, count + 1)]
