@@ -123,9 +123,8 @@ class _Grid:
     focal: float
     straight: LookupTable  # the source's image without distortion
     unseen: Array  # infinitely near where that shows nothing, and beside it, too; else 0
-    unsure: tuple[
-        NDArray[np.intp], ...
-    ]  # pixels of the part that, up to each nearness of _SURE, lie where it shows nothing
+    # Pixels of the part that, up to each nearness of _SURE, lie where the straight image shows nothing.
+    unsure: tuple[NDArray[np.intp], ...]
 
     @classmethod
     def of(cls, reference: CameraModel, source: CameraModel, pose: RigidTransform, size: Size, window: Window) -> _Grid:
@@ -175,10 +174,8 @@ class DepthWarp:
         if self._x.size:
             straight = self._straight.apply(image, interpolation)
             is_colour = image.dtype == np.uint8 and image.shape[2:] == (3,)
-            if is_colour:
-                straight = cv2.cvtColor(
-                    straight, cv2.COLOR_BGR2BGRA
-                )  # OpenCV is quicker at four channels than at three
+            if is_colour:  # OpenCV is quicker at four channels than at three
+                straight = cv2.cvtColor(straight, cv2.COLOR_BGR2BGRA)
             seen = cv2.remap(straight, self._x, self._y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             if is_colour:
                 seen = cv2.cvtColor(seen, cv2.COLOR_BGRA2BGR)
